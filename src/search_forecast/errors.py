@@ -1,0 +1,27 @@
+"""The errors that this project raises on purpose; the command line turns each into one line and an exit code."""
+
+
+class SearchForecastError(Exception):
+    """Root of them all: the data failed a check (exit code 1)."""
+
+    exit_code = 1
+
+
+class ContractError(SearchForecastError):
+    """A DataFrame or a table is not what its contract declares."""
+
+
+class DataError(SearchForecastError):
+    """Input, or the content of a table, failed a check."""
+
+
+class UsageError(SearchForecastError):
+    """The command was called in a way that cannot work."""
+
+    exit_code = 2
+
+
+class EnvironmentProblem(SearchForecastError):
+    """This machine lacks something: Java, jars, memory, a login."""
+
+    exit_code = 3

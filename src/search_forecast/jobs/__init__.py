@@ -1,0 +1,1 @@
+"""One module a command: read tables, call a transformation, write, log counts."""

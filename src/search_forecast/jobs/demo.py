@@ -1,0 +1,101 @@
+"""`demo`: files to gold on this machine, and the answers that the origin of this project asked for."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from search_forecast import output, queries
+from search_forecast.contracts import DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, TABLES
+from search_forecast.jobs.aggregate import aggregate
+from search_forecast.jobs.clean import clean
+from search_forecast.jobs.ingest import ingest
+from search_forecast.jobs.query import query
+from search_forecast.jobs.reconcile import reconcile
+from search_forecast.parameters import IngestParameters
+from search_forecast.tables import Lakehouse
+
+Rows = tuple[list[str], list[tuple[Any, ...]]]
+RAW_FIELDS = ("day", "month", "year", "searchterm")
+TERM = "gaming laptop"
+
+
+def demo(lakehouse: Lakehouse, source: Path, now: Callable[[], datetime]) -> dict[str, Any]:
+    """Run all jobs on `source` and read the answers back from the tables.
+
+    Returns:
+        The answers by name; `show` prints them.
+    """
+    steps: list[tuple[str, Callable[[], dict[str, Any]]]] = [
+        ("ingest", lambda: ingest(lakehouse, IngestParameters(source), now())),
+        ("clean", lambda: clean(lakehouse)),
+        ("aggregate", lambda: aggregate(lakehouse)),
+        ("reconcile", lambda: reconcile(lakehouse, now())),
+    ]
+    results = {}
+    for number, (name, step) in enumerate(steps, start=1):
+        started = monotonic()
+        results[name] = output.with_status(f"{number}/{len(steps)} {name}", step)
+        output.step(f"{number}/{len(steps)} {name}", monotonic() - started)
+    return {**_answers(lakehouse), "reconciliation": results["reconcile"], "lakehouse": str(lakehouse.root)}
+
+
+def _answers(lakehouse: Lakehouse) -> dict[str, Any]:
+    """The questions, answered from bronze (as delivered), silver (rejected) and gold (counted)."""
+    raw = lakehouse.read(RAW_SEARCH_TERMS)
+    deliveries = lakehouse.read(DELIVERIES).where("status = 'ingested'").orderBy(F.desc("record_count"))
+    largest = deliveries.first()
+    files = [row.asDict() for row in deliveries.select("source_file", "record_count").collect()]
+    first_rows = raw.where(F.col("delivery_id") == largest["delivery_id"]).select(*RAW_FIELDS) if largest else raw
+    reasons = lakehouse.read(REJECTED_RECORDS).select(F.explode("reject_reasons").alias("reason"))
+    return {
+        "files": [{**file, "column_count": len(RAW_FIELDS)} for file in files],
+        "first_rows": [row.asDict() for row in first_rows.limit(5).collect()],
+        "searchterm_type": raw.schema["searchterm"].dataType.simpleString(),
+        "term": TERM,
+        "term_count": _query(lakehouse, "term_count", term=TERM)[0]["search_count"],
+        "top_terms": _query(lakehouse, "top_terms", limit="5"),
+        "rejected_by_reason": {
+            row["reason"]: row["count"] for row in reasons.groupBy("reason").count().orderBy("reason").collect()
+        },
+    }
+
+
+def _query(lakehouse: Lakehouse, name: str, **values: str) -> list[dict[str, Any]]:
+    wanted = queries.load(name)
+    columns, rows = query(lakehouse, wanted, wanted.arguments(values))
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def show(answers: dict[str, Any]) -> None:
+    """Print the answers for a person."""
+    files, checked = answers["files"], answers["reconciliation"]
+    for file in files:
+        output.heading(
+            f"{Path(file['source_file']).name}: {file['record_count']:,} rows, {file['column_count']} columns"
+        )
+    output.heading("Its first five rows, as delivered" if len(files) == 1 else "The first five rows, as delivered")
+    output.records(answers["first_rows"])
+    output.heading(f"searchterm is a {answers['searchterm_type']}")
+    output.heading(f'"{answers["term"]}" was searched {answers["term_count"]:,} times')
+    output.heading("The five most searched terms")
+    output.records(answers["top_terms"])
+    output.heading("Records that are no searches, by reason (a record can have several)")
+    output.records([{"reason": name, "records": count} for name, count in answers["rejected_by_reason"].items()])
+    output.heading(
+        f"Reconciled: {checked['delivered_count']:,} delivered = {checked['raw_count']:,} raw = "
+        f"{checked['event_count']:,} events + {checked['rejected_count']:,} rejected; "
+        f"{checked['search_count']:,} searches in gold"
+    )
+    output.heading(f"The tables lie in {answers['lakehouse']}")
+    output.records([{"table": table.full_name, "one row per": table.grain} for table in TABLES])
+    output.heading("Try next")
+    for command in (
+        "query daily_counts term=ebooks\\ data\\ science",
+        "tables",
+        "generate --rows 100000 --seed 1 --dirty 0.05 --out more",
+    ):
+        output.line(f"  .venv/bin/search-forecast {command}")

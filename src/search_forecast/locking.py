@@ -1,0 +1,49 @@
+"""One writer at a time on a local lakehouse: Delta's log on a plain file system can't hold two (delta-io/delta#7567)."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from search_forecast.errors import DataError, EnvironmentProblem
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def exclusive(root: Path, command: str, wait_seconds: float) -> Iterator[None]:
+    """Hold the lakehouse for one command; the system lets go of it however the process ends.
+
+    Raises:
+        DataError: another command held it for longer than `wait_seconds`.
+        EnvironmentProblem: the directory can't be written.
+    """
+    holder = root / ".lock.holder"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.warning("waiting up to %.0f s for %s on %s", wait_seconds, _holder(holder), root)
+            lock.acquire(timeout=wait_seconds)
+    except Timeout as error:
+        raise DataError(
+            f"{command}: {_holder(holder)} still holds {root}; wait for it or stop it, then run again"
+        ) from error
+    except OSError as error:
+        raise EnvironmentProblem(f"{command}: cannot write the lakehouse {root}: {error.strerror}") from error
+    with lock:
+        holder.write_text(f"{command} (process {os.getpid()})", encoding="utf-8")
+        lock.release()  # one of the two acquisitions: `with` counts its own
+        yield
+
+
+def _holder(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8") or "another command"
+    except OSError:
+        return "another command"

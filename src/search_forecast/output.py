@@ -1,0 +1,116 @@
+"""What a person or a program reads: results on standard output, progress and log lines on standard error."""
+
+import csv
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.table import Table
+
+T = TypeVar("T")
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def configure_logging(*, is_debug: bool) -> None:
+    """Log lines of this package to standard error: short ones on a terminal, plain dated ones elsewhere."""
+    logger = logging.getLogger("search_forecast")
+    handler: logging.Handler
+    if errors.is_terminal:
+        handler = RichHandler(console=errors, show_path=False, show_time=False, show_level=False)
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.handlers = [handler]
+    logger.setLevel(logging.DEBUG if is_debug else logging.INFO)
+
+
+def with_status(text: str, work: Callable[[], T]) -> T:
+    """Do something slow under a spinner, on a terminal."""
+    with progress(text):
+        return work()
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """A spinner on a terminal; nothing elsewhere."""
+    if errors.is_terminal:
+        with errors.status(text):
+            yield
+    else:
+        yield
+
+
+def result(values: Mapping[str, Any], *, is_json: bool) -> int:
+    """Print what a command did: one JSON object, or a line for each value."""
+    if is_json:
+        print(json.dumps(values, default=str))
+    else:
+        for name, value in values.items():
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            print(f"{name.replace('_', ' ')}: {_text(shown)}")
+    return 0
+
+
+def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) -> int:
+    """Print rows as a `table`, as `json` (a list of objects) or as `csv`."""
+    listed = list(values)
+    if form == "json":
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in listed], default=str, ensure_ascii=False))
+    elif form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(listed)
+    else:
+        table(columns, listed)
+    return 0
+
+
+def table(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
+    """Print rows for people: numbers to the right, nothing cut off."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for position, name in enumerate(columns):
+        is_number = bool(values) and all(isinstance(row[position], int | float) for row in values)
+        grid.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in values:
+        grid.add_row(*(_text(value) for value in row))
+    console.print(grid)
+    if not values:
+        console.print("(no rows)")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "-" if value is None else str(value)
+
+
+def step(text: str, seconds: float) -> None:
+    """Say that a step is done, on standard error."""
+    errors.print(f"{text}: done in {seconds:.1f} s")
+
+
+def heading(text: str) -> None:
+    """A line that says what follows, set apart."""
+    console.print(f"\n[bold]{escape(text)}[/bold]", soft_wrap=True)
+
+
+def line(text: str) -> None:
+    """A line, as it is."""
+    console.print(escape(text), soft_wrap=True)
+
+
+def records(values: Sequence[Mapping[str, Any]]) -> None:
+    """Print dictionaries with the same keys as a table."""
+    columns = list(values[0]) if values else []
+    table(columns, [[value[name] for name in columns] for value in values])

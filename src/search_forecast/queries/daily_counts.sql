@@ -1,0 +1,21 @@
+-- How often a term was searched on each day of the range, days without a search included.
+-- grain: one row per event_date
+-- inputs: daily_totals, daily_term_counts
+-- parameters:
+--   term STRING: the term, normalised: lower case, single spaces
+with term_days as (
+  select
+    event_date,
+    search_count
+  from daily_term_counts
+  where term = :term
+)
+
+select
+  daily_totals.event_date,
+  coalesce(term_days.search_count, 0) as search_count,
+  daily_totals.is_complete_day
+from daily_totals
+left join term_days
+  on term_days.event_date = daily_totals.event_date
+order by daily_totals.event_date

@@ -1,0 +1,75 @@
+"""How a search term is normalised: rules from Column to Column.
+
+The definition is `NFKC(casefold(NFKC(term)))`, then every whitespace character (Unicode's, and the separators
+U+001C..U+001F, as Python's `str.isspace`) becomes a space, control and format characters (categories Cc, Cf) go, runs
+of spaces collapse and the ends are trimmed.
+"""
+
+from collections.abc import Callable
+
+import pandas as pd
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+_ASCII_SPACES = r"[\x09-\x0D\x1C-\x1F ]+"
+_ASCII_CONTROLS = r"[\x00-\x08\x0E-\x1B\x7F]"
+
+
+def is_ascii(text: Column) -> Column:
+    """Whether a string holds ASCII only: then it has as many bytes as characters."""
+    return F.octet_length(text) == F.char_length(text)
+
+
+def collapse_spaces(text: Column) -> Column:
+    """ASCII whitespace runs to one space, ends trimmed."""
+    return F.trim(F.regexp_replace(text, _ASCII_SPACES, " "))
+
+
+def normalise_ascii(text: Column) -> Column:
+    """The whole rule for ASCII text, where NFKC changes nothing and casefold is lower: no Python needed."""
+    # Controls go before spaces collapse: "a \x00 b" has one run of spaces once its NUL is gone.
+    return F.lower(collapse_spaces(F.regexp_replace(text, _ASCII_CONTROLS, "")))
+
+
+def _normalise_series() -> Callable[[pd.Series], pd.Series]:
+    """The whole rule for a pandas Series of strings.
+
+    A closure, so that Spark ships its code by value: a worker need not have this package installed.
+    """
+
+    def normalise_series(texts: pd.Series) -> pd.Series:
+        from unicodedata import category, normalize
+
+        def normalise(text: str) -> str:
+            folded = normalize("NFKC", normalize("NFKC", text).casefold())
+            spaced = (" " if c.isspace() else c for c in folded)
+            return " ".join("".join(c for c in spaced if category(c) not in ("Cc", "Cf")).split())
+
+        return texts.map(normalise)
+
+    return normalise_series
+
+
+def with_normalised(records: DataFrame, text: str, name: str) -> DataFrame:
+    """Add column `name` with column `text` normalised (null stays null).
+
+    ASCII rows and the others go separate ways: a Python function in a conditional would see every row, and in a
+    separate branch it sees those that need it.
+    """
+    is_plain = F.coalesce(is_ascii(F.col(text)), F.lit(True))
+    # The UDF is made here, not at import: making one needs a running session on Spark Connect.
+    normalise = F.pandas_udf(_normalise_series(), "string")  # type: ignore[attr-defined]
+    plain = records.where(is_plain).withColumn(name, normalise_ascii(F.col(text)))
+    return plain.unionByName(records.where(~is_plain).withColumn(name, normalise(text)))
+
+
+def variant_rule(searched_as: Column, term: Column) -> Column:
+    """What normalising changed: `exact`, `case`, `spacing`, `case_and_spacing` or `unicode` (anything else)."""
+    spaced = collapse_spaces(searched_as)
+    return (
+        F.when(searched_as == term, "exact")
+        .when(F.lower(searched_as) == term, "case")
+        .when(spaced == term, "spacing")
+        .when(F.lower(spaced) == term, "case_and_spacing")
+        .otherwise("unicode")
+    )

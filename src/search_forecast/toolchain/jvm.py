@@ -1,0 +1,45 @@
+"""Memory and flags of the JVM that runs Spark, by the size of the work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+_ALWAYS = (
+    "-XX:-UsePerfData",  # no statistics file in the temporary directory
+    "-Xss4m",  # long plans are deep recursions
+    "-Duser.timezone=UTC",
+    "-Djava.net.preferIPv4Stack=true",
+)
+_BY_SIZE = {
+    # The quick compiler and one collector thread: most of a short run is start-up and code that runs once.
+    "small": ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+    "large": ("-XX:+UseParallelGC",),
+}
+
+
+def flags(size: Literal["small", "large"]) -> tuple[str, ...]:
+    """Returns the JVM flags for work of a size."""
+    return _ALWAYS + _BY_SIZE[size]
+
+
+def heap_megabytes(size: Literal["small", "large"]) -> int:
+    """Returns the heap to allow: 1 GiB for small work, half of the machine's memory up to 8 GiB for large."""
+    half = memory_megabytes() // 2
+    return min(1024, half) if size == "small" else min(8192, max(1024, half))
+
+
+def memory_megabytes() -> int:
+    """Returns the memory of this machine, or of the container it runs in where that is less."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20 if hasattr(os, "sysconf") else 4096
+    try:
+        with open("/sys/fs/cgroup/memory.max") as file:  # noqa: PTH123
+            return min(total, int(file.read()) >> 20)
+    except (OSError, ValueError):
+        return total
+
+
+def quoted(arguments: Sequence[str]) -> str:
+    """Joins flags for `spark.driver.extraJavaOptions`, whose words may hold blanks only within double quotes."""
+    return " ".join(f'"{argument}"' if " " in argument else argument for argument in arguments)
