@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from search_forecast import output
+from search_forecast import cli_models, output
 from search_forecast.errors import DataError, EnvironmentProblem, SearchForecastError, UsageError
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed", type=int, required=True, metavar="S", help="the same seed gives the same bytes")
     generate.add_argument("--dirty", type=float, default=0.0, metavar="R", help="share of dirty records, 0 to 1")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or earlier generated directory")
+    cli_models.add_commands(add)
     doctor = add("doctor", "say what this machine has, what is missing and how to mend it", has_tables=False)
     doctor.add_argument("--mend", action="store_true", help="fetch and make what is missing")
     return root
@@ -85,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     output.configure_logging(is_debug=is_debug)
     try:
         arguments = parser().parse_args(given)
+        if arguments.command in cli_models.COMMANDS:
+            return cli_models.COMMANDS[arguments.command](arguments, _opened)
         return _COMMANDS[arguments.command](arguments)
     except SearchForecastError as error:
         return _fail(str(error), error.exit_code, is_debug)

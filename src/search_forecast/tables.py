@@ -4,6 +4,7 @@ Plain SQL and DataFrames only: that works on classic Spark, on Spark Connect and
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from search_forecast.contracts import Table
-from search_forecast.errors import ContractError
+from search_forecast.contracts import TABLES, Table
+from search_forecast.errors import ContractError, DataError
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +101,63 @@ class Lakehouse:
         if position is not None:
             writer = writer.option("userMetadata", position)
         writer.saveAsTable(name)
+
+    def add(self, df: DataFrame, table: Table, keys: tuple[str, ...]) -> int:
+        """Add the rows whose key the table does not hold yet, in one commit; adding them again changes nothing.
+
+        Args:
+            df: the rows; of several with one key, one is added.
+            table: the contract.
+            keys: the columns that tell rows apart.
+
+        Returns:
+            The number of rows added.
+
+        Raises:
+            ContractError: names or types are not the contract's.
+        """
+        table.check(df)
+        name = self.open(table)
+        same = " and ".join(f"held.`{key}` <=> news.`{key}`" for key in keys)
+        columns = ", ".join(f"`{column}`" for column in table.schema.names)
+        values = ", ".join(f"news.`{column}`" for column in table.schema.names)
+        df.dropDuplicates(list(keys)).createOrReplaceTempView(f"news_of_{table.name}")
+        merged = self.spark.sql(
+            f"merge into {name} held using news_of_{table.name} news on {same} "
+            f"when not matched then insert ({columns}) values ({values})"
+        )
+        return int(merged.collect()[0]["num_inserted_rows"])
+
+    def resolve(self, text: str) -> str:
+        """The SQL name of a table that a person named.
+
+        Args:
+            text: a contract's name (`search_gold.infant_growth`, whatever its schema is called here), the directory of
+                a Delta table, or a name of Spark's catalog.
+
+        Raises:
+            DataError: there is no such table.
+        """
+        for table in TABLES:
+            if text in (table.full_name, self.name(table).replace("`", "")):
+                if not self.exists(table):
+                    raise DataError(f"{text} is not there yet; the command tables lists what is")
+                return self.open(table)
+        if (Path(text) / "_delta_log").is_dir():
+            return f"delta.`{Path(text).absolute().as_posix()}`"
+        if re.fullmatch(r"\w+(\.\w+){0,2}", text) and self.spark.catalog.tableExists(text):
+            return text
+        names = ", ".join(table.full_name for table in TABLES if self.exists(table))
+        raise DataError(f"no table {text}; name one of {names or 'those that the jobs make'}, or a Delta directory")
+
+    def latest(self, source: str) -> int:
+        """The latest version of a table that `resolve` has named."""
+        return int(self.spark.sql(f"describe history {source} limit 1").collect()[0]["version"])
+
+    def at(self, source: str, version: int | None) -> DataFrame:
+        """The rows of a table that `resolve` has named, as of a version (None: now)."""
+        as_of = "" if version is None else f" version as of {version}"
+        return self.spark.sql(f"select * from {source}{as_of}")
 
     def create(self, rows: list[tuple[object, ...]], table: Table) -> DataFrame:
         """A DataFrame of the contract's schema from a few rows."""

@@ -1,0 +1,284 @@
+"""The commands for models: their flags and what each calls."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from search_forecast import output
+from search_forecast.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from search_forecast.registry import Registry, Version
+    from search_forecast.tables import Lakehouse
+
+Namespace = argparse.Namespace
+
+
+class Opens(Protocol):
+    """Opens the lakehouse that the flags name."""
+
+    def __call__(
+        self, arguments: Namespace, *, writes: bool, source: Path | None = None
+    ) -> "AbstractContextManager[Lakehouse]": ...
+
+
+class Adds(Protocol):
+    """Adds a command with the flags that every command has."""
+
+    def __call__(self, name: str, text: str, *, has_tables: bool = True) -> argparse.ArgumentParser: ...
+
+
+def add_commands(add: Adds) -> None:
+    """Add the parsers of these commands."""
+
+    def add_model_command(name: str, text: str) -> argparse.ArgumentParser:
+        command = add(name, text)
+        command.add_argument("--experiment", metavar="NAME", help="on Databricks: the MLflow experiment, a workspace path")
+        return command
+
+    def choice(command: argparse.ArgumentParser) -> None:
+        chosen = command.add_mutually_exclusive_group()
+        chosen.add_argument("--version", type=_positive, metavar="V", help="this version")
+        chosen.add_argument("--alias", metavar="A", help="the version with this alias (default: champion, else latest)")
+
+    load = add("load-measurements", "load infants' sizes from a CSV file into search_gold.infant_growth")
+    load.add_argument("--source", type=Path, required=True, metavar="FILE", help="CSV with height_cm and weight_kg")
+    _add_training(add_model_command)
+    predict = add_model_command("predict", "what a model says to one input; writes nothing")
+    predict.add_argument("name", help="the model")
+    predict.add_argument("values", nargs="*", metavar="k=v", help="a value for each of its inputs")
+    choice(predict)
+    score = add_model_command("score-model", "score one input or a table into search_gold.model_scores")
+    score.add_argument("name", help="the model")
+    score.add_argument("--input", action="append", metavar="k=v", help="a value for an input, or several with commas")
+    score.add_argument("--table", metavar="T", help="score each row of this table instead")
+    choice(score)
+    import_ = add_model_command("import-model", "register a Spark ML model that someone else trained")
+    import_.add_argument("archive", type=Path, metavar="ARCHIVE", help=".tar.gz, .tar, .zip or directory")
+    import_.add_argument("--name", required=True, help="name to register it under")
+    import_.add_argument(
+        "--input", action="append", metavar="NAME:TYPE[=VALUE]", help="an input, where the model does not know its own"
+    )
+    import_.add_argument("--model", metavar="PATH", help="which, where the archive holds several")
+    export = add_model_command("export-model", "write a version as the directory that Spark ML loads")
+    export.add_argument("name", help="the model")
+    export.add_argument("number", type=_positive, nargs="?", metavar="VERSION", help="default: champion, else latest")
+    export.add_argument("directory", type=Path, metavar="DIR", help="new directory to write")
+    export.add_argument("--alias", metavar="A", help="the version with this alias")
+    export.add_argument("--bare", action="store_true", help="only the last stage, which takes a vector")
+    models = add_model_command("models", "list the registered models, or all that is known of a version")
+    models.add_argument("name", nargs="?", help="only this model")
+    models.add_argument("number", type=_positive, nargs="?", metavar="VERSION", help="this version, in full")
+    reproduce = add_model_command("reproduce", "train a version once more from what it recorded; exit 1 if it differs")
+    reproduce.add_argument("name", help="the model")
+    reproduce.add_argument("number", type=_positive, metavar="VERSION")
+    promote = add_model_command("promote", "give a version an alias; with an older version: roll back")
+    promote.add_argument("name", help="the model")
+    promote.add_argument("number", type=_positive, metavar="VERSION")
+    promote.add_argument("--alias", default="champion", metavar="A", help="default champion")
+    promote.add_argument("--force", metavar="REASON", help="although it failed its gate; the reason is recorded")
+
+
+def _add_training(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    train = add("train-regression", "train a linear regression on a table and register it")
+    train.add_argument("--table", required=True, metavar="T", help="such as search_gold.infant_growth")
+    train.add_argument("--features", required=True, metavar="A,B", help="columns to predict from")
+    train.add_argument("--label", required=True, metavar="C", help="column to predict")
+    train.add_argument("--name", required=True, help="name to register it under")
+    for flag, kind, default, text in (
+        ("--reg-param", float, 0.1, "regularisation, 0 for none"),
+        ("--elastic-net-param", float, 0.0, "0 ridge to 1 lasso"),
+        ("--max-iter", int, 100, "most iterations"),
+        ("--tol", float, 1e-6, "convergence"),
+        ("--seed", int, 0, "for the folds of the cross-validation"),
+    ):
+        train.add_argument(flag, type=kind, default=default, metavar="X", help=f"{text} (default {default})")
+    train.add_argument("--no-intercept", action="store_true", help="through the origin")
+    train.add_argument("--no-standardization", action="store_true", help="features as they are")
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no version: a number from 1")
+    return int(text)
+
+
+def _registry(arguments: Namespace, *, makes: bool = False) -> "Registry":
+    from search_forecast.registry import DIRECTORY, Registry
+
+    if arguments.catalog is None:
+        root = arguments.lakehouse.absolute()
+        if not makes and not root.is_dir():
+            raise DataError(
+                f"{arguments.command}: no lakehouse at {root}; run train-regression or import-model first, or say "
+                f"--lakehouse DIR"
+            )
+        return Registry(root / DIRECTORY)
+    if not arguments.gold_schema:
+        raise UsageError(f"{arguments.command}: --catalog needs --gold-schema too")
+    prefix = f"{arguments.catalog}.{arguments.gold_schema}."
+    return Registry(None, prefix=prefix, experiment=arguments.experiment or "/Shared/search_forecast")
+
+
+def _chosen(models: "Registry", arguments: Namespace) -> "Version":
+    number = getattr(arguments, "version", None) or getattr(arguments, "number", None)
+    return models.find(arguments.name, number, getattr(arguments, "alias", None))
+
+
+def _load_measurements(arguments: Namespace, opened: Opens) -> int:
+    from search_forecast.jobs.load_measurements import load_measurements
+
+    with opened(arguments, writes=True) as lakehouse:
+        return output.result(load_measurements(lakehouse, arguments.source), is_json=arguments.json)
+
+
+def _train_regression(arguments: Namespace, opened: Opens) -> int:
+    from search_forecast.jobs.train_regression import train_regression
+    from search_forecast.parameters import RegressionParameters
+
+    parameters = RegressionParameters(
+        table=arguments.table,
+        features=tuple(name.strip() for name in arguments.features.split(",")),
+        label=arguments.label,
+        reg_param=arguments.reg_param,
+        elastic_net_param=arguments.elastic_net_param,
+        max_iter=arguments.max_iter,
+        tol=arguments.tol,
+        fit_intercept=not arguments.no_intercept,
+        standardization=not arguments.no_standardization,
+        seed=arguments.seed,
+    )
+    with opened(arguments, writes=True) as lakehouse:
+        trained = train_regression(lakehouse, _registry(arguments), arguments.name, parameters, _now())
+    return _show(trained, arguments)
+
+
+def _predict(arguments: Namespace, opened: Opens) -> int:
+    from search_forecast import model_inputs
+    from search_forecast.jobs.score_model import predict
+
+    given = model_inputs.parse(arguments.values, "predict")
+    models = _registry(arguments)
+    version = _chosen(models, arguments)
+    with opened(arguments, writes=False) as lakehouse:
+        answer = predict(lakehouse, models, version, given)
+    if arguments.json:
+        return output.result(answer, is_json=True)
+    return _show_prediction(version, answer)
+
+
+def _show_prediction(version: "Version", answer: Mapping[str, Any]) -> int:
+    inputs = ", ".join(f"{name}={value}" for name, value in answer["inputs"].items())
+    what = answer["label"] or "prediction"
+    output.line(f"{version}: {inputs} -> {what} {answer['prediction']}")
+    if answer["warning"]:
+        output.line(f"warning: {answer['warning']}")
+    return 0
+
+
+def _score_model(arguments: Namespace, opened: Opens) -> int:
+    from search_forecast import model_inputs
+    from search_forecast.jobs.score_model import score_model
+
+    given = model_inputs.parse(arguments.input or [], "score-model")
+    if bool(given) == (arguments.table is not None):
+        raise UsageError("score-model: say either --input k=v or --table T")
+    models = _registry(arguments, makes=True)
+    version = _chosen(models, arguments)
+    with opened(arguments, writes=True) as lakehouse:
+        return _show(score_model(lakehouse, models, version, given, arguments.table, _now()), arguments)
+
+
+def _import_model(arguments: Namespace, opened: Opens) -> int:
+    from search_forecast import model_inputs
+    from search_forecast.jobs.import_model import import_model
+
+    given = model_inputs.parse(arguments.input or [], "import-model")
+    with opened(arguments, writes=True) as lakehouse:
+        models = _registry(arguments)
+        done = import_model(lakehouse, models, arguments.archive, arguments.name, given, arguments.model, _now())
+    return _show(done, arguments)
+
+
+def _export_model(arguments: Namespace, opened: Opens) -> int:
+    from search_forecast.jobs.registered import export_model
+
+    if arguments.number and arguments.alias:
+        raise UsageError("export-model: say a VERSION or --alias, not both")
+    models = _registry(arguments)
+    version = _chosen(models, arguments)
+    return _show(export_model(models, version, arguments.directory, is_bare=arguments.bare), arguments)
+
+
+def _models(arguments: Namespace, opened: Opens) -> int:
+    from search_forecast.jobs.registered import describe, list_models
+
+    models = _registry(arguments)
+    if arguments.number:
+        return _show(describe(models, _chosen(models, arguments)), arguments)
+    if arguments.name:
+        models.find(arguments.name)
+    columns, rows = list_models(models, arguments.name)
+    return output.rows(columns, rows, form="json" if arguments.json else "table")
+
+
+def _reproduce(arguments: Namespace, opened: Opens) -> int:
+    from search_forecast.jobs.reproduce import reproduce
+
+    models = _registry(arguments)
+    version = _chosen(models, arguments)
+    with opened(arguments, writes=False) as lakehouse:
+        found = reproduce(lakehouse, models, version)
+    _show(found, arguments)
+    return 0 if found["is_reproduced"] else DataError.exit_code
+
+
+def _promote(arguments: Namespace, opened: Opens) -> int:
+    from search_forecast.jobs.registered import promote
+
+    if not arguments.alias.replace("_", "").replace("-", "").isalnum():
+        raise UsageError(f"promote: {arguments.alias!r} is no alias: letters, digits, _ and -")
+    if arguments.force is not None and not arguments.force.strip():
+        raise UsageError("promote: --force needs a reason")
+    models = _registry(arguments)
+    version = models.find(arguments.name, arguments.number)
+    return _show(promote(models, version, arguments.alias, arguments.force, _now()), arguments)
+
+
+def _show(values: Mapping[str, Any], arguments: Namespace) -> int:
+    if arguments.json:
+        return output.result(values, is_json=True)
+    return output.result(_flat(values), is_json=False)
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """One line a value, numbers in full: a coefficient cut to four digits is of no use."""
+    return {name: _text(value) if value is not None else None for name, value in values.items()}
+
+
+def _text(value: object) -> object:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}={_text(item)}" for name, item in value.items()) or "none"
+    if isinstance(value, list):
+        return "; ".join(str(_text(item)) for item in value) or "none"
+    return str(value) if isinstance(value, float) else value
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+COMMANDS: dict[str, Callable[[Namespace, Opens], int]] = {
+    "load-measurements": _load_measurements,
+    "train-regression": _train_regression,
+    "predict": _predict,
+    "score-model": _score_model,
+    "import-model": _import_model,
+    "export-model": _export_model,
+    "models": _models,
+    "reproduce": _reproduce,
+    "promote": _promote,
+}

@@ -1,0 +1,112 @@
+"""What a model was made from and with: content of tables, code, locked packages, versions."""
+
+import hashlib
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+_PACKAGES = ("pyspark", "delta-spark", "mlflow-skinny", "numpy", "pandas", "pyarrow", "search_forecast")
+_CHUNK = 15  # hex digits, 60 bits: the sum over 10^19 rows still fits a decimal(38, 0)
+
+
+def content_hash(rows: DataFrame) -> str:
+    """A hash of the rows that depends on neither their order nor the versions of Spark and Java.
+
+    Each row becomes a text (columns by name, numbers in exact hexadecimal), its sha256 four numbers of 60 bits; these
+    are summed, so that a duplicate counts, and the sums hashed together with the number of rows and the columns' types.
+
+    Returns:
+        `sha256:` and 64 hex digits.
+    """
+    fields = sorted(rows.schema.fields, key=lambda field: field.name)
+    digest = F.sha2(F.concat(*(_canonical(field) for field in fields)), 256)
+    chunks = [F.conv(F.substring(digest, 1 + _CHUNK * i, _CHUNK), 16, 10).cast("decimal(38,0)") for i in range(4)]
+    sums = [F.coalesce(F.sum(chunk), F.lit(0)).cast("string").alias(f"sum_{i}") for i, chunk in enumerate(chunks)]
+    total = rows.agg(F.count("*").cast("string").alias("row_count"), *sums).collect()[0]
+    schema = ",".join(f"{field.name}:{field.dataType.simpleString()}" for field in fields)
+    return "sha256:" + hashlib.sha256("|".join([schema, *total]).encode()).hexdigest()
+
+
+def _canonical(field: T.StructField) -> Column:
+    """A column as text: its length in characters first, so that no two rows run together to the same text."""
+    value = F.col(f"`{field.name}`")
+    if isinstance(field.dataType, T.DoubleType | T.FloatType):
+        # Java changed how it prints a double (JDK-4511638), never its hexadecimal form. Adding 0.0 makes -0.0 a 0.0.
+        text = F.format_string("%a", value.cast("double") + F.lit(0.0))
+    elif isinstance(field.dataType, T.TimestampType):
+        text = F.unix_micros(value).cast("string")
+    elif isinstance(field.dataType, T.ArrayType | T.MapType | T.StructType):
+        text = F.to_json(value)
+    else:
+        text = value.cast("string")
+    marked = F.concat(F.length(text).cast("string"), F.lit(":"), text)
+    return F.when(value.isNull(), F.lit("null;")).otherwise(marked)
+
+
+def files_manifest(directory: Path) -> dict[str, str]:
+    """The sha256 of every file below a directory, by its path there."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): file_hash(path) for path in files}
+
+
+def file_hash(path: Path) -> str:
+    """A file's sha256, hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def combined_hash(manifest: dict[str, str]) -> str:
+    """One sha256 for a manifest of files."""
+    return hashlib.sha256("".join(f"{path}\0{digest}\n" for path, digest in sorted(manifest.items())).encode()).hexdigest()
+
+
+def code() -> dict[str, object]:
+    """The git commit of this code, whether files were changed since, and the sha256 of the lock of its dependencies.
+
+    Each is None where the package was installed as a wheel; the versions then name the wheel.
+    """
+    package = Path(__file__).resolve().parent
+    root = package.parents[1]
+    # A wheel's site-packages may lie inside some other repository: that one's commit would be a lie.
+    if not (root / "pyproject.toml").is_file() or root / "src" / package.name != package:
+        return {"git_commit": None, "is_dirty": None, "lock_sha256": None}
+    lock = root / "requirements.txt"
+    changes = _git(root, "status", "--porcelain")
+    return {
+        "git_commit": _git(root, "rev-parse", "HEAD"),
+        "is_dirty": None if changes is None else bool(changes),
+        "lock_sha256": file_hash(lock) if lock.is_file() else None,
+    }
+
+
+def _git(root: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def versions(spark_version: str) -> dict[str, str]:
+    """The versions of Python, Spark and the packages that a model's numbers may depend on."""
+    found = {"python": platform.python_version(), "spark": spark_version}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def changed(recorded: dict[str, object], now: dict[str, object], names: Sequence[str]) -> list[str]:
+    """A phrase for each of these facts that is not what it was."""
+    return [f"{name} was {recorded.get(name)}, is {now.get(name)}" for name in names if recorded.get(name) != now.get(name)]
