@@ -115,7 +115,7 @@ def _shown(name: str) -> str:
     return ascii(name[:100])
 
 
-def unpack(archive: Path, into: Path, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+def unpack(archive: Path, into: Path, limits: Limits = Limits()) -> None:
     """Unpack an archive, or copy a directory, into a new directory. The caller removes it, also after an error.
 
     Args:
@@ -191,7 +191,7 @@ class _Counted(io.RawIOBase):
 
 
 def _untar(stream: "_Counted", target: _Target) -> None:
-    with tarfile.open(fileobj=stream, mode="r|", format=tarfile.PAX_FORMAT, errors="surrogateescape") as tar:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=stream, mode="r|", format=tarfile.PAX_FORMAT, errors="surrogateescape") as tar:
         for member in tar:
             if member.isdir():
                 target.directory(member.name)
@@ -202,6 +202,8 @@ def _untar(stream: "_Counted", target: _Target) -> None:
                 target.file(member.name, content)
             else:
                 raise DataError(f"{_shown(member.name)}: {_kind(member)}; only files and directories are unpacked")
+    while stream.read(_BLOCK):  # to the end, where gzip's checksum of it all stands
+        pass
 
 
 def _kind(member: tarfile.TarInfo) -> str:

@@ -25,8 +25,20 @@ logger = logging.getLogger("search_forecast")
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line and exit code 2."""
 
+    _is_intermixed = False
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
+        """As ever, but k=v words may stand after flags too, which argparse only learned in Python 3.13."""
+        if self._is_intermixed or not any(action.nargs == "*" for action in self._get_positional_actions()):
+            return super().parse_known_args(args, namespace)
+        self._is_intermixed = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_intermixed = False
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from search_forecast.tables import Lakehouse
 
 Namespace = argparse.Namespace
+LOCK_WAIT_SECONDS = 600.0
 
 
 class Opens(Protocol):
@@ -22,13 +23,17 @@ class Opens(Protocol):
 
     def __call__(
         self, arguments: Namespace, *, writes: bool, source: Path | None = None
-    ) -> "AbstractContextManager[Lakehouse]": ...
+    ) -> "AbstractContextManager[Lakehouse]":
+        """As `cli` does it."""
+        ...
 
 
 class Adds(Protocol):
     """Adds a command with the flags that every command has."""
 
-    def __call__(self, name: str, text: str, *, has_tables: bool = True) -> argparse.ArgumentParser: ...
+    def __call__(self, name: str, text: str, *, has_tables: bool = True) -> argparse.ArgumentParser:
+        """As `cli` does it."""
+        ...
 
 
 def add_commands(add: Adds) -> None:
@@ -36,7 +41,9 @@ def add_commands(add: Adds) -> None:
 
     def add_model_command(name: str, text: str) -> argparse.ArgumentParser:
         command = add(name, text)
-        command.add_argument("--experiment", metavar="NAME", help="on Databricks: the MLflow experiment, a workspace path")
+        command.add_argument(
+            "--experiment", metavar="NAME", help="on Databricks: path of the MLflow experiment"
+        )
         return command
 
     def choice(command: argparse.ArgumentParser) -> None:
@@ -189,7 +196,7 @@ def _score_model(arguments: Namespace, opened: Opens) -> int:
     models = _registry(arguments, makes=True)
     version = _chosen(models, arguments)
     with opened(arguments, writes=True) as lakehouse:
-        return _show(score_model(lakehouse, models, version, given, arguments.table, _now()), arguments)
+        return _show(score_model(lakehouse, models, version, given=given, table=arguments.table, now=_now()), arguments)
 
 
 def _import_model(arguments: Namespace, opened: Opens) -> int:
@@ -199,7 +206,15 @@ def _import_model(arguments: Namespace, opened: Opens) -> int:
     given = model_inputs.parse(arguments.input or [], "import-model")
     with opened(arguments, writes=True) as lakehouse:
         models = _registry(arguments)
-        done = import_model(lakehouse, models, arguments.archive, arguments.name, given, arguments.model, _now())
+        done = import_model(
+            lakehouse,
+            models,
+            arguments.archive,
+            name=arguments.name,
+            given=given,
+            model_path=arguments.model,
+            now=_now(),
+        )
     return _show(done, arguments)
 
 
@@ -218,11 +233,14 @@ def _models(arguments: Namespace, opened: Opens) -> int:
 
     models = _registry(arguments)
     if arguments.number:
-        return _show(describe(models, _chosen(models, arguments)), arguments)
+        found = describe(models, _chosen(models, arguments))
+        return _show(found if arguments.json else {**found, "files": f"{len(found['files'])}, see --json"}, arguments)
     if arguments.name:
         models.find(arguments.name)
     columns, rows = list_models(models, arguments.name)
-    return output.rows(columns, rows, form="json" if arguments.json else "table")
+    if arguments.json:
+        return output.rows(columns, rows, form="json")
+    return output.rows(columns[:6], [row[:6] for row in rows], form="table")
 
 
 def _reproduce(arguments: Namespace, opened: Opens) -> int:
@@ -244,8 +262,18 @@ def _promote(arguments: Namespace, opened: Opens) -> int:
     if arguments.force is not None and not arguments.force.strip():
         raise UsageError("promote: --force needs a reason")
     models = _registry(arguments)
-    version = models.find(arguments.name, arguments.number)
-    return _show(promote(models, version, arguments.alias, arguments.force, _now()), arguments)
+    with _locked(arguments):
+        version = models.find(arguments.name, arguments.number)
+        return _show(promote(models, version, arguments.alias, arguments.force, _now()), arguments)
+
+
+def _locked(arguments: Namespace) -> AbstractContextManager[None]:
+    """The lock on a local lakehouse, for a command that writes without Spark."""
+    if arguments.catalog is not None:
+        return nullcontext()
+    from search_forecast.locking import exclusive
+
+    return exclusive(arguments.lakehouse.absolute(), arguments.command, LOCK_WAIT_SECONDS)
 
 
 def _show(values: Mapping[str, Any], arguments: Namespace) -> int:

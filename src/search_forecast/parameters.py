@@ -68,4 +68,6 @@ class RegressionParameters:
         if not 0 <= self.elastic_net_param <= 1:
             raise UsageError(f"train-regression: --elastic-net-param is from 0 to 1, got {self.elastic_net_param}")
         if self.max_iter < 1 or not 0 < self.tol < math.inf:
-            raise UsageError(f"train-regression: --max-iter and --tol must be positive, got {self.max_iter}, {self.tol}")
+            raise UsageError(
+                f"train-regression: --max-iter and --tol must be positive, got {self.max_iter}, {self.tol}"
+            )

@@ -3,7 +3,7 @@
 import hashlib
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -66,7 +66,9 @@ def file_hash(path: Path) -> str:
 
 def combined_hash(manifest: dict[str, str]) -> str:
     """One sha256 for a manifest of files."""
-    return hashlib.sha256("".join(f"{path}\0{digest}\n" for path, digest in sorted(manifest.items())).encode()).hexdigest()
+    return hashlib.sha256(
+        "".join(f"{path}\0{digest}\n" for path, digest in sorted(manifest.items())).encode()
+    ).hexdigest()
 
 
 def code() -> dict[str, object]:
@@ -98,15 +100,13 @@ def _git(root: Path, *words: str) -> str | None:
 
 def versions(spark_version: str) -> dict[str, str]:
     """The versions of Python, Spark and the packages that a model's numbers may depend on."""
-    found = {"python": platform.python_version(), "spark": spark_version}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    # Databricks' runtime has no distribution called pyspark or delta-spark.
+    installed = {name: list(metadata.distributions(name=name)) for name in _PACKAGES}
+    found = {name: distributions[0].version for name, distributions in installed.items() if distributions}
+    return {"python": platform.python_version(), "spark": spark_version, **found}
 
 
-def changed(recorded: dict[str, object], now: dict[str, object], names: Sequence[str]) -> list[str]:
+def changed(recorded: Mapping[str, object], now: Mapping[str, object], names: Sequence[str]) -> list[str]:
     """A phrase for each of these facts that is not what it was."""
-    return [f"{name} was {recorded.get(name)}, is {now.get(name)}" for name in names if recorded.get(name) != now.get(name)]
+    differ = [name for name in names if recorded.get(name) != now.get(name)]
+    return [f"{name} was {recorded.get(name)}, is {now.get(name)}" for name in differ]

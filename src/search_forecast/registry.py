@@ -26,6 +26,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
     from mlflow.entities.model_registry import ModelVersion
 
 DIRECTORY = "_mlflow"
@@ -107,17 +108,16 @@ class Registry:
             metrics: of the run.
             tags: of the run and the version.
         """
-        client = self._client
         with _translated(), self._run(name, tags) as run_id:
+            client = self._client
             for key, value in parameters.items():
                 client.log_param(run_id, key, value)
             for key, number in metrics.items():
                 client.log_metric(run_id, key, number)
-            for table in record.get("tables", []):
-                client.set_tag(run_id, f"table.{table['table']}", f"version {table['delta_version']}")
+            client.log_inputs(run_id, [_dataset(table, record) for table in record["tables"]])
             client.log_artifacts(run_id, str(files), _ARTIFACT)
-        source = f"{client.get_run(run_id).info.artifact_uri}/{_ARTIFACT}"
         with _translated():
+            source = f"{client.get_run(run_id).info.artifact_uri}/{_ARTIFACT}"
             self._ensure_model(name)
             made = client.create_model_version(self._full(name), source, run_id, tags=dict(tags))
             client.set_registered_model_alias(self._full(name), CHALLENGER, str(made.version))
@@ -250,8 +250,7 @@ class Registry:
             record = json.loads((directory / _RECORD).read_bytes())
         except (OSError, ValueError) as error:
             raise DataError(f"{version}: its files are missing or damaged ({directory / _RECORD})") from error
-        assert isinstance(record, dict)
-        return record
+        return dict(record)
 
     def _directory(self, version: Version, scratch: Path | None, only: str = "") -> Path:
         if self._root is not None:
@@ -319,13 +318,29 @@ def describe(directory: Path, inputs: Mapping[str, str], record: Mapping[str, An
     return whole
 
 
+def _dataset(table: Mapping[str, Any], record: Mapping[str, Any]) -> "DatasetInput":
+    """A table as MLflow shows it with a run: its name, version and content."""
+    from mlflow.entities import Dataset, DatasetInput  # noqa: PLC0415
+
+    source = {"table": table["table"], "delta_table_version": table["delta_version"]}
+    profile = {"num_rows": record["row_count"], "content_hash": table["content_hash"]}
+    dataset = Dataset(
+        name=f"{table['table']}@v{table['delta_version']}",
+        digest=str(table["content_hash"]).removeprefix("sha256:")[:36],
+        source_type="delta_table",
+        source=json.dumps(source),
+        profile=json.dumps(profile),
+    )
+    return DatasetInput(dataset, tags=[])
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     """MLflow's errors as one line that says where they come from."""
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
     try:
         yield
-    except MlflowException as error:
-        first = str(error).strip().splitlines()[0][:300]
-        raise EnvironmentProblem(f"MLflow failed: {first} (--debug shows all)") from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("mlflow", "sqlalchemy", "sqlite3", "alembic"):
+            raise
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise EnvironmentProblem(f"the model registry failed: {first} (--debug shows all)") from error

@@ -104,7 +104,7 @@ def train(table: DataFrame, parameters: RegressionParameters) -> Trained:
     if row_count < LEAST_ROWS:
         raise DataError(f"train-regression: {parameters.table} has {row_count} rows, needed are at least {LEAST_ROWS}")
     model = pipeline(parameters).fit(rows)
-    fitted = model.stages[-1]
+    fitted: Any = model.stages[-1]
     folds = _folds(rows, row_count, parameters)
     metrics = {
         **_errors("training_", [Fold(model, rows, summary["label_mean"])], parameters),

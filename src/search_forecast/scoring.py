@@ -4,7 +4,7 @@ import importlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pyspark.errors import PySparkException
 from pyspark.ml import Model, PipelineModel, Transformer
@@ -42,8 +42,7 @@ def load(directory: Path, metadata: Metadata) -> Transformer:
         raise DataError(
             f"{directory.name}: Spark cannot load it as {metadata.short_class}: {first_line(error)}"
         ) from error
-    assert isinstance(loaded, Transformer)
-    return loaded
+    return cast("Transformer", loaded)
 
 
 def is_sparks(error: Exception) -> bool:
@@ -102,7 +101,7 @@ def _param(stage: Transformer, name: str) -> Any:
 
 
 def vector_column(model: Transformer) -> tuple[str, int | None] | None:
-    """The vector that the model needs from outside, with its size where the model knows it; None where it needs none."""
+    """The vector that the model needs from outside, with its size if the model knows it; None if it needs none."""
     outside = needed_columns(model)
     for stage in stages(model):
         if isinstance(stage, Model) and _param(stage, "featuresCol") in outside and not stage.hasParam("formula"):
@@ -172,7 +171,7 @@ def _self_sufficient(model: Transformer, given: Sequence[Input]) -> tuple[Pipeli
 
 
 def _likely_type(model: Transformer, name: str) -> str:
-    """The type of an input that the model names but does not describe: what the first stage to read it usually takes."""
+    """The type of an input that the model names but does not describe: what the first stage to read it often takes."""
     for stage in stages(model):
         if name in (_param(stage, "inputCols") or []) or name in [_param(stage, p) for p in _INPUT_PARAMS]:
             kind = type(stage).__name__
@@ -227,7 +226,9 @@ def scored(
     marked = rows.withColumn("_missing", missing)
     output = prediction_column(model)
     predicted = model.transform(marked.where("_missing = ''").select(*rows.columns))
-    whole = predicted.select(*rows.columns, F.col(output).cast("double").alias("_prediction"), F.lit("").alias("_missing"))
+    whole = predicted.select(
+        *rows.columns, F.col(output).cast("double").alias("_prediction"), F.lit("").alias("_missing")
+    )
     others = marked.where("_missing <> ''").select(
         *rows.columns, F.lit(None).cast("double").alias("_prediction"), "_missing"
     )
@@ -253,4 +254,3 @@ def _range_warnings(signature: Mapping[str, str], ranges: Mapping[str, Sequence[
             text = f"{name} is outside {low:g} to {high:g}, the range seen in training: an extrapolation"
             found.append(F.when((F.col(name) < low) | (F.col(name) > high), F.lit(text)))
     return found
-

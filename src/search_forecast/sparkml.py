@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import pyarrow
+import pyarrow as pa
 from pyarrow import parquet
 
 from search_forecast.errors import DataError
@@ -175,7 +175,7 @@ def _check_file(path: Path, model: Path) -> None:
     if path.name.endswith(".parquet"):
         try:
             row = (parquet.read_schema(path).metadata or {}).get(_ROW_METADATA, b"{}")
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise DataError(f"{name}: damaged Parquet file: {str(error).splitlines()[0][:150]}") from error
         _check_types(row, name)
 

@@ -124,7 +124,7 @@ class Lakehouse:
         df.dropDuplicates(list(keys)).createOrReplaceTempView(f"news_of_{table.name}")
         merged = self.spark.sql(
             f"merge into {name} held using news_of_{table.name} news on {same} "
-            f"when not matched then insert ({columns}) values ({values})"
+            f"when not matched then insert ({columns}) values ({values})"  # noqa: S608 - names from contracts
         )
         return int(merged.collect()[0]["num_inserted_rows"])
 
@@ -157,7 +157,7 @@ class Lakehouse:
     def at(self, source: str, version: int | None) -> DataFrame:
         """The rows of a table that `resolve` has named, as of a version (None: now)."""
         as_of = "" if version is None else f" version as of {version}"
-        return self.spark.sql(f"select * from {source}{as_of}")
+        return self.spark.sql(f"select * from {source}{as_of}")  # noqa: S608 - `resolve` made it
 
     def create(self, rows: list[tuple[object, ...]], table: Table) -> DataFrame:
         """A DataFrame of the contract's schema from a few rows."""

@@ -24,6 +24,7 @@ def import_model(
     lakehouse: Lakehouse,
     models: Registry,
     archive: Path,
+    *,
     name: str,
     given: Sequence[Input],
     model_path: str | None,
@@ -72,7 +73,7 @@ def import_model(
             "files_sha256": provenance.combined_hash(manifest),
         }
         tried = _tried(lakehouse, pipeline, inputs, given)
-        record = _record(lakehouse, metadata, pipeline, inputs, origin, tried, now)
+        record = _record(lakehouse, metadata, pipeline, inputs=inputs, origin=origin, tried=tried, now=now)
         made = publish_pipeline(models, name, pipeline, record, directory)
     logger.info("import-model: %s from %s", made, archive)
     return _answer(made, record, is_new=True)
@@ -89,7 +90,9 @@ def _chosen(root: Path, archive: Path, model_path: str | None) -> Path:
             raise UsageError(f"import-model: {archive.name} has no model {wanted}; it has {', '.join(found)}")
         return found[wanted]
     if len(found) > 1:
-        raise UsageError(f"import-model: {archive.name} has {len(found)} models: add --model with one of {', '.join(found)}")
+        raise UsageError(
+            f"import-model: {archive.name} has {len(found)} models: add --model with one of {', '.join(found)}"
+        )
     return next(iter(found.values()))
 
 
@@ -137,6 +140,7 @@ def _record(
     lakehouse: Lakehouse,
     metadata: Metadata,
     pipeline: PipelineModel,
+    *,
     inputs: dict[str, str],
     origin: dict[str, Any],
     tried: dict[str, Any],
@@ -164,6 +168,7 @@ def _record(
 
 def _answer(version: Version, record: dict[str, Any], *, is_new: bool) -> dict[str, Any]:
     origin = record["origin"]
+    saved = f"saved by Spark {origin['spark_version']} at {origin['saved_at']}"
     return {
         "model": version.name,
         "version": version.number,
@@ -173,6 +178,6 @@ def _answer(version: Version, record: dict[str, Any], *, is_new: bool) -> dict[s
         "inputs": [f"{name}:{model_inputs.shown(kind)}" for name, kind in record["inputs"].items()],
         "label": record["label"],
         "tried": record["tried"],
-        "origin": f"{origin['file']}/{origin['path']}, saved by Spark {origin['spark_version']} at {origin['saved_at']}",
+        "origin": f"{origin['file']}/{origin['path']}, {saved}",
         "sha256": origin["sha256"],
     }

@@ -69,7 +69,9 @@ def read_measurements(source: Path) -> list[tuple[float, float]]:
             continue
         if len(line) != len(COLUMNS):
             raise DataError(f"load-measurements: {source}: line {number} has {len(line)} fields, expected 2")
-        height, weight = (_size(line[place], name, f"{source}: line {number}") for place, name in zip(order, COLUMNS, strict=True))
+        height, weight = (
+            _size(line[place], name, f"{source}: line {number}") for place, name in zip(order, COLUMNS, strict=True)
+        )
         found.append((height, weight))
     if not found:
         raise DataError(f"load-measurements: {source} holds no measurement")

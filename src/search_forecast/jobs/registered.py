@@ -18,17 +18,17 @@ Rows = tuple[list[str], list[tuple[Any, ...]]]
 
 def list_models(models: Registry, name: str | None = None) -> Rows:
     """One row per version: where it comes from, what holds its aliases, its gate."""
-    columns = ["model", "version", "aliases", "kind", "class", "gate", "created_at", "commit"]
+    columns = ["model", "version", "aliases", "kind", "gate", "created_at", "spark_ml_class", "git_commit"]
     rows = [
         (
             version.name,
             version.number,
             " ".join(version.aliases),
             version.tags.get("kind"),
-            version.tags.get("spark_ml_class", "").rpartition(".")[2],
             version.tags.get("gate"),
-            datetime.fromtimestamp(version.created_at_ms / 1000, timezone.utc).isoformat(" ", "seconds"),
-            version.tags.get("git_commit", "")[:10],
+            datetime.fromtimestamp(version.created_at_ms / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M"),
+            version.tags.get("spark_ml_class"),
+            version.tags.get("git_commit"),
         )
         for version in models.versions(name)
     ]
@@ -51,7 +51,7 @@ def promote(models: Registry, version: Version, alias: str, force_reason: str | 
     """Give a version an alias. The same command with an older version rolls back.
 
     Returns:
-        model, version, alias, and which version had the alias before.
+        model, version, alias, and which version had the alias before (itself, where nothing changed).
 
     Raises:
         DataError: it failed its gate, and no reason to take it all the same is given.
@@ -69,8 +69,11 @@ def promote(models: Registry, version: Version, alias: str, force_reason: str | 
         f"{alias}.previous": "none" if previous is None else str(previous.number),
         f"{alias}.forced_because": "not forced" if passed or force_reason is None else force_reason,
     }
-    models.promote(version, alias, tags)
-    logger.info("promote: %s version %d is %s", version.name, version.number, alias)
+    if previous is None or previous.number != version.number:
+        models.promote(version, alias, tags)
+        logger.info("promote: %s version %d is %s", version.name, version.number, alias)
+    else:
+        logger.info("promote: %s version %d is %s already", version.name, version.number, alias)
     return {
         "model": version.name,
         "version": version.number,
@@ -107,7 +110,7 @@ def export_model(models: Registry, version: Version, directory: Path, *, is_bare
         shutil.rmtree(half, ignore_errors=True)
         shutil.copytree(source, half)
         half.rename(directory)
-    stages = [stage.partition("_")[2].rpartition("_")[0] for stage in _stages(files, top)] if not is_bare else []
+    stages = [] if is_bare else [uid.rpartition("_")[0] for uid in top.stage_uids]
     return {
         "model": version.name,
         "version": version.number,
@@ -134,5 +137,3 @@ def _takes(metadata: sparkml.Metadata, record: dict[str, Any], *, is_bare: bool)
     if is_bare:
         return f"a vector column {metadata.parameters.get('featuresCol', 'features')}: {', '.join(record['inputs'])}"
     return f"plain columns: {', '.join(record['inputs'])}"
-
-

@@ -32,8 +32,8 @@ def reproduce(lakehouse: Lakehouse, models: Registry, version: Version) -> dict[
         with loaded(lakehouse, models, version):
             pass
         raise DataError(
-            f"reproduce: {version.name} version {version.number} was imported and cannot be trained here; its files are "
-            f"those of {record['origin']['file']} (sha256 {record['origin']['sha256']}), as registered"
+            f"reproduce: {version.name} version {version.number} was imported and cannot be trained here; its files "
+            f"are those of {record['origin']['file']} (sha256 {record['origin']['sha256']}), as registered"
         )
     reasons = [
         *provenance.changed(record["code"], provenance.code(), ("lock_sha256", "git_commit", "is_dirty")),

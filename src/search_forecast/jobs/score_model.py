@@ -48,6 +48,7 @@ def score_model(
     lakehouse: Lakehouse,
     models: Registry,
     version: Version,
+    *,
     given: Sequence[Input],
     table: str | None,
     now: datetime,
