@@ -1,6 +1,6 @@
-"""Runs commands in one local Spark Connect session, which has no SparkContext, JVM or RDD: what serverless compute gives.
+"""Runs commands in one local Spark Connect session, which has no SparkContext, JVM or RDD, as on serverless compute.
 
-python tests/connect.py COMMANDS, a JSON list of commands (lists of words). Prints a JSON line for each: exit code, output.
+python tests/connect.py COMMANDS, a JSON list of lists of words. Prints a JSON line for each: exit code and output.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Archives that nobody should unpack: each is made here, refused with one clear line, and nothing is written elsewhere."""
+"""Archives that nobody should unpack: made here, refused with one clear line, and nothing is written elsewhere."""
 
 import gzip
 import io
@@ -56,7 +56,7 @@ def refused(archive: Path, reason: str, limits: Limits | None = None) -> None:
     """The archive is refused for this reason, in one line, and nothing is made outside its own directory."""
     into = archive.parent / "into"
     top = archive.parent.parent
-    before = {path for path in top.rglob("*")}
+    before = set(top.rglob("*"))
     with pytest.raises(DataError) as caught:
         unpack(archive, into, limits or Limits())
     message = str(caught.value)
@@ -64,6 +64,15 @@ def refused(archive: Path, reason: str, limits: Limits | None = None) -> None:
     assert "\n" not in message
     outside = {path for path in top.rglob("*") if into not in (path, *path.parents)}
     assert outside == before
+
+
+def refusal(archive: Path) -> str:
+    """Why the archive is refused; empty where it is not."""
+    try:
+        unpack(archive, archive.parent / "into")
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -197,10 +206,7 @@ def test_too_many_bytes_are_refused(here: Path) -> None:
 @pytest.mark.parametrize("make", ["tar", "zip"])
 def test_a_decompression_bomb_is_refused_before_it_is_written(here: Path, make: str) -> None:
     zeros = bytes(30 << 20)
-    if make == "tar":
-        archive = tar(here / "a.tgz", member("m/a", zeros))
-    else:
-        archive = zipped(here / "a.zip", ("m/a", zeros))
+    archive = tar(here / "a.tgz", member("m/a", zeros)) if make == "tar" else zipped(here / "a.zip", ("m/a", zeros))
     assert archive.stat().st_size < 100_000
     refused(archive, "bomb")
     assert sum(path.stat().st_size for path in (here / "into").rglob("*") if path.is_file()) < 25 << 20
@@ -287,10 +293,7 @@ def test_whatever_the_names_only_its_own_directory_is_written(
         archive = tar(here / "a.tar", *members, mode="w")
     except (ValueError, UnicodeEncodeError):
         return
-    try:
-        unpack(archive, here / "into")
-    except DataError as error:
-        assert "\n" not in str(error)
+    assert "\n" not in refusal(archive)
     assert sorted(path.name for path in here.iterdir()) == ["a.tar", "into"]
 
 
@@ -301,7 +304,4 @@ def test_whatever_the_bytes_the_answer_is_one_line(
 ) -> None:
     here = tmp_path_factory.mktemp("bytes")
     (here / "a.tar.gz").write_bytes(start + content)
-    try:
-        unpack(here / "a.tar.gz", here / "into")
-    except DataError as error:
-        assert "\n" not in str(error)
+    assert refusal(here / "a.tar.gz").count("\n") == 0

@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
@@ -30,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         """As ever, but k=v words may stand after flags too, which argparse only learned in Python 3.13."""
         if self._is_intermixed or not any(action.nargs == "*" for action in self._get_positional_actions()):
             return super().parse_known_args(args, namespace)
@@ -96,11 +97,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     is_debug = "--debug" in given
     output.configure_logging(is_debug=is_debug)
+    os.environ["TZ"] = "UTC"  # else Python shows Spark's timestamps in the local zone
+    time.tzset()
     try:
         arguments = parser().parse_args(given)
-        if arguments.command in cli_models.COMMANDS:
-            return cli_models.COMMANDS[arguments.command](arguments, _opened)
-        return _COMMANDS[arguments.command](arguments)
+        own = _COMMANDS.get(arguments.command)
+        return own(arguments) if own else cli_models.COMMANDS[arguments.command](arguments, _opened)
     except SearchForecastError as error:
         return _fail(str(error), error.exit_code, is_debug)
     except KeyboardInterrupt:

@@ -41,9 +41,7 @@ def add_commands(add: Adds) -> None:
 
     def add_model_command(name: str, text: str) -> argparse.ArgumentParser:
         command = add(name, text)
-        command.add_argument(
-            "--experiment", metavar="NAME", help="on Databricks: path of the MLflow experiment"
-        )
+        command.add_argument("--experiment", metavar="NAME", help="on Databricks: path of the MLflow experiment")
         return command
 
     def choice(command: argparse.ArgumentParser) -> None:

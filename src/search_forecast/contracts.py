@@ -272,9 +272,7 @@ MODEL_SCORES = Table(
     (
         Column("model_name", STRING, "Registered model"),
         Column("model_version", LONG, "Its version"),
-        Column(
-            "inputs", STRING, "What the model was given, as a JSON object in the order of its signature"
-        ),
+        Column("inputs", STRING, "What the model was given, as a JSON object in the order of its signature"),
         Column("prediction", RATIO, "What it predicts, in the unit of its label; null where it can't", nullable=True),
         Column(
             "warning",
