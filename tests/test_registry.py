@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -38,6 +39,20 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lake = tmp_path_factory.mktemp("template") / "lake"
     publish(Registry(lake / registry.DIRECTORY), lake)
     return lake
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ui(template: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The command of docs/models.md, on a free port; it starts while the other tests run."""
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    mlflow = str(Path(sys.executable).with_name("mlflow"))
+    words = [mlflow, "ui", "--backend-store-uri", "sqlite:///_mlflow/mlflow.db", "--port", str(port), "--workers", "1"]
+    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=template)
+    yield f"http://127.0.0.1:{port}", server
+    server.terminate()
+    server.wait(30)
 
 
 @pytest.fixture
@@ -240,36 +255,6 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     assert error.startswith("search-forecast: ")
 
 
-def test_mlflow_ui_shows_the_local_registry(lake: Path) -> None:
-    """The command of docs/models.md, on a free port."""
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    mlflow = Path(sys.executable).with_name("mlflow")
-    store = f"sqlite:///{lake}/_mlflow/mlflow.db"
-    words = [str(mlflow), "ui", "--backend-store-uri", store, "--port", str(port), "--workers", "1"]
-    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=lake)
-    try:
-        url = f"http://127.0.0.1:{port}/ajax-api/2.0/mlflow/registered-models/search"
-        found = _answer(url, server)
-    finally:
-        server.terminate()
-        server.wait(30)
-    assert [model["name"] for model in found["registered_models"]] == ["infant_weight"]
-
-
-def _answer(url: str, server: subprocess.Popen[bytes]) -> dict[str, Any]:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(240):
-        assert server.poll() is None
-        try:
-            with opener.open(url, timeout=30) as response:
-                return dict(json.load(response))
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError(f"no answer from {url}")
-
-
 def test_telemetry_is_off(lake: Path) -> None:
     """In a process of its own, as MLflow reads the setting when it is imported."""
     program = (
@@ -286,3 +271,21 @@ def test_telemetry_is_off(lake: Path) -> None:
 def test_the_database_is_sqlite_in_the_lakehouse(lake: Path) -> None:
     with sqlite3.connect(lake / "_mlflow" / "mlflow.db") as database:
         assert database.execute("select name, version from model_versions").fetchall() == [("infant_weight", 1)]
+
+
+def test_mlflow_ui_shows_the_local_registry(ui: tuple[str, subprocess.Popen[bytes]]) -> None:
+    address, server = ui
+    found = _answer(f"{address}/ajax-api/2.0/mlflow/registered-models/search", server)
+    assert [model["name"] for model in found["registered_models"]] == ["infant_weight"]
+
+
+def _answer(url: str, server: subprocess.Popen[bytes]) -> dict[str, Any]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for _ in range(240):
+        assert server.poll() is None
+        try:
+            with opener.open(url, timeout=30) as response:
+                return dict(json.load(response))
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"no answer from {url}")

@@ -17,7 +17,7 @@ from search_forecast.errors import DataError
 from search_forecast.parameters import RegressionParameters
 
 LEAVE_ONE_OUT_ROWS = 20
-FOLDS = 10
+FOLDS = 5
 LEAST_ROWS = 3
 # A model that learnt nothing predicts the mean, give or take the last digits.
 _CLEARLY_BETTER = 1 - 1e-9
@@ -80,7 +80,7 @@ def pipeline(parameters: RegressionParameters) -> Pipeline:
 def train(table: DataFrame, parameters: RegressionParameters) -> Trained:
     """Train on all rows, and measure on rows left out.
 
-    With up to 20 rows each row is left out once (leave-one-out); with more, each tenth of the rows, told apart by a
+    With up to 20 rows each row is left out once (leave-one-out); with more, each fifth of the rows, told apart by a
     hash of their values and the seed. `cv_baseline_rmse` is the error of predicting the mean of the rows left in.
 
     Args:

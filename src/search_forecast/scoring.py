@@ -252,5 +252,6 @@ def _range_warnings(signature: Mapping[str, str], ranges: Mapping[str, Sequence[
         if name in ranges:
             low, high = ranges[name]
             text = f"{name} is outside {low:g} to {high:g}, the range seen in training: an extrapolation"
-            found.append(F.when((F.col(name) < low) | (F.col(name) > high), F.lit(text)))
+            is_outside = (F.col(name) < low) | (F.col(name) > high)
+            found.append(F.when((F.col("_missing") == "") & is_outside, F.lit(text)))
     return found
