@@ -20,6 +20,7 @@ from pyspark.ml.feature import StringIndexer, VectorAssembler
 from pyspark.ml.linalg import Vectors
 from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression
 
+import notebook
 from search_forecast import cli, provenance
 
 if TYPE_CHECKING:
@@ -484,6 +485,28 @@ def test_mlflow_loads_a_version_in_its_own_way(spark: "SparkSession", lake: Path
 
     answer = mlflow.pyfunc.load_model(path).predict(pd.DataFrame({"height_cm": [50.0]}))
     assert list(answer) == pytest.approx([3.46668267111646])
+
+
+def test_the_notebook_prints_what_it_says_in_bare_pyspark(lake: Path, tmp_path: Path) -> None:
+    book = json.loads((REPOSITORY / "docs" / "models.ipynb").read_text())
+    assert not any(word in line for line in all_code(book) for word in ("search_forecast", "mlflow", "delta"))
+    (tmp_path / ".lakehouse").symlink_to(lake)
+    printed = notebook.run(book, tmp_path, notebook.environment())
+    assert printed == [notebook.recorded(cell) for cell in notebook.code_cells(book)]
+    assert "70 cm: 7.86345 kg" in "".join(printed)
+
+
+def all_code(book: dict[str, Any]) -> list[str]:
+    return [line for cell in notebook.code_cells(book) for line in cell["source"]]
+
+
+@pytest.mark.parametrize("command", ["predict", "export-model", "score-model"])
+def test_who_names_a_saved_directory_learns_what_it_is(run: Run, foreign: Path, command: str) -> None:
+    words = {"predict": ["x=1"], "export-model": ["out"], "score-model": ["--input", "x=1"]}[command]
+    code, error = run(command, str(foreign / "linear.model"), *words)
+    assert code == 2
+    assert "is no registered model but a directory with a LinearRegressionModel, saved by Spark 4" in error
+    assert "LinearRegressionModel.load(" in error
 
 
 # Item 10: Spark Connect; the last test, as it waits for the longest.

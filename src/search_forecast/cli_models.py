@@ -129,8 +129,25 @@ def _registry(arguments: Namespace, *, makes: bool = False) -> "Registry":
 
 
 def _chosen(models: "Registry", arguments: Namespace) -> "Version":
+    _not_a_path(arguments)
     number = getattr(arguments, "version", None) or getattr(arguments, "number", None)
     return models.find(arguments.name, number, getattr(arguments, "alias", None))
+
+
+def _not_a_path(arguments: Namespace) -> None:
+    """Somebody who names a saved model's directory learns what it is and what to do with it."""
+    from search_forecast import sparkml
+
+    path = Path(arguments.name)
+    if not (path / "metadata").is_dir():
+        return
+    found = sparkml.read_metadata(path)
+    module, _, name = found.python_class.rpartition(".")
+    raise UsageError(
+        f"{arguments.command}: {path} is no registered model but a directory with a {name}, saved by Spark "
+        f"{found.spark_version}: register it with import-model {path} --name NAME, or load it in Python with "
+        f"{name}.load({str(path)!r}) from {module}"
+    )
 
 
 def _load_measurements(arguments: Namespace, opened: Opens) -> int:
@@ -181,6 +198,7 @@ def _show_prediction(version: "Version", answer: Mapping[str, Any]) -> int:
     output.line(f"{version}: {inputs} -> {what} {answer['prediction']}")
     if answer["warning"]:
         output.line(f"warning: {answer['warning']}")
+    output.line(f"(a {answer['spark_ml_class'].rpartition('.')[2]}; export-model says how to load it in Python)")
     return 0
 
 

@@ -39,9 +39,8 @@ def load(directory: Path, metadata: Metadata) -> Transformer:
     except Exception as error:
         if not is_sparks(error):
             raise
-        raise DataError(
-            f"{directory.name}: Spark cannot load it as {metadata.short_class}: {first_line(error)}"
-        ) from error
+        reason = first_line(error).replace(f"file:{directory}/", "")
+        raise DataError(f"{directory.name}: Spark cannot load it as {metadata.short_class}: {reason}") from error
     return cast("Transformer", loaded)
 
 

@@ -1,6 +1,7 @@
 """`import-model`: a Spark ML model that someone else trained becomes a registered version."""
 
 import logging
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -50,9 +51,10 @@ def import_model(
     with scratch(lakehouse.staging) as directory:
         archives.unpack(archive, directory / "unpacked")
         found = _chosen(directory / "unpacked", archive, model_path)
-        # From here on under a name of our own: Spark would read a * or [ in the archive's as a pattern.
-        source = directory / "source"
         path = found.relative_to(directory / "unpacked").as_posix()
+        # From here on without what Spark would read as a pattern, such as * or [.
+        source = directory / "source" / (re.sub(r"[^\w.-]", "_", found.name) if path != "." else "model")
+        source.parent.mkdir()
         found.rename(source)
         metadata = sparkml.check(source)
         manifest = provenance.files_manifest(source)

@@ -26,7 +26,7 @@ def predict(lakehouse: Lakehouse, models: Registry, version: Version, given: Seq
     """Score one input; writes nothing.
 
     Returns:
-        model, version, aliases, inputs, label (None where unknown), prediction, warning.
+        model, version, aliases, inputs, label (None where unknown), spark_ml_class, prediction, warning.
     """
     record = models.record(version)
     values = model_inputs.values(given, record["inputs"], f"predict {version.name}")
@@ -39,6 +39,7 @@ def predict(lakehouse: Lakehouse, models: Registry, version: Version, given: Seq
         "aliases": list(version.aliases),
         "inputs": values,
         "label": record["label"],
+        "spark_ml_class": record["spark_ml_class"],
         "prediction": answer["prediction"],
         "warning": answer["warning"],
     }
