@@ -5,9 +5,10 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -101,8 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     time.tzset()
     try:
         arguments = parser().parse_args(given)
-        own = _COMMANDS.get(arguments.command)
-        return own(arguments) if own else cli_models.COMMANDS[arguments.command](arguments, _opened)
+        return _COMMANDS[arguments.command](arguments)
     except SearchForecastError as error:
         return _fail(str(error), error.exit_code, is_debug)
     except KeyboardInterrupt:
@@ -231,7 +231,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if all(finding.is_ok for finding in findings) else EnvironmentProblem.exit_code
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": _demo,
     "ingest": _ingest,
     "clean": _clean,
@@ -272,6 +272,9 @@ def _opened(arguments: argparse.Namespace, *, writes: bool, source: Path | None 
         spark = output.with_status("starting Spark", lambda: session.session(size=size))
         with output.progress(arguments.command):
             yield Lakehouse(spark, root, root / "_staging")
+
+
+_COMMANDS |= {name: partial(command, opened=_opened) for name, command in cli_models.COMMANDS.items()}
 
 
 def _bytes_below(path: Path) -> int:

@@ -114,6 +114,8 @@ def _positive(text: str) -> int:
 def _registry(arguments: Namespace, *, makes: bool = False) -> "Registry":
     from search_forecast.registry import DIRECTORY, Registry
 
+    if "here" in arguments:  # a task of a job that `run` runs on this machine, whatever its flags say
+        return Registry(arguments.here.root / DIRECTORY)
     if arguments.catalog is None:
         root = arguments.lakehouse.absolute()
         if not makes and not root.is_dir():
@@ -285,7 +287,7 @@ def _promote(arguments: Namespace, opened: Opens) -> int:
 
 def _locked(arguments: Namespace) -> AbstractContextManager[None]:
     """The lock on a local lakehouse, for a command that writes without Spark."""
-    if arguments.catalog is not None:
+    if arguments.catalog is not None or "here" in arguments:
         return nullcontext()
     from search_forecast.locking import exclusive
 
@@ -315,7 +317,7 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-COMMANDS: dict[str, Callable[[Namespace, Opens], int]] = {
+COMMANDS: dict[str, Callable[..., int]] = {
     "load-measurements": _load_measurements,
     "train-regression": _train_regression,
     "predict": _predict,

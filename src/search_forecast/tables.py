@@ -140,23 +140,37 @@ class Lakehouse:
         """The SQL name of a table that a person named.
 
         Args:
-            text: a contract's name (`search_gold.infant_growth`, whatever its schema is called here), the directory of
-                a Delta table, or a name of Spark's catalog.
+            text: a contract's name (`search_gold.infant_growth`, or with what its schema is called here), the directory
+                of a Delta table, or a name of Spark's catalog.
 
         Raises:
             DataError: there is no such table.
         """
-        for table in TABLES:
-            if text in (table.full_name, self.name(table).replace("`", "")):
-                if not self.exists(table):
-                    raise DataError(f"{text} is not there yet; the command tables lists what is")
-                return self.open(table)
+        table = self._contract(text)
+        if table is not None:
+            if not self.exists(table):
+                raise DataError(f"{text} is not there yet; the command tables lists what is")
+            return self.open(table)
         if (Path(text) / "_delta_log").is_dir():
             return f"delta.`{Path(text).absolute().as_posix()}`"
         if re.fullmatch(r"\w+(\.\w+){0,2}", text) and self.spark.catalog.tableExists(text):
             return text
         names = ", ".join(table.full_name for table in TABLES if self.exists(table))
         raise DataError(f"no table {text}; name one of {names or 'those that the jobs make'}, or a Delta directory")
+
+    def known_as(self, text: str) -> str:
+        """What to call a table that a person named, for whoever looks for it later and elsewhere."""
+        table = self._contract(text)
+        if table is not None:
+            return table.full_name
+        return str(Path(text).absolute()) if Path(text).is_dir() else text
+
+    def _contract(self, text: str) -> Table | None:
+        for table in TABLES:
+            own = f"{self.schemas[table.layer]}.{table.name}"
+            if text in (table.full_name, own, f"{self.catalog}.{own}"):
+                return table
+        return None
 
     def latest(self, source: str) -> int:
         """The latest version of a table that `resolve` has named."""

@@ -1,6 +1,7 @@
 """`train-regression`: a linear regression from a table, registered with all that it came from."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ def train_regression(
         The version, its aliases, metrics, gate and coefficients.
     """
     registry.check_name(name)
+    parameters = replace(parameters, table=lakehouse.known_as(parameters.table))
     source = lakehouse.resolve(parameters.table)
     version = lakehouse.latest(source)
     rows = lakehouse.at(source, version)
