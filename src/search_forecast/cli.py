@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from search_forecast.tables import Lakehouse
 
 LARGE_BYTES = 64 * 2**20
+COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
 LOCK_WAIT_SECONDS = 600.0
 
 logger = logging.getLogger("search_forecast")
@@ -187,7 +188,7 @@ def _query(arguments: argparse.Namespace) -> int:
 
     if arguments.name is None:
         found = [queries.load(name) for name in queries.names()]
-        rows = [(q.name, " ".join(f"{p.name}={p.default or '...'}" for p in q.parameters), q.summary) for q in found]
+        rows = [(q.name, " ".join(map(str, q.parameters)), q.summary) for q in found]
         return output.rows(["query", "parameters", "answers"], rows, form=_form(arguments))
     values = dict(_pair(text) for text in arguments.values)
     wanted = queries.load(arguments.name)
@@ -224,7 +225,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from search_forecast import toolchain
 
     if arguments.mend:
-        toolchain.mend()
+        for sentence in toolchain.mend():
+            logger.warning("doctor: %s", sentence)
     findings = toolchain.check(arguments.lakehouse)
     rows = [(f.name, "ok" if f.is_ok else "MISSING", f.found, f.mend) for f in findings]
     output.rows(["what", "state", "found", "how to mend"], rows, form=_form(arguments))
@@ -267,18 +269,15 @@ def _opened(arguments: argparse.Namespace, *, writes: bool, source: Path | None 
             f"{arguments.command}: no lakehouse at {root}; run demo or ingest first, or say --lakehouse DIR"
         )
     with exclusive(root, arguments.command, LOCK_WAIT_SECONDS) if writes else nullcontext():
-        read = _bytes_below(root) + (_bytes_below(source) if source else 0)
+        read = COMPRESSION * _bytes_below(root, "*.parquet") + (_bytes_below(source) if source else 0)
         size: session.Size = "large" if read > LARGE_BYTES else "small"
         spark = output.with_status("starting Spark", lambda: session.session(size=size))
         with output.progress(arguments.command):
             yield Lakehouse(spark, root, root / "_staging")
 
 
-_COMMANDS |= {name: partial(command, opened=_opened) for name, command in cli_models.COMMANDS.items()}
-
-
-def _bytes_below(path: Path) -> int:
-    files = [path] if path.is_file() else path.rglob("*")
+def _bytes_below(path: Path, pattern: str = "*") -> int:
+    files = [path] if path.is_file() else path.rglob(pattern)
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
@@ -298,3 +297,6 @@ def _form(arguments: argparse.Namespace) -> str:
 def _now() -> datetime:
     """The time of this run: the only clock there is, everything below is given it."""
     return datetime.now(timezone.utc)
+
+
+_COMMANDS |= {name: partial(command, opened=_opened) for name, command in cli_models.COMMANDS.items()}
