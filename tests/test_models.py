@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -94,9 +95,11 @@ def scores(lake: Path) -> list[dict[str, Any]]:
 def untouched(lake: Path) -> Iterator[None]:
     """The test leaves no file in the registry and none on the way there."""
     before = {path for name in ("_mlflow", "_staging") for path in (lake / name).rglob("*")}
+    unpacked = set(Path(tempfile.gettempdir()).glob("search-forecast-*/unpacked"))
     assert before
     yield
     assert {path for name in ("_mlflow", "_staging") for path in (lake / name).rglob("*")} == before
+    assert set(Path(tempfile.gettempdir()).glob("search-forecast-*/unpacked")) <= unpacked
 
 
 # Items 2 and 6: training, prediction, scoring.

@@ -1,6 +1,7 @@
 """The registry alone: a hand-made model's files go in and out, no Spark."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -49,7 +50,8 @@ def ui(template: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         port = probe.getsockname()[1]
     mlflow = str(Path(sys.executable).with_name("mlflow"))
     words = [mlflow, "ui", "--backend-store-uri", "sqlite:///_mlflow/mlflow.db", "--port", str(port), "--workers", "1"]
-    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=template)
+    lean = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # no task queue beside the pages
+    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=template, env=lean)
     yield f"http://127.0.0.1:{port}", server
     server.terminate()
     server.wait(30)

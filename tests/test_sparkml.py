@@ -226,6 +226,13 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
     refused(model, "damaged Parquet file")
 
 
+def test_what_a_mac_adds_to_an_archive_is_no_part(tmp_path: Path) -> None:
+    model = saved(tmp_path / "m")
+    part = next((model / "data").glob("part-*"))
+    part.with_name(f"._{part.name}").write_bytes(b"Mac OS X")
+    sparkml.check(model)
+
+
 def test_missing_data_is_refused(tmp_path: Path) -> None:
     model = saved(tmp_path / "m")
     next((model / "data").glob("part-*")).unlink()

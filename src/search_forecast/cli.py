@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from search_forecast import cli_models, output
+from search_forecast import cli_models, model_flags, output
 from search_forecast.errors import DataError, EnvironmentProblem, SearchForecastError, UsageError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed", type=int, required=True, metavar="S", help="the same seed gives the same bytes")
     generate.add_argument("--dirty", type=float, default=0.0, metavar="R", help="share of dirty records, 0 to 1")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or earlier generated directory")
-    cli_models.add_commands(add)
+    model_flags.add_commands(add)
     doctor = add("doctor", "say what this machine has, what is missing and how to mend it", has_tables=False)
     doctor.add_argument("--mend", action="store_true", help="fetch and make what is missing")
     return root

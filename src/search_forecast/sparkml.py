@@ -172,7 +172,7 @@ def _check_file(path: Path, model: Path) -> None:
     checksums = path.with_name(f".{path.name}.crc")
     if checksums.is_file() and not _matches(path, checksums.read_bytes()):
         raise DataError(f"{name}: its content does not match its checksum file {checksums.name}: damaged")
-    if path.name.endswith(".parquet"):
+    if path.name.endswith(".parquet") and not path.name.startswith((".", "_")):
         try:
             row = (parquet.read_schema(path).metadata or {}).get(_ROW_METADATA, b"{}")
         except (pa.ArrowException, OSError) as error:

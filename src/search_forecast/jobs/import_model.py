@@ -2,6 +2,8 @@
 
 import logging
 import re
+import shutil
+import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -48,15 +50,16 @@ def import_model(
         The version, the class and the inputs of the model, what it predicted when it was tried, its origin, is_new.
     """
     registry.check_name(name)
-    with scratch(lakehouse.staging) as directory:
-        archives.unpack(archive, directory / "unpacked")
-        found = _chosen(directory / "unpacked", archive, model_path)
-        path = found.relative_to(directory / "unpacked").as_posix()
-        # From here on without what Spark would read as a pattern, such as * or [.
+    # Unpacked and checked on this machine's own disk; what Spark reads lies where its executors see it too.
+    with tempfile.TemporaryDirectory(prefix="search-forecast-") as own, scratch(lakehouse.staging) as directory:
+        unpacked = Path(own) / "unpacked"
+        archives.unpack(archive, unpacked)
+        found = _chosen(unpacked, archive, model_path)
+        path = found.relative_to(unpacked).as_posix()
+        metadata = sparkml.check(found)
+        # Without what Spark would take for a pattern, such as * or [.
         source = directory / "source" / (re.sub(r"[^\w.-]", "_", found.name) if path != "." else "model")
-        source.parent.mkdir()
-        found.rename(source)
-        metadata = sparkml.check(source)
+        shutil.copytree(found, source)
         manifest = provenance.files_manifest(source)
         pipeline, inputs = scoring.wrapped(scoring.load(source, metadata), given)
         before = _same(models, name, provenance.combined_hash(manifest), inputs)

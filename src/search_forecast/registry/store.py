@@ -1,4 +1,4 @@
-"""The only module that talks to MLflow: experiment, runs, registered versions, aliases, tags, files.
+"""Runs, registered versions, aliases, tags and files of models.
 
 Here everything lies in `<lakehouse>/_mlflow` (a SQLite database and the files of the models); on Databricks in the
 workspace's experiment and Unity Catalog, where a model is called `<catalog>.<gold schema>.<name>`.
@@ -8,7 +8,6 @@ A version appears in one step, after its files are complete: its tags come with 
 
 import json
 import logging
-import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,20 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from search_forecast import provenance
 from search_forecast.errors import DataError, EnvironmentProblem, UsageError
-
-# Before MLflow is imported: it reads them then.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+from search_forecast.registry import package
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput
     from mlflow.entities.model_registry import ModelVersion
 
 DIRECTORY = "_mlflow"
 CHAMPION, CHALLENGER = "champion", "challenger"
-_RECORD = "search_forecast.json"
-_SPARK_FILES = "sparkml"
 _ARTIFACT = "model"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 
@@ -114,7 +107,7 @@ class Registry:
                 client.log_param(run_id, key, value)
             for key, number in metrics.items():
                 client.log_metric(run_id, key, number)
-            client.log_inputs(run_id, [_dataset(table, record) for table in record["tables"]])
+            client.log_inputs(run_id, [package.dataset(table, record) for table in record["tables"]])
             client.log_artifacts(run_id, str(files), _ARTIFACT)
         with _translated():
             source = f"{client.get_run(run_id).info.artifact_uri}/{_ARTIFACT}"
@@ -229,27 +222,27 @@ class Registry:
         """
         directory = self._directory(version, scratch)
         recorded = self._read_record(version, directory)["files"]
-        found = provenance.files_manifest(directory / _SPARK_FILES)
+        found = provenance.files_manifest(directory / package.SPARK_FILES)
         wrong = sorted(path for path in {*recorded, *found} if recorded.get(path) != found.get(path))
         if wrong:
             raise DataError(
                 f"{version}: {wrong[0]} is not what was registered ({len(wrong)} of {len(recorded)} files): damaged or "
                 f"tampered with; use another version"
             )
-        return directory / _SPARK_FILES
+        return directory / package.SPARK_FILES
 
     def record(self, version: Version) -> dict[str, Any]:
         """All that was recorded when the version was made."""
         if self._root is not None:
             return self._read_record(version, self._directory(version, None))
         with tempfile.TemporaryDirectory() as directory:
-            return self._read_record(version, self._directory(version, Path(directory), _RECORD))
+            return self._read_record(version, self._directory(version, Path(directory), package.RECORD))
 
     def _read_record(self, version: Version, directory: Path) -> dict[str, Any]:
         try:
-            record = json.loads((directory / _RECORD).read_bytes())
+            record = json.loads((directory / package.RECORD).read_bytes())
         except (OSError, ValueError) as error:
-            raise DataError(f"{version}: its files are missing or damaged ({directory / _RECORD})") from error
+            raise DataError(f"{version}: its files are missing or damaged ({directory / package.RECORD})") from error
         return dict(record)
 
     def _directory(self, version: Version, scratch: Path | None, only: str = "") -> Path:
@@ -284,54 +277,6 @@ def check_name(name: str) -> None:
     """Raise UsageError unless a model may be called that, here and in Unity Catalog."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name for a model: letters, digits, _ and -, at most 100")
-
-
-def describe(directory: Path, inputs: Mapping[str, str], record: Mapping[str, Any], spark_class: str) -> dict[str, Any]:
-    """Make a directory that holds a Spark ML model in `sparkml` an MLflow model, and put its record beside it.
-
-    MLflow's own `spark.log_model` would move the files through the JVM, which Spark Connect does not have.
-
-    Returns:
-        The record, with the manifest of the model's files.
-    """
-    import pyspark  # noqa: PLC0415
-    from mlflow import pyfunc  # noqa: PLC0415
-    from mlflow.models import Model, ModelSignature  # noqa: PLC0415
-    from mlflow.types import ColSpec, Schema  # noqa: PLC0415
-
-    kinds = {"bigint": "long", "int": "integer", "smallint": "integer", "tinyint": "integer"}
-    signature = ModelSignature(
-        inputs=Schema([ColSpec(kinds.get(kind, kind), name) for name, kind in inputs.items()]),
-        outputs=Schema([ColSpec("double", "prediction")]),
-    )
-    requirements = [f"pyspark=={pyspark.__version__}", f"mlflow=={record['versions'].get('mlflow-skinny', '')}"]
-    (directory / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")
-    model = Model(signature=signature, metadata={"spark_ml_class": spark_class})
-    model.add_flavor(
-        "spark", pyspark_version=pyspark.__version__, model_data=_SPARK_FILES, code=None,
-        model_class="pyspark.ml.pipeline.PipelineModel",
-    )  # fmt: skip
-    pyfunc.add_to_model(model, loader_module="mlflow.spark", data=_SPARK_FILES)
-    model.save(str(directory / "MLmodel"))
-    whole = {**record, "files": provenance.files_manifest(directory / _SPARK_FILES)}
-    (directory / _RECORD).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return whole
-
-
-def _dataset(table: Mapping[str, Any], record: Mapping[str, Any]) -> "DatasetInput":
-    """A table as MLflow shows it with a run: its name, version and content."""
-    from mlflow.entities import Dataset, DatasetInput  # noqa: PLC0415
-
-    source = {"table": table["table"], "delta_table_version": table["delta_version"]}
-    profile = {"num_rows": record["row_count"], "content_hash": table["content_hash"]}
-    dataset = Dataset(
-        name=f"{table['table']}@v{table['delta_version']}",
-        digest=str(table["content_hash"]).removeprefix("sha256:")[:36],
-        source_type="delta_table",
-        source=json.dumps(source),
-        profile=json.dumps(profile),
-    )
-    return DatasetInput(dataset, tags=[])
 
 
 @contextmanager
