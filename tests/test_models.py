@@ -22,7 +22,8 @@ from pyspark.ml.linalg import Vectors
 from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression
 
 import notebook
-from search_forecast import cli, provenance
+from search_forecast import cli, provenance, regression
+from search_forecast.parameters import RegressionParameters
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -464,14 +465,14 @@ def test_a_model_that_learnt_nothing_fails_its_gate(run: Run) -> None:
     assert (code, error.count("--force REASON")) == (1, 1)
 
 
-def test_more_rows_than_leave_one_out_takes_are_folded(spark: "SparkSession", run: Run, tmp_path: Path) -> None:
+def test_more_rows_than_leave_one_out_takes_are_folded(spark: "SparkSession") -> None:
     rows = [(float(x), 3.0 * x + 1 + (x % 7) / 100) for x in range(200)]
-    spark.createDataFrame(rows, "x double, y double").write.format("delta").save(str(tmp_path / "line"))
-    words = ("--table", str(tmp_path / "line"), "--features", "x", "--label", "y", "--name", "line", "--reg-param", "0")
-    made = run("train-regression", *words)
-    assert made["metrics"]["cv_fold_count"] == 5
-    assert made["coefficients"]["x"] == pytest.approx(3.0, abs=1e-3)
-    assert 0.015 < made["metrics"]["cv_rmse"] < 0.025
+    parameters = RegressionParameters("line", ("x",), "y", reg_param=0.0)
+    trained = regression.train(spark.createDataFrame(rows, "x double, y double"), parameters)
+    assert trained.metrics["cv_fold_count"] == 5
+    assert trained.coefficients[0] == pytest.approx(3.0, abs=1e-3)
+    assert 0.015 < trained.metrics["cv_rmse"] < 0.025
+    assert trained.gate[0]
 
 
 # Items 3 and 7: plain Spark.
