@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from search_forecast import output
+from search_forecast import output, running
 from search_forecast.errors import DataError, EnvironmentProblem, SearchForecastError, UsageError
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed", type=int, required=True, metavar="S", help="the same seed gives the same bytes")
     generate.add_argument("--dirty", type=float, default=0.0, metavar="R", help="share of dirty records, 0 to 1")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or earlier generated directory")
+    running.add_parsers(add)
     doctor = add("doctor", "say what this machine has, what is missing and how to mend it", has_tables=False)
     doctor.add_argument("--mend", action="store_true", help="fetch and make what is missing")
     return root
@@ -214,6 +215,19 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if all(finding.is_ok for finding in findings) else EnvironmentProblem.exit_code
 
 
+def _run(arguments: argparse.Namespace) -> int:
+    def do(task: argparse.Namespace) -> None:
+        if _COMMANDS[task.command](task):
+            raise DataError(f"{task.command} found something wrong; its log says what")
+
+    hooks = running.Hooks(parser().parse_args, do, lambda error: _spark_message(error) or f"{error!r}")
+    return running.run(arguments, hooks, lambda source: _opened(arguments, writes=True, source=source), _now())
+
+
+def _upload(arguments: argparse.Namespace) -> int:
+    return running.upload(arguments)
+
+
 _COMMANDS = {
     "demo": _demo,
     "ingest": _ingest,
@@ -223,6 +237,8 @@ _COMMANDS = {
     "query": _query,
     "tables": _tables,
     "generate": _generate,
+    "run": _run,
+    "upload": _upload,
     "doctor": _doctor,
 }
 
@@ -233,6 +249,9 @@ def _opened(arguments: argparse.Namespace, *, writes: bool, source: Path | None 
     from search_forecast import session
     from search_forecast.tables import Lakehouse
 
+    if "here" in arguments:  # a task of a job that `run` runs on this machine
+        yield arguments.here
+        return
     catalog = getattr(arguments, "catalog", None)
     if catalog is not None:
         schemas = {layer: getattr(arguments, f"{layer}_schema") for layer in ("bronze", "silver", "gold")}
