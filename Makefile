@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
@@ -13,18 +14,25 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv with search-forecast in it; fetch Delta's jars
+	@:
 
-# The stamp is written last: a set-up that was killed is done again from the start of what it lacks.
+# Safe to kill: the stamp is written last, and a .venv whose packages were under way is made anew. pyspark comes as
+# source only; the setuptools that builds it is taken from the lock too, where pip by itself would fetch the newest.
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	  echo "make: needs Python 3.10 or newer, $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1): make PYTHON=python3.12 setup" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "make: $(PYTHON) has no venv module: install it (Debian, Ubuntu: apt install python3-venv) or name another PYTHON=" >&2; exit 1; }
 	@echo "setup 1/3  .venv with $$($(PYTHON) --version)"
+	@[ ! -e $(VENV)/.under-way ] || rm -rf $(VENV)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@echo "setup 2/3  locked packages (about 500 MB to fetch at the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $(VENV)/.under-way
+	@echo "setup 2/3  locked packages (about 700 MB to fetch at the first time)"
+	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements.txt > $(VENV)/build-requirements.txt
+	@$(PIP_INSTALL) --require-hashes -r $(VENV)/build-requirements.txt
+	@$(PIP_INSTALL) --require-hashes --no-build-isolation --use-pep517 -r requirements.txt
+	@$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	@rm $(VENV)/.under-way
 	@echo "setup 3/3  Java, Delta's jars, class archive (a minute at the first time)"
 	@$(BIN)/search-forecast doctor --mend
 	@touch $@

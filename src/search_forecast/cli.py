@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
@@ -84,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     is_debug = "--debug" in given
     output.configure_logging(is_debug=is_debug)
+    os.environ["TZ"] = "UTC"  # else Python shows Spark's timestamps in the local zone
+    time.tzset()
     try:
         arguments = parser().parse_args(given)
         return _COMMANDS[arguments.command](arguments)

@@ -1,8 +1,9 @@
 """Delivered files: find, hash, check, and stage them for one batch.
 
-A staged file holds exactly the records of one delivery, a line each, named by its content's hash: Spark reads it without
-minding odd file names, gzip, BOM, header or blank lines, and nobody can change it meanwhile. The manifest, written last,
-makes a staged batch a write-ahead log: whoever finds one finishes that batch, even if the delivered files are gone.
+A staged file holds exactly the records of one delivery, a line each, named by its content's hash: Spark reads it
+without minding odd file names, gzip, BOM, header or blank lines, and nobody can change it meanwhile. The manifest,
+written last, makes a staged batch a write-ahead log: whoever finds one finishes that batch, even if the delivered files
+are gone.
 """
 
 import gzip
@@ -17,13 +18,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from search_forecast import bronze
 from search_forecast.errors import DataError
 
 MAX_LINE_BYTES = 16 * 2**20
 _MANIFEST = "manifest.json"
+_BOM = "\xef\xbb\xbf"  # UTF-8's, a byte a character
 
 
 @dataclass(frozen=True)
@@ -60,19 +62,30 @@ def delivered_files(source: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file())
 
 
+def file_name(path: Path) -> str:
+    """The path as text that can be stored, even if its bytes are no UTF-8."""
+    return os.fsencode(path).decode("utf-8", errors="replace")
+
+
+def file_size(path: Path) -> int:
+    """Size in bytes, 0 where the file has gone."""
+    return path.stat().st_size if path.exists() else 0
+
+
 def content_id(path: Path) -> str | None:
-    """The sha256 of a file's uncompressed content (of its bytes, where it can't be uncompressed); None if unreadable."""
-    for opened in (_content, Path.open):
-        # A broken gzip file still has bytes: they tell it from its mended successor.
+    """The sha256 of a file's uncompressed content, hex; None where it can't be read.
+
+    A broken gzip file still has bytes: their hash tells it from its mended successor.
+    """
+    try:
+        with _content(path) as content:
+            return _sha256(content)
+    except DataError:
         try:
-            with opened(path, "rb") as content:
-                hashing = _Hashing(content)
-                while hashing.read(2**20):
-                    pass
-                return hashing.sha256.hexdigest()
-        except (DataError, OSError):
-            continue
-    return None
+            with path.open("rb") as content:
+                return _sha256(content)
+        except OSError:
+            return None
 
 
 def stage(path: Path, batch_directory: Path) -> Delivery:
@@ -87,7 +100,7 @@ def stage(path: Path, batch_directory: Path) -> Delivery:
         # latin-1 maps bytes to characters one to one: nothing is decoded here, and \r\n, \r, \n all end a line.
         buffered = io.BufferedReader(hashing, 2**20)  # type: ignore[type-var]
         text = _lines(io.TextIOWrapper(buffered, encoding="latin-1", newline=None))
-        layout = bronze.layout(_header(next((line for line in text if line.strip()), "")))
+        layout = bronze.layout(_header(next((line for line in text if line.removeprefix(_BOM).strip()), "")))
         blanks = " \n" if layout.delimiter == "\t" else " \t\n"
         record_count = 0
         for line in text:
@@ -95,7 +108,7 @@ def stage(path: Path, batch_directory: Path) -> Delivery:
                 lines.write(line if line.endswith("\n") else line + "\n")
                 record_count += 1
     delivery_id = hashing.sha256.hexdigest()
-    delivery = Delivery(delivery_id, str(path), path.stat().st_size, record_count, "ingested", None, layout)
+    delivery = Delivery(delivery_id, file_name(path), file_size(path), record_count, "ingested", None, layout)
     partial.rename(batch_directory / f"{delivery_id}.lines")
     return delivery
 
@@ -136,11 +149,10 @@ def discard(batch: Batch) -> None:
     shutil.rmtree(batch.directory)
 
 
-def _delivery(row: dict[str, object]) -> Delivery:
+def _delivery(row: dict[str, Any]) -> Delivery:
     layout = row.pop("layout")
-    assert layout is None or isinstance(layout, dict)
-    known = None if layout is None else bronze.Layout(layout["delimiter"], tuple(layout["columns"]))
-    return Delivery(**row, layout=known)  # type: ignore[arg-type]
+    known = layout and bronze.Layout(layout["delimiter"], tuple(layout["columns"]))
+    return Delivery(**row, layout=known)
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:
@@ -164,16 +176,25 @@ def _header(first_line: str) -> str:
 
 
 @contextmanager
-def _content(path: Path, mode: str = "rb") -> Iterator[BinaryIO]:
+def _content(path: Path) -> Iterator[BinaryIO]:
     """The uncompressed content of a file, with what can go wrong in it told as DataError."""
     try:
-        with path.open(mode) as file:
+        file = path.open("rb")
+    except OSError as error:
+        raise DataError(f"the file cannot be opened ({error.strerror})") from error
+    with file:
+        try:
             is_gzip = path.name.lower().endswith(".gz")
             yield gzip.GzipFile(fileobj=file) if is_gzip else file  # type: ignore[misc]
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise DataError(f"the gzip file is broken ({error}); compress it and deliver it again") from error
-    except PermissionError as error:
-        raise DataError(f"the file cannot be opened ({error.strerror})") from error
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise DataError(f"the gzip file is broken ({error}); compress it and deliver it again") from error
+
+
+def _sha256(content: BinaryIO) -> str:
+    hashing = _Hashing(content)
+    while hashing.read(2**20):
+        pass
+    return hashing.sha256.hexdigest()
 
 
 class _Hashing(io.RawIOBase):

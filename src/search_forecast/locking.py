@@ -1,4 +1,4 @@
-"""One writer at a time on a local lakehouse: Delta's log on a plain file system can't hold two (delta-io/delta#7567)."""
+"""One writer at a time on a local lakehouse: Delta on a plain file system can lose one of two (delta-io/delta#7567)."""
 
 import logging
 import os

@@ -64,15 +64,12 @@ def _start(
 
     found, delta = java.find_java(), jars.find_jars()
     delta.resolve(found)
-    if archive_flags is None:
-        archive_flags = archive.find_archive(found, delta).flags()
     scratch = Path(tempfile.mkdtemp(prefix="search-forecast-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     conf = {
         **settings(size, cores),
         "spark.driver.memory": f"{jvm.heap_megabytes(size)}m",
         "spark.driver.extraClassPath": os.pathsep.join(map(str, delta.files)),
-        "spark.driver.extraJavaOptions": jvm.quoted([*jvm.flags(size), *archive_flags]),
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
     }
@@ -82,8 +79,22 @@ def _start(
         "SPARK_LOCAL_IP": "127.0.0.1",  # else Spark looks up the name of this machine, which fails on some networks
         "PYSPARK_PYTHON": sys.executable,  # else Python workers start the system's Python
     }
-    with _opened(log or paths.cache_dir() / "spark.log", str(found)) as sink, _environment(environment):
-        return _launch(conf, sink, str(found))
+
+    def launch(flags: tuple[str, ...]) -> SparkSession:
+        options = {"spark.driver.extraJavaOptions": jvm.quoted([*jvm.flags(size), *flags])}
+        with _opened(log or paths.cache_dir() / "spark.log", str(found)) as sink, _environment(environment):
+            return _launch({**conf, **options}, sink, str(found))
+
+    made = archive.find_archive(found, delta)
+    flags = made.flags() if archive_flags is None else archive_flags
+    try:
+        return launch(flags)
+    except EnvironmentProblem:
+        if archive_flags is not None or not flags:
+            raise
+    spark = launch(())
+    made.discard()  # Java refuses it; `doctor` says so and makes another
+    return spark
 
 
 def rehearse(archive_flag: str, log: str) -> None:
@@ -94,7 +105,7 @@ def rehearse(archive_flag: str, log: str) -> None:
         log: File for what the JVM prints.
     """
     spark = _start("small", Path(log), None, (archive_flag,))
-    process = spark.sparkContext._gateway.proc
+    gateway = spark.sparkContext._gateway
     with tempfile.TemporaryDirectory(prefix="search-forecast-") as directory:
         Path(directory, "terms.csv").write_text("term,n\na,1\nb,2\n")
         terms = spark.read.csv(f"{directory}/terms.csv", header=True, schema="term string, n long")
@@ -115,8 +126,9 @@ def rehearse(archive_flag: str, log: str) -> None:
         spark.sql("select * from table_changes('default.rehearsal', 0)").collect()
         spark.sql("describe history default.rehearsal").collect()
     spark.stop()
-    process.stdin.close()  # the JVM ends when its input does, and archives on its way out
-    process.wait()
+    if gateway is not None:
+        gateway.proc.stdin.close()  # the JVM ends when its input does, and archives on its way out
+        gateway.proc.wait()
 
 
 def settings(size: Size, cores: int | None = None) -> dict[str, str]:
@@ -169,7 +181,7 @@ def _launch(conf: Mapping[str, str], log: IO[bytes], java: str) -> SparkSession:
     spark_conf = SparkConf(loadDefaults=False).setAll(list(conf.items()))
     start = log.tell()
     try:
-        gateway = launch_gateway(spark_conf, popen_kwargs={"stdout": log, "stderr": log})
+        gateway = launch_gateway(spark_conf, popen_kwargs={"stdout": log, "stderr": log})  # type: ignore[no-untyped-call]
         SparkContext(conf=spark_conf, gateway=gateway)
         return SparkSession.builder.getOrCreate()
     except (Py4JError, PySparkException, OSError) as error:
@@ -183,6 +195,7 @@ def _cause(log: Path, start: int) -> str:
     with log.open(errors="replace") as file:
         file.seek(start)
         lines = [line.strip() for line in file if line.strip()]
+    lines = [line for line in lines if line != "Error occurred during initialization of VM"]  # the next one says why
     marks = ("OutOfMemory", "No space left", "Could not", "Cannot", "Error", "Exception", "error")
     return next((line[:200] for mark in marks for line in lines if mark in line), lines[-1][:200] if lines else "")
 

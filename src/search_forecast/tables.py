@@ -56,27 +56,35 @@ class Lakehouse:
         name = self.name(table)
         if name in self._opened:
             return name
+        is_new = not self.exists(table)
         location = self.location(table)
-        clause = "" if location is None else f"location {_literal(location.as_posix())}"
-        if location is not None:
-            self.spark.sql(f"create schema if not exists `{self.catalog}`.`{self.schemas[table.layer]}`")
-        if self.exists(table):
-            if location is not None:
-                self.spark.sql(f"create table if not exists {name} using delta {clause}")
-            self._check_existing(table, name)
+        if location is None:
+            if is_new:
+                self.spark.sql(_create_statement(table, name))
         else:
-            self.spark.sql(_create_statement(table, name, clause))
+            self._attach(table, name, location, is_new=is_new)
+        if not is_new:
+            self._check_existing(table, name)
         self._opened.add(name)
         return name
+
+    def _attach(self, table: Table, name: str, location: Path, *, is_new: bool) -> None:
+        """Make the session's in-memory catalog show the table; another lakehouse may have had the name before."""
+        shown = f"search_forecast.location.{name}"
+        if not is_new and self.spark.conf.get(shown, None) == str(location):
+            return
+        place = f"location {_literal(location.as_posix())}"
+        self.spark.sql(f"create schema if not exists `{self.catalog}`.`{self.schemas[table.layer]}`")
+        self.spark.sql(f"drop table if exists {name}")  # external: its files stay
+        self.spark.sql(_create_statement(table, name, place) if is_new else f"create table {name} using delta {place}")
+        self.spark.conf.set(shown, str(location))
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """The table's rows, now or as of a version."""
         name = self.open(table)
-        return (
-            self.spark.table(name)
-            if version is None
-            else self.spark.sql(f"select * from {name} version as of {version}")
-        )
+        if version is None:
+            return self.spark.table(name)
+        return self.spark.sql(f"select * from {name} version as of {version}")  # noqa: S608 - our own name, a number
 
     def write(self, df: DataFrame, table: Table, *, where: str | None = None, position: str | None = None) -> None:
         """Replace the rows that match `where` (all rows without it) by `df`, in one commit.
@@ -139,7 +147,7 @@ class Lakehouse:
             ) from error
 
 
-def _create_statement(table: Table, name: str, location: str) -> str:
+def _create_statement(table: Table, name: str, location: str = "") -> str:
     columns = ", ".join(
         f"`{c.name}` {c.type.simpleString()}{'' if c.nullable else ' not null'} comment {_literal(c.comment)}"
         for c in table.columns

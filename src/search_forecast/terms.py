@@ -7,7 +7,6 @@ of spaces collapse and the ends are trimmed.
 
 from collections.abc import Callable
 
-import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -31,23 +30,20 @@ def normalise_ascii(text: Column) -> Column:
     return F.lower(collapse_spaces(F.regexp_replace(text, _ASCII_CONTROLS, "")))
 
 
-def _normalise_series() -> Callable[[pd.Series], pd.Series]:
-    """The whole rule for a pandas Series of strings.
+def _normaliser() -> Callable[[str], str]:
+    """The whole rule for any text.
 
     A closure, so that Spark ships its code by value: a worker need not have this package installed.
     """
 
-    def normalise_series(texts: pd.Series) -> pd.Series:
-        from unicodedata import category, normalize
+    def normalise(text: str) -> str:
+        from unicodedata import category, normalize  # noqa: PLC0415 - shipped with the code
 
-        def normalise(text: str) -> str:
-            folded = normalize("NFKC", normalize("NFKC", text).casefold())
-            spaced = (" " if c.isspace() else c for c in folded)
-            return " ".join("".join(c for c in spaced if category(c) not in ("Cc", "Cf")).split())
+        folded = normalize("NFKC", normalize("NFKC", text).casefold())
+        spaced = (" " if c.isspace() else c for c in folded)
+        return " ".join("".join(c for c in spaced if category(c) not in ("Cc", "Cf")).split())
 
-        return texts.map(normalise)
-
-    return normalise_series
+    return normalise
 
 
 def with_normalised(records: DataFrame, text: str, name: str) -> DataFrame:
@@ -57,8 +53,9 @@ def with_normalised(records: DataFrame, text: str, name: str) -> DataFrame:
     separate branch it sees those that need it.
     """
     is_plain = F.coalesce(is_ascii(F.col(text)), F.lit(True))
-    # The UDF is made here, not at import: making one needs a running session on Spark Connect.
-    normalise = F.pandas_udf(_normalise_series(), "string")  # type: ignore[attr-defined]
+    # Made here, not at import: that would need a session on Spark Connect. Without Arrow, whose worker takes seconds to
+    # start and gains little on so few rows.
+    normalise = F.udf(_normaliser(), "string", useArrow=False)
     plain = records.where(is_plain).withColumn(name, normalise_ascii(F.col(text)))
     return plain.unionByName(records.where(~is_plain).withColumn(name, normalise(text)))
 

@@ -88,7 +88,7 @@ class Demand:
         """Running total over the spellings of how likely each is on a day."""
         span = max(self.day_count - 1, 1)
         factors = [2 * span, span + 3 * day_index, span + 3 * (span - day_index)]
-        choices = [np.full(len(self.terms), factor, dtype=np.int64) for factor in factors]
+        choices: list[Integers] = [np.full(len(self.terms), factor, dtype=np.int64) for factor in factors]
         choices.append(3 * span * (day_index >= self.turning_days).astype(np.int64))
         choices.append(3 * span * (day_index <= self.turning_days).astype(np.int64))
         by_term = self.weights * np.choose(self.trends, choices) // span

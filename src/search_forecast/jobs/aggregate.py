@@ -45,7 +45,7 @@ def aggregate(lakehouse: Lakehouse, *, is_full: bool = False) -> dict[str, Any]:
     lakehouse.write(gold.term_summary(counts), TERM_SUMMARY)
     lakehouse.write(gold.term_variants(changes, variants), TERM_VARIANTS, position=f"{SEARCH_EVENTS.name}@{until}")
     is_full = after is None
-    day_count = lakehouse.read(DAILY_TERM_COUNTS).select("event_date").distinct().count() if is_full else len(days)
+    day_count = lakehouse.read(DAILY_TOTALS).count() if is_full else len(days)
     logger.info("aggregate: %d days rebuilt%s", day_count, " (all of them)" if is_full else "")
     return {"is_full": is_full, "days": day_count, "silver_version": until}
 

@@ -7,7 +7,6 @@ from pyspark.sql import functions as F
 
 from search_forecast import silver
 from search_forecast.contracts import BATCHES, DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, SEARCH_EVENTS
-from search_forecast.contracts import Table
 from search_forecast.tables import Lakehouse
 
 logger = logging.getLogger(__name__)
@@ -20,24 +19,17 @@ def clean(lakehouse: Lakehouse) -> dict[str, Any]:
         batches: the ids cleaned; event_count and rejected_count: their records.
     """
     delivered = _delivered_counts(lakehouse)
-    events, rejected = (
-        _record_counts(lakehouse, table, list(delivered)) for table in (SEARCH_EVENTS, REJECTED_RECORDS)
-    )
+    found = _silver_counts(lakehouse, list(delivered))
     # Each table takes a batch in one commit: all of its rows are there, or none.
-    pending = sorted(b for b, count in delivered.items() if events.get(b, 0) + rejected.get(b, 0) != count)
+    pending = sorted(batch_id for batch_id, count in delivered.items() if sum(found.get(batch_id, (0, 0))) != count)
     for batch_id in pending:
         own_rows = f"batch_id = '{batch_id}'"
         records = silver.classified(lakehouse.read(RAW_SEARCH_TERMS).where(own_rows))
         lakehouse.write(silver.rejected_records(records), REJECTED_RECORDS, where=own_rows)
         lakehouse.write(silver.search_events(records), SEARCH_EVENTS, where=own_rows)
-    event_counts = _record_counts(lakehouse, SEARCH_EVENTS, pending)
-    rejected_counts = _record_counts(lakehouse, REJECTED_RECORDS, pending)
-    result = {
-        "batches": pending,
-        "event_count": sum(event_counts.values()),
-        "rejected_count": sum(rejected_counts.values()),
-    }
-    logger.info("clean: %d batches, %d events, %d rejected", len(pending), *list(result.values())[1:])
+    event_counts, rejected_counts = zip((0, 0), *_silver_counts(lakehouse, pending).values(), strict=True)
+    result = {"batches": pending, "event_count": sum(event_counts), "rejected_count": sum(rejected_counts)}
+    logger.info("clean: %d batches, %d events, %d rejected", len(pending), sum(event_counts), sum(rejected_counts))
     return result
 
 
@@ -49,9 +41,17 @@ def _delivered_counts(lakehouse: Lakehouse) -> dict[str, int]:
     return {row["batch_id"]: row["record_count"] for row in counts.collect()}
 
 
-def _record_counts(lakehouse: Lakehouse, table: Table, batch_ids: list[str]) -> dict[str, int]:
-    """Records of each of a few batches in a table."""
+def _silver_counts(lakehouse: Lakehouse, batch_ids: list[str]) -> dict[str, tuple[int, int]]:
+    """Events and rejected records of each of a few batches, those that have any."""
     if not batch_ids:
         return {}
-    rows = lakehouse.read(table).where(F.col("batch_id").isin(batch_ids))
-    return {row["batch_id"]: row["count"] for row in rows.groupBy("batch_id").count().collect()}
+    is_event = F.lit(True).alias("is_event")
+    events = lakehouse.read(SEARCH_EVENTS).select("batch_id", is_event)
+    rejected = lakehouse.read(REJECTED_RECORDS).select("batch_id", (~is_event).alias("is_event"))
+    counts = (
+        events.unionByName(rejected)
+        .where(F.col("batch_id").isin(batch_ids))
+        .groupBy("batch_id")
+        .agg(F.count_if("is_event").alias("events"), F.count_if(~F.col("is_event")).alias("rejected"))
+    )
+    return {row["batch_id"]: (row["events"], row["rejected"]) for row in counts.collect()}

@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from search_forecast import output, queries
-from search_forecast.contracts import DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, TABLES
+from search_forecast.contracts import RAW_SEARCH_TERMS, REJECTED_RECORDS, TABLES
 from search_forecast.jobs.aggregate import aggregate
 from search_forecast.jobs.clean import clean
 from search_forecast.jobs.ingest import ingest
@@ -46,14 +46,14 @@ def demo(lakehouse: Lakehouse, source: Path, now: Callable[[], datetime]) -> dic
 def _answers(lakehouse: Lakehouse) -> dict[str, Any]:
     """The questions, answered from bronze (as delivered), silver (rejected) and gold (counted)."""
     raw = lakehouse.read(RAW_SEARCH_TERMS)
-    deliveries = lakehouse.read(DELIVERIES).where("status = 'ingested'").orderBy(F.desc("record_count"))
-    largest = deliveries.first()
-    files = [row.asDict() for row in deliveries.select("source_file", "record_count").collect()]
-    first_rows = raw.where(F.col("delivery_id") == largest["delivery_id"]).select(*RAW_FIELDS) if largest else raw
+    extra_count = F.coalesce(F.max(F.size("extra_fields")), F.lit(0))
+    by_file = raw.groupBy("source_file").agg(F.count("*").alias("record_count"), extra_count.alias("extra_count"))
+    files = [row.asDict() for row in by_file.orderBy(F.desc("record_count")).collect()]
+    first_rows = raw.where(F.col("source_file") == files[0]["source_file"]) if files else raw
     reasons = lakehouse.read(REJECTED_RECORDS).select(F.explode("reject_reasons").alias("reason"))
     return {
-        "files": [{**file, "column_count": len(RAW_FIELDS)} for file in files],
-        "first_rows": [row.asDict() for row in first_rows.limit(5).collect()],
+        "files": [{**file, "column_count": len(RAW_FIELDS) + file.pop("extra_count")} for file in files],
+        "first_rows": [row.asDict() for row in first_rows.select(*RAW_FIELDS).limit(5).collect()],
         "searchterm_type": raw.schema["searchterm"].dataType.simpleString(),
         "term": TERM,
         "term_count": _query(lakehouse, "term_count", term=TERM)[0]["search_count"],

@@ -66,17 +66,17 @@ def _stage_new_files(
     new, known = [], []
     for path in landing.delivered_files(source):
         delivery_id = landing.content_id(path)
-        row = before.get((delivery_id, str(path)))
+        row = before.get((delivery_id, landing.file_name(path)))
         if row is not None:
-            delivery = Delivery(delivery_id, str(path), row["bytes"], None, row["status"], row["reason"])
+            delivery = Delivery(delivery_id, row["source_file"], row["bytes"], None, row["status"], row["reason"])
             known.append(delivery)
         else:
             delivery = _inspect(path, delivery_id, directory, ingested, names)
             new.append(delivery)
         if delivery.status == "rejected":
-            logger.warning("ingest: rejected %s: %s", path, delivery.reason)
+            logger.warning("ingest: rejected %s: %s", delivery.source_file, delivery.reason)
         elif delivery.status == "ingested" and delivery_id is not None:
-            ingested.setdefault(delivery_id, str(path))
+            ingested.setdefault(delivery_id, delivery.source_file)
     return Batch(batch_id, now, tuple(new), directory), known
 
 
@@ -87,7 +87,7 @@ def _inspect(
     status, reason = "rejected", ""
     if delivery_id in ingested:
         status, reason = "duplicate", f"same content as {ingested[delivery_id]}"
-    elif str(path) in names:
+    elif landing.file_name(path) in names:
         # Adding it would count twice what both contents share, replacing it would drop what only the first one had.
         reason = "a file of this name with other content was ingested before; deliver the new records under a new name"
     else:
@@ -98,7 +98,7 @@ def _inspect(
             reason = "the file changed while it was read; run ingest again once its upload is over"
         except DataError as error:
             reason = str(error)
-    return Delivery(delivery_id, str(path), path.stat().st_size, None, status, reason)
+    return Delivery(delivery_id, landing.file_name(path), landing.file_size(path), None, status, reason)
 
 
 def _commit(lakehouse: Lakehouse, batch: Batch) -> str:
@@ -124,8 +124,8 @@ def _raw_search_terms(lakehouse: Lakehouse, batch: Batch, deliveries: list[Deliv
     )
     by_layout: dict[bronze.Layout, list[str]] = {}
     for delivery in deliveries:
-        assert delivery.layout is not None
-        by_layout.setdefault(delivery.layout, []).append(str(batch.staged_file(delivery)))
+        if delivery.layout is not None:
+            by_layout.setdefault(delivery.layout, []).append(str(batch.staged_file(delivery)))
     records = [
         bronze.raw_records(
             spark.read.text(paths, lineSep="\n").select(

@@ -2,9 +2,10 @@
 
 import logging
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from search_forecast.contracts import (
@@ -40,14 +41,14 @@ def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
     if rows:
         own_rows = f"batch_id in ({', '.join(repr(row[0]) for row in rows)})"
         lakehouse.write(lakehouse.create(rows, BATCHES), BATCHES, where=own_rows)
-    batches = lakehouse.read(BATCHES)
-    _raise_first_mismatch(batches)
-    totals = batches.agg(F.count("*").alias("batches"), *(F.coalesce(F.sum(c), F.lit(0)).alias(c) for c in COUNTS))
-    search_count = lakehouse.read(DAILY_TERM_COUNTS).agg(
-        F.coalesce(F.sum("search_count"), F.lit(0)).alias("search_count")
-    )
-    result = {**totals.first().asDict(), **search_count.first().asDict()}  # type: ignore[union-attr]
+    wrong = F.min(F.when(~F.col("reconciled"), F.struct("batch_id", *COUNTS))).alias("wrong")
+    searches = lakehouse.read(DAILY_TERM_COUNTS).agg(_total("search_count"))
+    totals = lakehouse.read(BATCHES).agg(F.count("*").alias("batches"), *map(_total, COUNTS), wrong).crossJoin(searches)
+    result: dict[str, Any] = totals.collect()[0].asDict()
+    first_wrong = result.pop("wrong")
     logger.info("reconcile: %s", ", ".join(f"{key} {value}" for key, value in result.items()))
+    if first_wrong is not None:
+        raise DataError(_mismatch(first_wrong))
     if result["search_count"] != result["event_count"]:
         raise DataError(
             f"reconcile: gold: {result['search_count']} searches in {DAILY_TERM_COUNTS.full_name}, "
@@ -59,17 +60,25 @@ def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
 def checked_batches(lakehouse: Lakehouse) -> DataFrame:
     """search_gold.batches but for `finished_at`: one row per batch that any layer knows."""
     ingested = lakehouse.read(DELIVERIES).where("status = 'ingested'")
-    delivered = ingested.groupBy("batch_id").agg(
-        F.sum("record_count").alias("delivered_count"), F.min("received_at").alias("started_at")
-    )
-    joined = delivered
-    for table, name in ((RAW_SEARCH_TERMS, "raw_count"), (REJECTED_RECORDS, "rejected_count")):
-        joined = joined.join(_counted(lakehouse, table, name), "batch_id", how="full")
-    joined = joined.join(_events_and_aggregated(lakehouse), "batch_id", how="full").fillna(0, list(COUNTS))
+    layers = [
+        ingested.select(
+            "batch_id", F.col("record_count").alias("delivered_count"), F.col("received_at").alias("started_at")
+        ),
+        _counted(lakehouse, RAW_SEARCH_TERMS, "raw_count"),
+        _counted(lakehouse, REJECTED_RECORDS, "rejected_count"),
+        _events_and_aggregated(lakehouse),
+    ]
+    together = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), layers)
+    joined = together.groupBy("batch_id").agg(F.min("started_at").alias("started_at"), *map(_total, COUNTS))
     agree = (
         "delivered_count = raw_count and raw_count = event_count + rejected_count and event_count = aggregated_count"
     )
     return joined.withColumn("reconciled", F.expr(agree))
+
+
+def _total(name: str) -> Column:
+    """The sum of a column under its own name, 0 where there is nothing to add."""
+    return F.coalesce(F.sum(name), F.lit(0)).alias(name)
 
 
 def _counted(lakehouse: Lakehouse, table: Table, name: str) -> DataFrame:
@@ -92,24 +101,16 @@ def _events_and_aggregated(lakehouse: Lakehouse) -> DataFrame:
     )
 
 
-def _raise_first_mismatch(batches: DataFrame) -> None:
-    """One line on the first batch that does not add up: which layer, how many, what to run."""
-    wrong = batches.where("not reconciled").orderBy("batch_id").first()
-    if wrong is None:
-        return
-    if wrong["raw_count"] != wrong["delivered_count"]:
-        layer, got, expected, mend = (
-            "bronze",
-            wrong["raw_count"],
-            wrong["delivered_count"],
-            "restore it from its Delta history",
-        )
-    elif wrong["event_count"] + wrong["rejected_count"] != wrong["raw_count"]:
-        layer, got, expected = "silver", wrong["event_count"] + wrong["rejected_count"], wrong["raw_count"]
-        mend = "run clean, then aggregate"
+def _mismatch(batch: Row) -> str:
+    """One line on a batch that does not add up: which layer, how many, what to do."""
+    delivered, raw, events, rejected, aggregated = (batch[name] for name in COUNTS)
+    if raw != delivered:
+        layer, got, expected, mend = "bronze", raw, delivered, "restore it from its Delta history"
+    elif events + rejected != raw:
+        layer, got, expected, mend = "silver", events + rejected, raw, "run clean, then aggregate"
     else:
-        layer, got, expected, mend = "gold", wrong["aggregated_count"], wrong["event_count"], "run aggregate --full"
-    raise DataError(
-        f"reconcile: {wrong['batch_id']}: {layer} holds {got} records, expected {expected}; {mend} (all counts: "
-        f"{BATCHES.full_name})"
+        layer, got, expected, mend = "gold", aggregated, events, "run aggregate --full"
+    return (
+        f"reconcile: {batch['batch_id']}: {layer} holds {got} of its records, expected {expected}; {mend} "
+        f"(all counts: {BATCHES.full_name})"
     )

