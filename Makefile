@@ -43,11 +43,12 @@ demo: setup ## fixtures to gold tables, with the answers
 test: setup ## all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: setup ## lint, format, types, import layers
+check: setup ## lint, format, types, import layers, the bundle
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m search_forecast.checks
 
 # Every index, host and path stays out of the lock, so that it is the same wherever it is made.
 lock: ## remake requirements.txt from pyproject.toml

@@ -107,6 +107,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(message, SearchForecastError.exit_code, is_debug)
 
 
+def entry() -> None:
+    """What the console script and a wheel task call: a task fails by an exception, not by what it returns."""
+    code = main()
+    if code:
+        sys.exit(code)
+
+
 def _fail(message: str, exit_code: int, is_debug: bool) -> int:
     if is_debug:
         logger.error("what happened", exc_info=True)  # noqa: LOG014 - called while the error is handled

@@ -9,7 +9,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
-from databricks.sdk.errors import AlreadyExists, DatabricksError, NotFound, PermissionDenied, Unauthenticated
+from databricks.sdk.errors import AlreadyExists, NotFound, PermissionDenied, Unauthenticated
+from databricks.sdk.errors.base import DatabricksError
 from rich.progress import Progress
 
 from search_forecast import output
@@ -40,7 +41,8 @@ def connect(profile: str | None = None) -> tuple[WorkspaceClient, str]:
     except ValueError as error:
         reason = str(error).splitlines()[0].split(". Config")[0]
         raise EnvironmentProblem(
-            f"no workspace login ({reason}): run `databricks auth login`, then say --profile NAME, or set DATABRICKS_HOST"
+            f"no workspace login ({reason}): "
+            f"run `databricks auth login`, then say --profile NAME, or set DATABRICKS_HOST"
         ) from error
     except (DatabricksError, OSError) as error:
         raise EnvironmentProblem(f"the workspace refused or did not answer: {_one_line(error)}") from error
@@ -176,13 +178,13 @@ def _first_error(client: WorkspaceClient, run: "Run") -> str | None:
     for task in run.tasks or []:
         if _state(task) in ("FAILED", "TIMEDOUT", "INTERNAL_ERROR") and task.run_id is not None:
             try:
-                said = client.jobs.get_run_output(task.run_id).error
+                error_text = client.jobs.get_run_output(task.run_id).error
             except DatabricksError as error:
-                said = f"no output ({_one_line(error)})"
-            message = said or (task.state.state_message if task.state else None) or "no message"
+                error_text = f"no output ({_one_line(error)})"
+            message = error_text or (task.state.state_message if task.state else None) or "no message"
             return f"task {task.task_key} {_state(task)}: {' '.join(message.split())}"
-    message = run.state.state_message if run.state else None
-    return f"run ended {result.value if result else 'without a result'}: {message or 'no message'}"
+    reason = run.state.state_message if run.state else None
+    return f"run ended {result.value if result else 'without a result'}: {reason or 'no message'}"
 
 
 def _ask_to_cancel(client: WorkspaceClient, run_id: int) -> None:

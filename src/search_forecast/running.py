@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace, hooks: Hooks, opened: Opened, now: dateti
         output.line(f"run {wanted.key}: nothing to repair, the last run succeeded ({kept.directory})")
         return 0
     with opened(_largest_source(kept)) as lakehouse:
-        done = _run_here(bundle, wanted, kept, hooks, lakehouse, has_target=has_prefix)
+        done = _run_here(bundle, wanted, kept, hooks, lakehouse)
     if arguments.json:
         output.result(done.as_dict(), is_json=True)
     else:
@@ -120,9 +120,7 @@ def _run_remote(arguments: argparse.Namespace, given: dict[str, str]) -> int:
     return 0
 
 
-def _run_here(
-    bundle: "Bundle", wanted: "Job", kept: "RunRecord", hooks: Hooks, lakehouse: "Lakehouse", *, has_target: bool
-) -> "RunRecord":
+def _run_here(bundle: "Bundle", wanted: "Job", kept: "RunRecord", hooks: Hooks, lakehouse: "Lakehouse") -> "RunRecord":
     """Run the tasks in one Spark session, on one locked lakehouse."""
     from search_forecast.local import streams
     from search_forecast.local.attempts import Backend
@@ -130,15 +128,14 @@ def _run_here(
     from search_forecast.local.view import View
     from search_forecast.tables import Lakehouse
 
-    assert lakehouse.root is not None
-    spark, root = lakehouse.spark, lakehouse.root
+    spark, root = lakehouse.spark, lakehouse.root or Path.cwd()
     for volume in bundle.resources("volumes").values():
         Path(_local_path(volume["volume_path"], root)).mkdir(parents=True, exist_ok=True)
 
     def execute(command: Sequence[str]) -> None:
         task = hooks.parse([_local_path(text, root) for text in command])
         schemas = {layer: getattr(task, f"{layer}_schema") for layer in _LAYERS}
-        staging = task.staging if has_target else lakehouse.staging
+        staging = task.staging if kept.target else lakehouse.staging
         task.here = Lakehouse(spark, root, staging, schemas=schemas)
         hooks.do(task)
 

@@ -155,7 +155,7 @@ def _default_target(raw: Mapping[str, Any]) -> str:
     targets = raw.get("targets") or {}
     marked = [name for name, target in targets.items() if target and target.get("default")]
     if len(marked) == 1:
-        return marked[0]
+        return str(marked[0])
     if not marked and len(targets) == 1:
         return str(next(iter(targets)))
     raise UsageError(f"which target? say --target with one of: {', '.join(targets) or 'none is declared'}")

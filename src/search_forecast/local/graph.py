@@ -102,7 +102,8 @@ def job(bundle: Bundle, key: str) -> Job:
     missing = bundle.unresolved({"tasks": spec.get("tasks"), "parameters": spec.get("parameters")})
     if missing:
         raise UsageError(
-            f"job {key}: the variable {missing[0]} has no value; say --var {missing[0]}=... or set BUNDLE_VAR_{missing[0]}"
+            f"job {key}: the variable {missing[0]} has no value; "
+            f"say --var {missing[0]}=... or set BUNDLE_VAR_{missing[0]}"
         )
     tasks = {task["task_key"]: _task(key, task) for task in spec.get("tasks") or []}
     for task in tasks.values():

@@ -1,4 +1,4 @@
-"""The two kinds of references in a bundle: `${var.x}`, resolved at deployment, and `{{job.parameters.x}}`, at run time."""
+"""The references in a bundle: `${var.x}`, resolved at deployment, and `{{job.parameters.x}}`, at run time."""
 
 import json
 import re

@@ -51,7 +51,7 @@ def split() -> Iterator[None]:
         handler.addFilter(quiet)
     logger.addHandler(keeper)
     usual = sys.stdout
-    sys.stdout = _ByThread(usual)  # type: ignore[assignment]
+    sys.stdout = _ByThread(usual)
     try:
         yield
     finally:

@@ -50,8 +50,9 @@ class View:
         grid = Table(box=None, pad_edge=False, header_style="bold")
         for name in _COLUMNS:
             grid.add_column(name, justify="right" if name == "seconds" else "left")
-        for key, task in self._run.record.tasks.items() if self._run else ():
-            assert self._run is not None
+        if self._run is None:
+            return grid
+        for key, task in self._run.record.tasks.items():
             style = _STYLES.get(task.state, "dim")
             grid.add_row(key, f"[{style}]{task.state.value}[/]", f"{self._run.seconds(key):.1f}", task.result)
         return grid

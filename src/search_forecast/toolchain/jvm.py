@@ -11,7 +11,7 @@ _ALWAYS = (
     "-Xss4m",  # long plans are deep recursions
     "-Duser.timezone=UTC",
     "-Djava.net.preferIPv4Stack=true",
-    # The quick compiler alone is given 48 MB for its code, which the four jobs in one session can fill: then Spark dies.
+    # The quick compiler alone is given 48 MB for its code, which the jobs in one session can fill: then Spark dies.
     "-XX:ReservedCodeCacheSize=240m",
 )
 _BY_SIZE = {
