@@ -59,7 +59,7 @@ class Attempts:
             while True:
                 attempts += 1
                 kept.attempts += 1
-                kept.values.clear()
+                kept.values = {}
                 file.write(f"--- {task.key}, attempt {attempts}\n")
                 error = self._attempt(task, kept, file, work)
                 if error is None:
@@ -99,7 +99,7 @@ class Attempts:
         try:
             try:
                 self._backend.tagged(task.key)
-                with task_values.kept_by(kept.values.__setitem__):
+                with task_values.kept_by(kept.keep):
                     work(task, kept)
             finally:
                 timer.cancel()

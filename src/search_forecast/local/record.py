@@ -24,6 +24,10 @@ class TaskRecord:
     error: str | None = None
     log: str | None = None
 
+    def keep(self, name: str, value: Any) -> None:
+        """Keep a value that the task set; the mapping is swapped, as another thread may be writing the record."""
+        self.values = {**self.values, name: value}
+
     @property
     def result(self) -> str:
         """Its first counts, for people."""

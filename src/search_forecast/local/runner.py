@@ -1,6 +1,7 @@
 """Runs a job's task graph in this process: in order, side by side where tasks don't wait for each other."""
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ class Run:
         self.bundle, self.job, self.record, self.backend, self.show = bundle, wanted, kept, backend, show
         self._started: dict[str, float] = {}
         self._attempts = Attempts(backend)
+        self._lock = threading.RLock()
 
     def execute(self) -> RunRecord:
         """Run all tasks that are pending; returns when every one has ended."""
@@ -66,8 +68,7 @@ class Run:
                 raise
         self.record.seconds = monotonic() - begin
         self.record.state = self._ended()
-        self.record.save()
-        self.show(self)
+        self._changed()
         return self.record
 
     def seconds(self, key: str) -> float:
@@ -140,8 +141,9 @@ class Run:
         return "SUCCESS_WITH_FAILURES"
 
     def _changed(self) -> None:
-        self.record.save()
-        self.show(self)
+        with self._lock:
+            self.record.save()
+            self.show(self)
 
 
 def start(bundle: Bundle, order: Order, lakehouse: Path, target: str | None, now: datetime) -> tuple[Job, RunRecord]:
