@@ -48,10 +48,11 @@ def apply(config: dict[str, Any], short_name: str, *, has_prefix: bool) -> None:
         if config.get("run_as"):
             job.setdefault("run_as", config["run_as"])
     pause = presets.get("trigger_pause_status")
-    for resource in (*(resources.get("jobs") or {}).values(), *(resources.get("alerts") or {}).values()):
-        for name in ("schedule", "trigger", "continuous"):
-            if pause and resource.get(name):
-                resource[name].setdefault("pause_status", pause)
+    for kind, otherwise in (("jobs", pause or "UNPAUSED"), ("alerts", pause)):
+        for resource in (resources.get(kind) or {}).values():
+            for name in ("schedule", "trigger", "continuous"):
+                if otherwise and resource.get(name):
+                    resource[name].setdefault("pause_status", otherwise)
 
 
 def _prefix(resources: dict[str, Any], prefix: str) -> None:
