@@ -1,4 +1,4 @@
-"""Our reading of the bundle is the CLI's own, compared with `databricks bundle validate -o json` where that is there."""
+"""Our reading of the bundle is the CLI's own: compared with `databricks bundle validate -o json` where there is one."""
 
 import json
 import os

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
-from databricks.sdk.errors import AlreadyExists, NotFound, PermissionDenied, Unauthenticated
+from databricks.sdk.errors import NotFound, PermissionDenied, ResourceConflict, Unauthenticated
 from databricks.sdk.errors.base import DatabricksError
 from rich.progress import Progress
 
@@ -39,7 +39,7 @@ def connect(profile: str | None = None) -> tuple[WorkspaceClient, str]:
         client = WorkspaceClient(config=config)
         user = client.current_user.me().user_name
     except ValueError as error:
-        reason = str(error).splitlines()[0].split(". Config")[0]
+        reason = str(error).splitlines()[0].split(", please check")[0]
         raise EnvironmentProblem(
             f"no workspace login ({reason}): "
             f"run `databricks auth login`, then say --profile NAME, or set DATABRICKS_HOST"
@@ -90,7 +90,7 @@ def upload(client: WorkspaceClient, directory: str, files: Sequence[Path]) -> di
             try:
                 with file.open("rb") as content:
                     client.files.upload(f"{directory}/{file.name}", _Counted(content, advance), overwrite=False)  # type: ignore[arg-type]
-            except AlreadyExists as error:
+            except ResourceConflict as error:
                 raise DataError(
                     f"upload: {directory} has a {file.name} already; deliver new records under a new name"
                 ) from error
@@ -136,7 +136,7 @@ def run(client: WorkspaceClient, bundle: Bundle, key: str, parameters: Mapping[s
         state = ended.state.result_state or ended.state.life_cycle_state if ended.state else None
         result = {
             "job": name,
-            "run_id": run_id,
+            "run_id": str(run_id),
             "run_page_url": ended.run_page_url,
             "state": state.value if state else None,
         }
