@@ -87,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output.configure_logging(is_debug=is_debug)
     os.environ["TZ"] = "UTC"  # else Python shows Spark's timestamps in the local zone
     time.tzset()
+    arguments = argparse.Namespace(command="search-forecast", lakehouse=Path())
     try:
         arguments = parser().parse_args(given)
         return _COMMANDS[arguments.command](arguments)
@@ -98,13 +99,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{name}{error.strerror or error}", EnvironmentProblem.exit_code, is_debug)
+        place: Path | str = error.filename or arguments.lakehouse.absolute()
+        message = f"{arguments.command}: {error.strerror or error} ({place}); mend that and run it again"
+        return _fail(message, EnvironmentProblem.exit_code, is_debug)
     except Exception as error:
-        message = _spark_message(error)
-        if message is None:
+        trouble = _spark_message(error)
+        if trouble is None:
             raise
-        return _fail(message, SearchForecastError.exit_code, is_debug)
+        return _fail(trouble, SearchForecastError.exit_code, is_debug)
 
 
 def _fail(message: str, exit_code: int, is_debug: bool) -> int:
