@@ -8,7 +8,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bundle-check lock clean
+.PHONY: help setup demo test check bundle-check docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-19s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ check: setup ## lint, format, types, import layers, the bundle
 
 bundle-check: ## deploy, run, destroy with the Databricks CLI (needs it and a workspace)
 	@scripts/bundle_check.sh
+
+docs: setup ## remake docs/tables.md from the contracts
+	@$(BIN)/search-forecast tables --contracts > docs/tables.md
 
 # Every index, host and path stays out of the lock, so that it is the same wherever it is made.
 lock: ## remake requirements.txt from pyproject.toml

@@ -106,7 +106,7 @@ def answer(house: Lakehouse, name: str, **given: str) -> tuple[list[str], list[t
         ("share_of_search", {"to": "2021-11-01"}, "term search_count share_ratio", shares(last=1)),
         (
             "new_terms",
-            {"days": "1"},
+            {"days": "3"},  # pen came on the day before
             "term first_seen_date search_count",
             [("café", day(5), 2), ("ink", day(5), 2)],
         ),
@@ -203,9 +203,9 @@ def test_values_are_converted_and_defaults_filled_in() -> None:
             {},
             "query term_count: missing parameter term; say: query term_count term=...",
         ),
-        ("top_terms", {"limit": "five"}, "query: limit=five is not a whole number"),
-        ("top_terms", {"limit": "1.5"}, "query: limit=1.5 is not a whole number"),
-        ("top_terms", {"limit": ""}, "query: limit= is not a whole number"),
+        ("top_terms", {"limit": "five"}, "query: limit=five is not a whole number from 0 to 2147483647"),
+        ("top_terms", {"limit": "1.5"}, "query: limit=1.5 is not a whole number from 0 to 2147483647"),
+        ("top_terms", {"limit": ""}, "query: limit= is not a whole number from 0 to 2147483647"),
         ("top_terms", {"from": "12.11.2021"}, "query: from=12.11.2021 is not a date like 2021-11-12"),
         ("top_terms", {"to": "2021-02-30"}, "query: to=2021-02-30 is not a date like 2021-11-12"),
         ("top_terms", {"to": "null"}, "query: to=null is not a date like 2021-11-12"),

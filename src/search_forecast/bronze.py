@@ -99,7 +99,10 @@ def split_line(line: Column, delimiter: str, count: int) -> Column:
 
 def _names(header: str, delimiter: str) -> list[str]:
     """Column names as the header spells them, the required ones in their standard spelling."""
-    names = next(csv.reader([header], delimiter=delimiter), [])
+    try:
+        names = next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:  # a field longer than that module takes: no header
+        return []
     standard = [re.sub(r"[\s_-]", "", name).casefold() for name in names]
     return [plain if plain in REQUIRED else name.strip() for name, plain in zip(names, standard, strict=True)]
 

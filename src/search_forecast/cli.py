@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from search_forecast.tables import Lakehouse
 
 LARGE_BYTES = 64 * 2**20
+COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
 LOCK_WAIT_SECONDS = 600.0
 
 logger = logging.getLogger("search_forecast")
@@ -87,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output.configure_logging(is_debug=is_debug)
     os.environ["TZ"] = "UTC"  # else Python shows Spark's timestamps in the local zone
     time.tzset()
+    arguments = argparse.Namespace(command="search-forecast", lakehouse=Path())
     try:
         arguments = parser().parse_args(given)
         return _COMMANDS[arguments.command](arguments)
@@ -98,13 +100,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{name}{error.strerror or error}", EnvironmentProblem.exit_code, is_debug)
+        place: Path | str = error.filename or arguments.lakehouse.absolute()
+        message = f"{arguments.command}: {error.strerror or error} ({place}); mend that and run it again"
+        return _fail(message, EnvironmentProblem.exit_code, is_debug)
     except Exception as error:
-        message = _spark_message(error)
-        if message is None:
+        trouble = _spark_message(error)
+        if trouble is None:
             raise
-        return _fail(message, SearchForecastError.exit_code, is_debug)
+        return _fail(trouble, SearchForecastError.exit_code, is_debug)
 
 
 def entry() -> None:
@@ -181,7 +184,7 @@ def _query(arguments: argparse.Namespace) -> int:
 
     if arguments.name is None:
         found = [queries.load(name) for name in queries.names()]
-        rows = [(q.name, " ".join(f"{p.name}={p.default or '...'}" for p in q.parameters), q.summary) for q in found]
+        rows = [(q.name, " ".join(map(str, q.parameters)), q.summary) for q in found]
         return output.rows(["query", "parameters", "answers"], rows, form=_form(arguments))
     values = dict(_pair(text) for text in arguments.values)
     wanted = queries.load(arguments.name)
@@ -218,7 +221,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from search_forecast import toolchain
 
     if arguments.mend:
-        toolchain.mend()
+        for sentence in toolchain.mend():
+            logger.warning("doctor: %s", sentence)
     findings = toolchain.check(arguments.lakehouse)
     rows = [(f.name, "ok" if f.is_ok else "MISSING", f.found, f.mend) for f in findings]
     output.rows(["what", "state", "found", "how to mend"], rows, form=_form(arguments))
@@ -279,15 +283,15 @@ def _opened(arguments: argparse.Namespace, *, writes: bool, source: Path | None 
             f"{arguments.command}: no lakehouse at {root}; run demo or ingest first, or say --lakehouse DIR"
         )
     with exclusive(root, arguments.command, LOCK_WAIT_SECONDS) if writes else nullcontext():
-        read = _bytes_below(root) + (_bytes_below(source) if source else 0)
+        read = COMPRESSION * _bytes_below(root, "*.parquet") + (_bytes_below(source) if source else 0)
         size: session.Size = "large" if read > LARGE_BYTES else "small"
         spark = output.with_status("starting Spark", lambda: session.session(size=size))
         with output.progress(arguments.command):
             yield Lakehouse(spark, root, root / "_staging")
 
 
-def _bytes_below(path: Path) -> int:
-    files = [path] if path.is_file() else path.rglob("*")
+def _bytes_below(path: Path, pattern: str = "*") -> int:
+    files = [path] if path.is_file() else path.rglob(pattern)
     return sum(file.stat().st_size for file in files if file.is_file())
 
 

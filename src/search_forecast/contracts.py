@@ -182,8 +182,8 @@ DAILY_TOTALS = Table(
         Column(
             "is_complete_day",
             BOOLEAN,
-            "False for the first and the last day where they have fewer searches than the quietest of the (up to) 28 "
-            "inner days nearest to them that have searches; true for every other day",
+            "False for the first and the last day where they have fewer searches than the quietest day with any among "
+            "the (up to) 28 days inside the range that are nearest to them; true for every other day",
         ),
     ),
     checks={"not_negative": "search_count >= 0 and distinct_term_count between 0 and search_count"},

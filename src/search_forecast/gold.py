@@ -24,8 +24,8 @@ def daily_totals(counts: DataFrame) -> DataFrame:
     """Searches per day, for every day from the first to the last.
 
     The first and the last day of the range are often cut off: an export starts at noon, or today is not over. Nothing
-    in the data says so, therefore this rule: such a day is complete unless it has fewer searches than the quietest of
-    the (up to) 28 days nearest to it inside the range that have any. A complete edge day fails it by chance once in 29
+    in the data says so, therefore this rule: such a day is complete unless it has fewer searches than the quietest day
+    with any among the (up to) 28 days nearest to it inside the range. A complete edge day fails it by chance once in 29
     times where days are alike; forecasting then leaves out one good day.
 
     Args:

@@ -131,7 +131,7 @@ def seal(batch: Batch) -> None:
 def sealed_batches(staging: Path) -> list[Batch]:
     """The batches that were staged whole and not finished, oldest first; what was staged in part is removed."""
     batches = []
-    for directory in sorted(staging.iterdir()) if staging.exists() else []:
+    for directory in sorted(path for path in staging.glob("*") if path.is_dir()):
         manifest = directory / _MANIFEST
         if not manifest.exists():
             shutil.rmtree(directory)

@@ -6,18 +6,21 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.markup import escape
 from rich.table import Table
 
 from search_forecast import task_values
 
 T = TypeVar("T")
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# A term may hold anything: brackets are no markup, ":x:" is no emoji.
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+console = Console(**_PLAIN)
+if not console.is_terminal:
+    console = Console(**_PLAIN, width=10_000)  # nothing is folded in a pipe or a file
+errors = Console(stderr=True, **_PLAIN)
 
 
 def configure_logging(*, is_debug: bool) -> None:
@@ -79,8 +82,9 @@ def table(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
     """Print rows for people: numbers to the right, nothing cut off."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(columns):
-        is_number = bool(values) and all(isinstance(row[position], int | float) for row in values)
-        grid.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        is_number = bool(values) and all(isinstance(row[position], int | float | None) for row in values)
+        justify: Literal["left", "right"] = "right" if is_number else "left"
+        grid.add_column(name, justify=justify, overflow="fold", no_wrap=position == 0 and len(columns) > 1)
     for row in values:
         grid.add_row(*(_text(value) for value in row))
     console.print(grid)
@@ -110,12 +114,12 @@ def note(text: str) -> None:
 
 def heading(text: str) -> None:
     """A line that says what follows, set apart."""
-    console.print(f"\n[bold]{escape(text)}[/bold]", soft_wrap=True)
+    console.print(f"\n{text}", style="bold", soft_wrap=True)
 
 
 def line(text: str) -> None:
     """A line, as it is."""
-    console.print(escape(text), soft_wrap=True)
+    console.print(text, soft_wrap=True)
 
 
 def records(values: Sequence[Mapping[str, Any]]) -> None:

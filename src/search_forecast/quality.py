@@ -24,16 +24,17 @@ REASONS = (
 
 def number_text(field: Column) -> Column:
     """A date field without the blanks (space, tab) around it."""
-    return F.regexp_replace(field, r"^[ \t]+|[ \t]+$", "")
+    return F.btrim(field, F.lit(" \t"))
 
 
 def event_date(day: Column, month: Column, year: Column) -> Column:
     """The DATE of three text fields, null where they are no calendar day of a four-digit year."""
-    d, m, y = number_text(day), number_text(month), number_text(year)
-    digits = F.concat_ws("-", y, m, d).rlike(r"\A[0-9]{4}-0*[0-9]{1,2}-0*[0-9]{1,2}\z") & (y != "0000")
-    two = [F.lpad(F.regexp_replace(number, "^0+", ""), 2, "0") for number in (m, d)]
-    # try_to_date, since make_date raises on 30 February under ANSI mode; guarded, so that it only sees digits.
-    return F.when(digits, F.try_to_date(F.concat_ws("-", y, *two), "yyyy-MM-dd"))
+    y = number_text(year)
+    m, d = (F.ltrim(number_text(number), F.lit("0")) for number in (month, day))
+    text = F.concat(y, F.lit("-"), m, F.lit("-"), d)
+    # try_cast: make_date would raise on 30 February under ANSI mode, and to_date's parser is slow.
+    is_digits = text.rlike(r"\A[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}\z") & (y != "0000")
+    return F.when(is_digits, text.try_cast("date"))
 
 
 def reject_reasons(record: dict[str, Column], received: Column) -> Column:
@@ -45,20 +46,23 @@ def reject_reasons(record: dict[str, Column], received: Column) -> Column:
         received: DATE (UTC) on which the record was received.
     """
     numbers = [F.coalesce(number_text(record[name]), F.lit("")) for name in ("day", "month", "year")]
-    is_missing = reduce(or_, [number == "" for number in numbers])
-    is_not_number = reduce(or_, [(number != "") & ~number.rlike(r"\A[0-9]+\z") for number in numbers])
     date, term = record["event_date"], F.coalesce(record["term"], F.lit(""))
-    texts = [record[name] for name in ("day", "month", "year", "searchterm")]
+    # Asked first, as the numbers of a date are numbers: most records then need no regular expression here.
+    is_missing = date.isNull() & reduce(or_, [number == "" for number in numbers])
+    is_not_number = date.isNull() & reduce(or_, [(number != "") & ~number.rlike(r"\A[0-9]+\z") for number in numbers])
     extra = F.array_join(F.map_values(record["extra_fields"]), "", "")
+    texts = [*(record[name] for name in ("day", "month", "year", "searchterm")), extra]
     broken = {
-        "bad_encoding": F.concat_ws("", *texts, extra).contains(REPLACEMENT),
+        "bad_encoding": reduce(or_, [F.coalesce(text.contains(REPLACEMENT), F.lit(False)) for text in texts]),
         "date_in_future": date > received,
         "date_too_early": date < F.lit(FIRST_VALID_DATE).cast("date"),
         "empty_term": term == "",
-        "impossible_date": ~is_missing & ~is_not_number & date.isNull(),
+        "impossible_date": date.isNull() & ~is_missing & ~is_not_number,
         "missing_date": is_missing,
         "not_a_number": is_not_number,
         "term_too_long": F.char_length(term) > MAX_TERM_LENGTH,
     }
-    reasons = F.array_compact(F.array(*(F.when(broken[name], name) for name in sorted(broken))))
+    # Joined and split again, because Spark compiles that; dropping nulls from an array runs interpreted for every row.
+    joined = F.concat_ws(",", *(F.when(broken[name], name) for name in sorted(broken)))
+    reasons = F.when(joined == "", F.array().cast("array<string>")).otherwise(F.split(joined, ","))
     return F.when(record["malformed_record"].isNotNull(), F.array(F.lit("malformed_record"))).otherwise(reasons)

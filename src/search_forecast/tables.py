@@ -53,31 +53,27 @@ class Lakehouse:
         Raises:
             ContractError: a table lies there whose columns are not the contract's.
         """
-        name = self.name(table)
-        if name in self._opened:
+        name, location = self.name(table), self.location(table)
+        shown = f"search_forecast.location.{name}"
+        # The session's in-memory catalog may show another lakehouse's table under that name.
+        is_shown = location is None or self.spark.conf.get(shown, None) == str(location)
+        if name in self._opened and is_shown:
             return name
         is_new = not self.exists(table)
-        location = self.location(table)
-        if location is None:
-            if is_new:
-                self.spark.sql(_create_statement(table, name))
-        else:
-            self._attach(table, name, location, is_new=is_new)
+        if location is not None and not is_shown:
+            self.spark.sql(f"create schema if not exists `{self.catalog}`.`{self.schemas[table.layer]}`")
+            self.spark.sql(f"drop table if exists {name}")  # external: its files stay
+        place = "" if location is None else f"location {_literal(location.as_posix())}"
+        if is_new:
+            self.spark.sql(_create_statement(table, name, place))
+        elif location is not None and not is_shown:
+            self.spark.sql(f"create table {name} using delta {place}")
+        if location is not None:
+            self.spark.conf.set(shown, str(location))
         if not is_new:
             self._check_existing(table, name)
         self._opened.add(name)
         return name
-
-    def _attach(self, table: Table, name: str, location: Path, *, is_new: bool) -> None:
-        """Make the session's in-memory catalog show the table; another lakehouse may have had the name before."""
-        shown = f"search_forecast.location.{name}"
-        if not is_new and self.spark.conf.get(shown, None) == str(location):
-            return
-        place = f"location {_literal(location.as_posix())}"
-        self.spark.sql(f"create schema if not exists `{self.catalog}`.`{self.schemas[table.layer]}`")
-        self.spark.sql(f"drop table if exists {name}")  # external: its files stay
-        self.spark.sql(_create_statement(table, name, place) if is_new else f"create table {name} using delta {place}")
-        self.spark.conf.set(shown, str(location))
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """The table's rows, now or as of a version."""
@@ -103,8 +99,8 @@ class Lakehouse:
         table.check(df)
         name = self.open(table)
         writer = df.select(*table.schema.names).write.format("delta").mode("overwrite")
-        if where is not None:
-            writer = writer.option("replaceWhere", where)
+        # Without a replaceWhere Delta recreates the table and forgets its clustering.
+        writer = writer.option("replaceWhere", "true" if where is None else where)
         if position is not None:
             writer = writer.option("userMetadata", position)
         writer.saveAsTable(name)
@@ -147,7 +143,7 @@ class Lakehouse:
             ) from error
 
 
-def _create_statement(table: Table, name: str, location: str = "") -> str:
+def _create_statement(table: Table, name: str, location: str) -> str:
     columns = ", ".join(
         f"`{c.name}` {c.type.simpleString()}{'' if c.nullable else ' not null'} comment {_literal(c.comment)}"
         for c in table.columns

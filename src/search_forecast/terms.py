@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+_ASCII_UNTIDY = r"[\x00-\x1F\x7F]|\A | {2}| \z"
 _ASCII_SPACES = r"[\x09-\x0D\x1C-\x1F ]+"
 _ASCII_CONTROLS = r"[\x00-\x08\x0E-\x1B\x7F]"
 
@@ -27,7 +28,9 @@ def collapse_spaces(text: Column) -> Column:
 def normalise_ascii(text: Column) -> Column:
     """The whole rule for ASCII text, where NFKC changes nothing and casefold is lower: no Python needed."""
     # Controls go before spaces collapse: "a \x00 b" has one run of spaces once its NUL is gone.
-    return F.lower(collapse_spaces(F.regexp_replace(text, _ASCII_CONTROLS, "")))
+    tidied = collapse_spaces(F.regexp_replace(text, _ASCII_CONTROLS, ""))
+    # Most terms are tidy, and looking is cheaper than replacing.
+    return F.lower(F.when(text.rlike(_ASCII_UNTIDY), tidied).otherwise(text))
 
 
 def _normaliser() -> Callable[[str], str]:

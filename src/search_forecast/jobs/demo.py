@@ -21,6 +21,11 @@ from search_forecast.tables import Lakehouse
 Rows = tuple[list[str], list[tuple[Any, ...]]]
 RAW_FIELDS = ("day", "month", "year", "searchterm")
 TERM = "gaming laptop"
+NEXT = (
+    'query daily_counts term="ebooks data science"',
+    "query top_terms limit=3 from=2021-12-01 --json",
+    "generate --rows 100000 --seed 1 --dirty 0.05 --out more && .venv/bin/search-forecast ingest --source more",
+)
 
 
 def demo(lakehouse: Lakehouse, source: Path, now: Callable[[], datetime]) -> dict[str, Any]:
@@ -73,29 +78,25 @@ def _query(lakehouse: Lakehouse, name: str, **values: str) -> list[dict[str, Any
 def show(answers: dict[str, Any]) -> None:
     """Print the answers for a person."""
     files, checked = answers["files"], answers["reconciliation"]
+    output.heading("What was delivered")
     for file in files:
-        output.heading(
-            f"{Path(file['source_file']).name}: {file['record_count']:,} rows, {file['column_count']} columns"
-        )
-    output.heading("Its first five rows, as delivered" if len(files) == 1 else "The first five rows, as delivered")
+        name = Path(file["source_file"]).name
+        output.line(f"  {name}: {file['record_count']:,} rows, {file['column_count']} columns")
+    output.heading("The first five rows")
     output.records(answers["first_rows"])
-    output.heading(f"searchterm is a {answers['searchterm_type']}")
-    output.heading(f'"{answers["term"]}" was searched {answers["term_count"]:,} times')
+    output.heading("Answers")
+    output.line(f"  The column searchterm is of type {answers['searchterm_type']}.")
+    output.line(f'  "{answers["term"]}" was searched {answers["term_count"]:,} times.')
     output.heading("The five most searched terms")
     output.records(answers["top_terms"])
-    output.heading("Records that are no searches, by reason (a record can have several)")
+    output.heading("Records that are no searches (one can have several reasons)")
     output.records([{"reason": name, "records": count} for name, count in answers["rejected_by_reason"].items()])
-    output.heading(
-        f"Reconciled: {checked['delivered_count']:,} delivered = {checked['raw_count']:,} raw = "
-        f"{checked['event_count']:,} events + {checked['rejected_count']:,} rejected; "
-        f"{checked['search_count']:,} searches in gold"
-    )
-    output.heading(f"The tables lie in {answers['lakehouse']}")
+    output.heading("Reconciled: nothing lost, nothing counted twice")
+    output.line(f"  {checked['delivered_count']:,} records delivered = {checked['raw_count']:,} in bronze")
+    output.line(f"  = {checked['event_count']:,} searches + {checked['rejected_count']:,} rejected in silver")
+    output.line(f"  {checked['search_count']:,} searches counted in gold")
+    output.heading(f"The tables, in {answers['lakehouse']}")
     output.records([{"table": table.full_name, "one row per": table.grain} for table in TABLES])
     output.heading("Try next")
-    for command in (
-        "query daily_counts term=ebooks\\ data\\ science",
-        "tables",
-        "generate --rows 100000 --seed 1 --dirty 0.05 --out more",
-    ):
+    for command in NEXT:
         output.line(f"  .venv/bin/search-forecast {command}")

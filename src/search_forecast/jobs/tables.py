@@ -7,14 +7,10 @@ from search_forecast.tables import Lakehouse
 
 
 def list_tables(lakehouse: Lakehouse) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """One row per table of the contracts: its grain, rows, version and place; empty where it was never written."""
+    """One row per table of the contracts: its rows, version and grain; None where it isn't there yet."""
     rows: list[tuple[Any, ...]] = []
     for table in TABLES:
-        if lakehouse.exists(table):
-            count, version = lakehouse.read(table).count(), lakehouse.version(table)
-            rows.append(
-                (table.full_name, table.grain, count, version, str(lakehouse.location(table) or lakehouse.name(table)))
-            )
-        else:
-            rows.append((table.full_name, table.grain, None, None, None))
-    return ["table", "one row per", "row_count", "version", "location"], rows
+        is_there = lakehouse.exists(table)
+        count, version = (lakehouse.read(table).count(), lakehouse.version(table)) if is_there else (None, None)
+        rows.append((table.full_name, count, version, table.grain))
+    return ["table", "row_count", "version", "one row per"], rows

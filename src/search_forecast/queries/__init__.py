@@ -26,6 +26,10 @@ class Parameter:
     default: str | None
     comment: str
 
+    def __str__(self) -> str:
+        """How it is given on the command line, in brackets where it may be left out."""
+        return f"{self.name}=..." if self.is_required else f"[{self.name}={self.default or '...'}]"
+
     def value(self, text: str) -> object:
         """Convert a value from the command line.
 
@@ -34,11 +38,18 @@ class Parameter:
         """
         try:
             if self.type == "INT":
-                return int(text)
+                return _natural(text)
             return date.fromisoformat(text) if self.type == "DATE" else text
         except ValueError:
-            example = "a whole number" if self.type == "INT" else "a date like 2021-11-12"
+            example = "a whole number from 0 to 2147483647" if self.type == "INT" else "a date like 2021-11-12"
             raise UsageError(f"query: {self.name}={text} is not {example}") from None
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**31:
+        raise ValueError(text)
+    return number
 
 
 @dataclass(frozen=True)
