@@ -109,7 +109,7 @@ def step(text: str, seconds: float) -> None:
 
 def note(text: str) -> None:
     """A line for people on standard error, as it is."""
-    errors.print(escape(text), soft_wrap=True)
+    errors.print(text, soft_wrap=True)
 
 
 def heading(text: str) -> None:

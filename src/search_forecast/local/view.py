@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from search_forecast import output
 from search_forecast.local.graph import Job, State
@@ -54,7 +55,7 @@ class View:
             return grid
         for key, task in self._run.record.tasks.items():
             style = _STYLES.get(task.state, "dim")
-            grid.add_row(key, f"[{style}]{task.state.value}[/]", f"{self._run.seconds(key):.1f}", task.result)
+            grid.add_row(key, Text(task.state.value, style=style), f"{self._run.seconds(key):.1f}", task.result)
         return grid
 
 
