@@ -35,7 +35,14 @@ class TaskRecord:
             return self.outcome
         counts = [(k, v) for k, v in self.values.items() if isinstance(v, int) and not isinstance(v, bool) and v]
         named = [(k, v) for k, v in counts if k.endswith("_count")] or counts
-        return ", ".join(f"{value:,} {key.removesuffix('_count').replace('_', ' ')}" for key, value in named[:3])
+        return ", ".join(f"{value:,} {_words(key)}" for key, value in named[:3])
+
+
+def _words(key: str) -> str:
+    """The name of a count as it stands after a number: `record_count` is `records`, `rejected_count` is `rejected`."""
+    words = key.removesuffix("_count").replace("_", " ")
+    is_noun = key.endswith("_count") and not words.endswith(("ed", "raw"))
+    return f"{words}{'es' if words.endswith('ch') else 's'}" if is_noun else words
 
 
 @dataclass
