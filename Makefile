@@ -8,10 +8,10 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check docs lock clean
+.PHONY: help setup demo test check bundle-check docs lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-19s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv with search-forecast in it; fetch Delta's jars
 	@:
@@ -43,11 +43,15 @@ demo: setup ## fixtures to gold tables, with the answers
 test: setup ## all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: setup ## lint, format, types, import layers
+check: setup ## lint, format, types, import layers, the bundle
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m search_forecast.checks
+
+bundle-check: ## deploy, run, destroy with the Databricks CLI (needs it and a workspace)
+	@scripts/bundle_check.sh
 
 docs: setup ## remake docs/tables.md from the contracts
 	@$(BIN)/search-forecast tables --contracts > docs/tables.md

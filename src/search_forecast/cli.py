@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from search_forecast import cli_models, model_flags, output
+from search_forecast import cli_models, model_flags, output, running
 from search_forecast.errors import DataError, EnvironmentProblem, SearchForecastError, UsageError
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
     generate.add_argument("--dirty", type=float, default=0.0, metavar="R", help="share of dirty records, 0 to 1")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or earlier generated directory")
     model_flags.add_commands(add)
+    running.add_parsers(add)
     doctor = add("doctor", "say what this machine has, what is missing and how to mend it", has_tables=False)
     doctor.add_argument("--mend", action="store_true", help="fetch and make what is missing")
     return root
@@ -101,6 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output.configure_logging(is_debug=is_debug)
     os.environ["TZ"] = "UTC"  # else Python shows Spark's timestamps in the local zone
     time.tzset()
+    arguments = argparse.Namespace(command="search-forecast", lakehouse=Path())
     try:
         arguments = parser().parse_args(given)
         return _COMMANDS[arguments.command](arguments)
@@ -112,13 +114,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{name}{error.strerror or error}", EnvironmentProblem.exit_code, is_debug)
+        place: Path | str = error.filename or arguments.lakehouse.absolute()
+        message = f"{arguments.command}: {error.strerror or error} ({place}); mend that and run it again"
+        return _fail(message, EnvironmentProblem.exit_code, is_debug)
     except Exception as error:
-        message = _spark_message(error)
-        if message is None:
+        trouble = _spark_message(error)
+        if trouble is None:
             raise
-        return _fail(message, SearchForecastError.exit_code, is_debug)
+        return _fail(trouble, SearchForecastError.exit_code, is_debug)
+
+
+def entry() -> None:
+    """What the console script and a wheel task call: a task fails by an exception, not by what it returns."""
+    code = main()
+    if code:
+        sys.exit(code)
 
 
 def _fail(message: str, exit_code: int, is_debug: bool) -> int:
@@ -233,6 +243,19 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if all(finding.is_ok for finding in findings) else EnvironmentProblem.exit_code
 
 
+def _run(arguments: argparse.Namespace) -> int:
+    def do(task: argparse.Namespace) -> None:
+        if _COMMANDS[task.command](task):
+            raise DataError(f"{task.command} found something wrong; its log says what")
+
+    hooks = running.Hooks(parser().parse_args, do, lambda error: _spark_message(error) or f"{error!r}")
+    return running.run(arguments, hooks, lambda source: _opened(arguments, writes=True, source=source), _now())
+
+
+def _upload(arguments: argparse.Namespace) -> int:
+    return running.upload(arguments)
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": _demo,
     "ingest": _ingest,
@@ -242,6 +265,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "query": _query,
     "tables": _tables,
     "generate": _generate,
+    "run": _run,
+    "upload": _upload,
     "doctor": _doctor,
 }
 
@@ -252,6 +277,9 @@ def _opened(arguments: argparse.Namespace, *, writes: bool, source: Path | None 
     from search_forecast import session
     from search_forecast.tables import Lakehouse
 
+    if "here" in arguments:  # a task of a job that `run` runs on this machine
+        yield arguments.here
+        return
     catalog = getattr(arguments, "catalog", None)
     if catalog is not None:
         schemas = {layer: getattr(arguments, f"{layer}_schema") for layer in ("bronze", "silver", "gold")}

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
+from search_forecast import task_values
+
 T = TypeVar("T")
 # A term may hold anything: brackets are no markup, ":x:" is no emoji.
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
@@ -51,7 +53,8 @@ def progress(text: str) -> Iterator[None]:
 
 
 def result(values: Mapping[str, Any], *, is_json: bool) -> int:
-    """Print what a command did: one JSON object, or a line for each value."""
+    """Print what a command did: one JSON object, or a line for each value. Later tasks of a job can read the values."""
+    task_values.publish(values)
     if is_json:
         print(json.dumps(values, default=str))
     else:
@@ -102,6 +105,11 @@ def _text(value: object) -> str:
 def step(text: str, seconds: float) -> None:
     """Say that a step is done, on standard error."""
     errors.print(f"{text}: done in {seconds:.1f} s")
+
+
+def note(text: str) -> None:
+    """A line for people on standard error, as it is."""
+    errors.print(text, soft_wrap=True)
 
 
 def heading(text: str) -> None:

@@ -46,9 +46,10 @@ def reject_reasons(record: dict[str, Column], received: Column) -> Column:
         received: DATE (UTC) on which the record was received.
     """
     numbers = [F.coalesce(number_text(record[name]), F.lit("")) for name in ("day", "month", "year")]
-    is_missing = reduce(or_, [number == "" for number in numbers])
-    is_not_number = reduce(or_, [(number != "") & ~number.rlike(r"\A[0-9]+\z") for number in numbers])
     date, term = record["event_date"], F.coalesce(record["term"], F.lit(""))
+    # Asked first, as the numbers of a date are numbers: most records then need no regular expression here.
+    is_missing = date.isNull() & reduce(or_, [number == "" for number in numbers])
+    is_not_number = date.isNull() & reduce(or_, [(number != "") & ~number.rlike(r"\A[0-9]+\z") for number in numbers])
     extra = F.array_join(F.map_values(record["extra_fields"]), "", "")
     texts = [*(record[name] for name in ("day", "month", "year", "searchterm")), extra]
     broken = {
@@ -56,7 +57,7 @@ def reject_reasons(record: dict[str, Column], received: Column) -> Column:
         "date_in_future": date > received,
         "date_too_early": date < F.lit(FIRST_VALID_DATE).cast("date"),
         "empty_term": term == "",
-        "impossible_date": ~is_missing & ~is_not_number & date.isNull(),
+        "impossible_date": date.isNull() & ~is_missing & ~is_not_number,
         "missing_date": is_missing,
         "not_a_number": is_not_number,
         "term_too_long": F.char_length(term) > MAX_TERM_LENGTH,

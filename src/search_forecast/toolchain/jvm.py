@@ -11,6 +11,8 @@ _ALWAYS = (
     "-Xss4m",  # long plans are deep recursions
     "-Duser.timezone=UTC",
     "-Djava.net.preferIPv4Stack=true",
+    # The quick compiler alone is given 48 MB for its code, which the jobs in one session can fill: then Spark dies.
+    "-XX:ReservedCodeCacheSize=240m",
 )
 _BY_SIZE = {
     # The quick compiler and one collector thread: most of a short run is start-up and code that runs once.

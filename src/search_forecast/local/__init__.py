@@ -1,0 +1,1 @@
+"""Runs the bundle's jobs on this machine: reads databricks.yml and resources/, resolves them, runs the task graph."""
