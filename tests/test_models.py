@@ -2,7 +2,9 @@
 
 import json
 import math
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -37,7 +39,7 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def connected(tmp_path_factory: pytest.TempPathFactory) -> subprocess.Popen[str]:
+def connected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
     """The model jobs in a Spark Connect session, in a process of its own that runs beside the other tests."""
     here = tmp_path_factory.mktemp("connect")
     lake = ["--lakehouse", str(here / "lake")]
@@ -52,7 +54,13 @@ def connected(tmp_path_factory: pytest.TempPathFactory) -> subprocess.Popen[str]
         [*lake, "score-model", "imported", "--input", "height_cm=70"],
     ]
     words = [sys.executable, str(REPOSITORY / "tests" / "connect.py"), json.dumps([[*c, "--json"] for c in commands])]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    yield process
+    if process.poll() is None:  # the test that waits for it was not chosen
+        os.killpg(process.pid, signal.SIGKILL)  # with the JVM that it started
+        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +111,7 @@ def untouched(lake: Path) -> Iterator[None]:
     assert set(Path(tempfile.gettempdir()).glob("search-forecast-*/unpacked")) <= unpacked
 
 
-# Items 2 and 6: training, prediction, scoring.
+# Training, prediction, scoring.
 
 
 @pytest.mark.parametrize(("height", "weight"), [(70, 7.86345471977588), (50, 3.46668267111646)])
@@ -248,7 +256,7 @@ def test_columns_of_measurements_may_stand_in_any_order_with_a_byte_order_mark(t
     assert read_measurements(tmp_path / "sizes.csv") == [(50.0, 3.5)]
 
 
-# Item 1: the content hash.
+# The content hash.
 
 
 def test_the_content_hash_knows_rows_not_their_order(spark: "SparkSession") -> None:
@@ -276,7 +284,7 @@ def test_the_content_hash_knows_rows_not_their_order(spark: "SparkSession") -> N
     assert hashed(("x",), schema="a string") != hashed(("x",), schema="b string")
 
 
-# Items 4 and 5: import.
+# Import.
 
 
 @pytest.mark.skipif(not ORIGINAL.exists(), reason="the original archive is not on this machine")
@@ -430,7 +438,7 @@ def test_what_holds_no_spark_model_says_what_it_is(
     assert (code, error.count(message)) == (1, 1)
 
 
-# Items 8 and 9: reproduction and the gate.
+# Reproduction and the gate.
 
 
 def test_the_first_version_is_reproduced_to_the_last_digit(run: Run) -> None:
@@ -475,7 +483,7 @@ def test_more_rows_than_leave_one_out_takes_are_folded(spark: "SparkSession") ->
     assert trained.gate[0]
 
 
-# Items 3 and 7: plain Spark.
+# Plain Spark.
 
 
 def test_mlflow_loads_a_version_in_its_own_way(spark: "SparkSession", lake: Path, run: Run) -> None:
@@ -513,7 +521,22 @@ def test_who_names_a_saved_directory_learns_what_it_is(run: Run, foreign: Path, 
     assert "LinearRegressionModel.load(" in error
 
 
-# Item 10: Spark Connect; the last test, as it waits for the longest.
+# The jobs of the bundle.
+
+
+def test_the_jobs_of_the_bundle_run_here(lake: Path, run: Run, foreign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    source = f"source={FIXTURE}"
+    run("run", "regression_example", "--param", source, "--param", "name=by_job", "--param", "input=height_cm=70")
+    archive = f"archive={foreign / 'linear.model'}"
+    inputs = "input=x:double=1,y:double=2"
+    run("run", "model_import", "--param", archive, "--param", "name=linear_by_job", "--param", inputs)
+    kept = {row["model_name"]: row["prediction"] for row in scores(lake)}
+    assert kept["by_job"] == pytest.approx(7.86345471977588, abs=1e-9)
+    assert kept["linear_by_job"] == run("predict", "linear_by_job", "x=1", "y=2")["prediction"]
+
+
+# Spark Connect; the last test, as it waits for the longest.
 
 
 def test_the_model_jobs_run_through_spark_connect(connected: subprocess.Popen[str]) -> None:
