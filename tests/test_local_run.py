@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from search_forecast import task_values
-from search_forecast.cli import main
+from search_forecast.cli import entry, main
 from search_forecast.errors import DataError, UsageError
 from search_forecast.local import graph, record, runner, streams
 from search_forecast.local.attempts import Backend
@@ -491,3 +491,36 @@ def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path, capsys, arguments, me
     assert code == 2
     assert message in said
     assert said.count("\n") == 1
+
+
+# --- in a workspace
+
+
+def test_in_a_workspace_task_values_go_to_the_workspaces_own_keeper(monkeypatch):
+    import sys
+    import types
+
+    kept = {}
+    keeper = types.SimpleNamespace(set=lambda key, value: kept.update({key: value}))
+    runtime = types.SimpleNamespace(dbutils=types.SimpleNamespace(jobs=types.SimpleNamespace(taskValues=keeper)))
+    monkeypatch.setitem(sys.modules, "databricks.sdk.runtime", runtime)
+    task_values.publish({"n": 1})
+    assert kept == {}
+
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "client.4")
+    task_values.publish({"n": 1, "none": None})
+
+    assert kept == {"n": 1}
+
+
+def test_a_wheel_task_fails_by_an_exception_and_succeeds_without_one(monkeypatch, capsys):
+    import sys
+
+    monkeypatch.setattr(sys, "argv", ["search_forecast", "query", "nope"])
+    with pytest.raises(SystemExit) as ended:
+        entry()
+    assert ended.value.code == 2
+
+    monkeypatch.setattr(sys, "argv", ["search_forecast", "query"])
+    assert entry() is None
+    assert "top_terms" in capsys.readouterr().out
