@@ -1,22 +1,38 @@
-from __future__ import annotations
-
+import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
+from search_forecast import cli
 from search_forecast.session import session
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 
 @pytest.fixture(scope="session")
 def spark() -> SparkSession:
-    """One session for the whole suite: starting one costs seconds."""
-    return session(size="small")
+    """One session for all tests of a process: starting one costs seconds.
+
+    The suite runs for minutes, so the JVM that compiles with more care pays, unlike for a single small command.
+    """
+    session(size="large")
+    return session(size="small")  # the same session, with the partitions of small data
 
 
 @pytest.fixture
 def lakehouse(tmp_path: Path) -> Path:
     return tmp_path / "lakehouse"
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Run a command on the test's lakehouse; its JSON result, or (exit code, error line) where it failed."""
+
+    def run_command(*words: str) -> Any:
+        capsys.readouterr()
+        code = cli.main(["--lakehouse", str(tmp_path / "lake"), *words, "--json"])
+        printed = capsys.readouterr()
+        return (code, printed.err) if code else json.loads(printed.out)
+
+    return run_command

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -225,7 +226,7 @@ def test_ctrl_c_asks_whether_to_cancel(workspace, monkeypatch, capsys, answer, c
     keyboard = io.StringIO(answer or "")
     keyboard.isatty = lambda: answer is not None
     monkeypatch.setattr(sys, "stdin", keyboard)
-    monkeypatch.setattr(remote.time, "sleep", interrupt)
+    monkeypatch.setattr(remote, "time", SimpleNamespace(sleep=interrupt))  # other threads must go on sleeping
 
     assert main(["run", "medallion", "--remote"]) == 130
 
