@@ -12,12 +12,8 @@ from search_forecast.session import session
 
 @pytest.fixture(scope="session")
 def spark() -> SparkSession:
-    """One session for all tests of a process: starting one costs seconds.
-
-    The suite runs for minutes, so the JVM that compiles with more care pays, unlike for a single small command.
-    """
-    session(size="large")
-    return session(size="small")  # the same session, with the partitions of small data
+    """One session for all tests of a process: starting one costs seconds."""
+    return session(size="small")
 
 
 @pytest.fixture

@@ -78,10 +78,7 @@ class Lakehouse:
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """The table's rows, now or as of a version."""
-        name = self.open(table)
-        if version is None:
-            return self.spark.table(name)
-        return self.spark.sql(f"select * from {name} version as of {version}")  # noqa: S608 - our own name, a number
+        return self.at(self.open(table), version)
 
     def write(self, df: DataFrame, table: Table, *, where: str | None = None, position: str | None = None) -> None:
         """Replace the rows that match `where` (all rows without it) by `df`, in one commit.
@@ -175,7 +172,7 @@ class Lakehouse:
     def at(self, source: str, version: int | None) -> DataFrame:
         """The rows of a table that `resolve` has named, as of a version (None: now)."""
         as_of = "" if version is None else f" version as of {version}"
-        return self.spark.sql(f"select * from {source}{as_of}")  # noqa: S608 - `resolve` made it
+        return self.spark.sql(f"select * from {source}{as_of}")  # noqa: S608 - `open` or `resolve` named it
 
     def create(self, rows: list[tuple[object, ...]], table: Table) -> DataFrame:
         """A DataFrame of the contract's schema from a few rows."""
@@ -188,7 +185,7 @@ class Lakehouse:
 
     def version(self, table: Table) -> int:
         """The table's latest version."""
-        return int(self.spark.sql(f"describe history {self.open(table)} limit 1").collect()[0]["version"])
+        return self.latest(self.open(table))
 
     def position(self, table: Table) -> str | None:
         """What the last write said about how far it had read; None where something else changed the table since."""

@@ -18,7 +18,6 @@ from search_forecast.jobs.reconcile import reconcile
 from search_forecast.parameters import IngestParameters
 from search_forecast.tables import Lakehouse
 
-Rows = tuple[list[str], list[tuple[Any, ...]]]
 RAW_FIELDS = ("day", "month", "year", "searchterm")
 TERM = "gaming laptop"
 NEXT = (
