@@ -197,11 +197,6 @@ def test_a_record_is_rejected_for_every_rule_that_it_breaks(
     assert_column_equality(classified(spark, records), "reject_reasons", "expected")
 
 
-def test_the_names_of_the_reasons_are_sorted_and_those_of_the_reference() -> None:
-    assert list(quality.REASONS) == sorted(quality.REASONS)
-    assert quality.REASONS == reference.REASONS
-
-
 NUMBERS = (
     st.integers(-1, 40).map(str)
     | st.integers(0, 3000).map("{:04}".format)

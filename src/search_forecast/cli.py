@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 LARGE_BYTES = 64 * 2**20
 COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
-LOCK_WAIT_SECONDS = 600.0
 
 logger = logging.getLogger("search_forecast")
 
@@ -296,7 +295,7 @@ def _opened(arguments: argparse.Namespace, *, writes: bool, source: Path | None 
         raise DataError(
             f"{arguments.command}: no lakehouse at {root}; run demo or ingest first, or say --lakehouse DIR"
         )
-    with exclusive(root, arguments.command, LOCK_WAIT_SECONDS) if writes else nullcontext():
+    with exclusive(root, arguments.command) if writes else nullcontext():
         read = COMPRESSION * _bytes_below(root, "*.parquet") + (_bytes_below(source) if source else 0)
         size: session.Size = "large" if read > LARGE_BYTES else "small"
         spark = output.with_status("starting Spark", lambda: session.session(size=size))

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from search_forecast.tables import Lakehouse
 
 Namespace = argparse.Namespace
-LOCK_WAIT_SECONDS = 600.0
 
 
 class Opens(Protocol):
@@ -208,7 +207,7 @@ def _locked(arguments: Namespace) -> AbstractContextManager[None]:
         return nullcontext()
     from search_forecast.locking import exclusive
 
-    return exclusive(arguments.lakehouse.absolute(), arguments.command, LOCK_WAIT_SECONDS)
+    return exclusive(arguments.lakehouse.absolute(), arguments.command)
 
 
 def _show(values: Mapping[str, Any], arguments: Namespace) -> int:

@@ -12,9 +12,11 @@ from search_forecast.errors import DataError, EnvironmentProblem
 
 logger = logging.getLogger(__name__)
 
+WAIT_SECONDS = 600.0
+
 
 @contextmanager
-def exclusive(root: Path, command: str, wait_seconds: float) -> Iterator[None]:
+def exclusive(root: Path, command: str, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
     """Hold the lakehouse for one command; the system lets go of it however the process ends.
 
     Raises:
@@ -36,10 +38,11 @@ def exclusive(root: Path, command: str, wait_seconds: float) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise EnvironmentProblem(f"{command}: cannot write the lakehouse {root}: {error.strerror}") from error
-    with lock:
+    try:
         holder.write_text(f"{command} (process {os.getpid()})", encoding="utf-8")
-        lock.release()  # one of the two acquisitions: `with` counts its own
         yield
+    finally:
+        lock.release()
 
 
 def _holder(path: Path) -> str:

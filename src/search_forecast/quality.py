@@ -9,17 +9,6 @@ from pyspark.sql import functions as F
 MAX_TERM_LENGTH = 256  # characters, once normalised
 FIRST_VALID_DATE = "1995-01-01"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-REASONS = (
-    "bad_encoding",
-    "date_in_future",
-    "date_too_early",
-    "empty_term",
-    "impossible_date",
-    "malformed_record",
-    "missing_date",
-    "not_a_number",
-    "term_too_long",
-)
 
 
 def number_text(field: Column) -> Column:

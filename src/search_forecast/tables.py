@@ -3,7 +3,6 @@
 Plain SQL and DataFrames only: that works on classic Spark, on Spark Connect and on Databricks serverless alike.
 """
 
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,8 +13,6 @@ from pyspark.sql import functions as F
 
 from search_forecast.contracts import TABLES, Table
 from search_forecast.errors import ContractError, DataError
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_SCHEMAS = {"bronze": "search_bronze", "silver": "search_silver", "gold": "search_gold"}
 # Commits that move data without changing it, or change no data: they don't end a position's validity.
