@@ -1,77 +1,17 @@
-"""Every table, declared once: DDL, write checks, test schemas and docs/tables.md all come from here."""
+"""Tables from delivered files to counted searches."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
-
-from pyspark.sql import DataFrame
-from pyspark.sql import types as T
-
-from search_forecast.errors import ContractError
-
-Layer = Literal["bronze", "silver", "gold"]
-
-STRING, LONG, DATE, TIMESTAMP = T.StringType(), T.LongType(), T.DateType(), T.TimestampType()
-RATIO, BOOLEAN, STRINGS = T.DoubleType(), T.BooleanType(), T.ArrayType(T.StringType())
-TEXT_BY_NAME = T.MapType(T.StringType(), T.StringType())
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its name, Spark type, meaning with unit, and whether it may be null."""
-
-    name: str
-    type: T.DataType
-    comment: str
-    nullable: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """One Delta table: where it lies, what one row is, what its rows must hold."""
-
-    layer: Layer
-    name: str
-    grain: str
-    columns: tuple[Column, ...]
-    checks: Mapping[str, str] = field(default_factory=dict)
-    cluster_by: tuple[str, ...] = ()
-    has_change_feed: bool = False
-
-    @property
-    def full_name(self) -> str:
-        """Schema and name as the design spells them, such as `search_gold.term_summary`."""
-        return f"search_{self.layer}.{self.name}"
-
-    @property
-    def schema(self) -> T.StructType:
-        """The Spark schema, with nullability and comments."""
-        return T.StructType([T.StructField(c.name, c.type, c.nullable, {"comment": c.comment}) for c in self.columns])
-
-    @property
-    def properties(self) -> dict[str, str]:
-        """Delta table properties; a CHECK constraint is a property, so it is there from the table's first version."""
-        feed = {"delta.enableChangeDataFeed": "true"} if self.has_change_feed else {}
-        return feed | {f"delta.constraints.{name}": check for name, check in self.checks.items()}
-
-    def check(self, df: DataFrame) -> None:
-        """Raise ContractError unless names and types are exactly the contract's (order and nullability are free)."""
-        expected = {c.name: c.type.simpleString() for c in self.columns}
-        got = {f.name: f.dataType.simpleString() for f in df.schema.fields}
-        problems = [
-            *(f"missing column {name} {expected[name]}" for name in expected if name not in got),
-            *(f"unknown column {name} {got[name]}" for name in got if name not in expected),
-            *(
-                f"column {name} is {got[name]}, expected {expected[name]}"
-                for name in expected
-                if name in got and got[name] != expected[name]
-            ),
-        ]
-        if len(df.columns) != len(got):
-            problems.append("a column name appears twice")
-        if problems:
-            raise ContractError(f"{self.full_name}: {'; '.join(problems)}")
-
+from search_forecast.contracts.base import (
+    BOOLEAN,
+    DATE,
+    LONG,
+    RATIO,
+    STRING,
+    STRINGS,
+    TEXT_BY_NAME,
+    TIMESTAMP,
+    Column,
+    Table,
+)
 
 _BATCH_ID = Column("batch_id", STRING, "Batch (one ingest run that took files in), `batch-000001` upwards")
 _DELIVERY_ID = Column("delivery_id", STRING, "Delivery the record came with: sha256 of its uncompressed content, hex")
@@ -79,7 +19,7 @@ _SOURCE_FILE = Column("source_file", STRING, "Path of the delivered file")
 _EVENT_DATE = Column("event_date", DATE, "Day of the search")
 _TERM = Column("term", STRING, "Search term, normalised")
 _SEARCHED_AS = Column("searched_as", STRING, "Search term as the visitor typed it")
-_SEARCH_COUNT = Column("search_count", LONG, "Number of searches")
+SEARCH_COUNT = Column("search_count", LONG, "Number of searches")
 _RAW_COLUMNS = (
     Column("day", STRING, "Day of the month, as delivered; null where the line could not be split", nullable=True),
     Column("month", STRING, "Month, as delivered; null where the line could not be split", nullable=True),
@@ -166,7 +106,7 @@ DAILY_TERM_COUNTS = Table(
     "gold",
     "daily_term_counts",
     "(event_date, term) with at least one search",
-    (_EVENT_DATE, _TERM, _SEARCH_COUNT),
+    (_EVENT_DATE, _TERM, SEARCH_COUNT),
     checks={"counted": "search_count > 0"},
     cluster_by=("event_date",),
 )
@@ -177,7 +117,7 @@ DAILY_TOTALS = Table(
     "event_date, every day from the first to the last search, days without searches included",
     (
         _EVENT_DATE,
-        _SEARCH_COUNT,
+        SEARCH_COUNT,
         Column("distinct_term_count", LONG, "Number of different terms searched that day"),
         Column(
             "is_complete_day",
@@ -196,7 +136,7 @@ TERM_SUMMARY = Table(
     "term",
     (
         _TERM,
-        _SEARCH_COUNT,
+        SEARCH_COUNT,
         Column("share_ratio", RATIO, "Share of all searches, 0..1"),
         Column("rank", LONG, "1 for the most searched; equal counts share a rank and the next ranks are left out"),
         Column("first_seen_date", DATE, "Day of the first search"),
@@ -217,7 +157,7 @@ TERM_VARIANTS = Table(
     (
         _TERM,
         _SEARCHED_AS,
-        _SEARCH_COUNT,
+        SEARCH_COUNT,
         Column(
             "rule",
             STRING,
@@ -249,78 +189,3 @@ BATCHES = Table(
         Column("finished_at", TIMESTAMP, "When it was checked first with these counts, UTC"),
     ),
 )
-
-INFANT_GROWTH = Table(
-    "gold",
-    "infant_growth",
-    "measurement of an infant",
-    (
-        Column("height_cm", RATIO, "Body length, cm"),
-        Column("weight_kg", RATIO, "Body weight, kg"),
-        Column("delivery_id", STRING, "File the measurement came with: sha256 of its content, hex"),
-    ),
-    checks={
-        "possible_height": "height_cm between 20 and 120",
-        "possible_weight": "weight_kg between 0.2 and 40",
-    },
-)
-
-MODEL_SCORES = Table(
-    "gold",
-    "model_scores",
-    "(model_name, model_version, inputs): what a version says to an input, kept from the first time it was asked",
-    (
-        Column("model_name", STRING, "Registered model"),
-        Column("model_version", LONG, "Its version"),
-        Column("inputs", STRING, "What the model was given, as a JSON object in the order of its signature"),
-        Column("prediction", RATIO, "What it predicts, in the unit of its label; null where it can't", nullable=True),
-        Column(
-            "warning",
-            STRING,
-            "Why not to trust the prediction: an input outside the range seen in training, a range that is unknown, an "
-            "input that is missing; null where nothing is known against it",
-            nullable=True,
-        ),
-        Column("scored_at", TIMESTAMP, "When the scoring run began, UTC"),
-    ),
-    checks={
-        "positive_version": "model_version > 0",
-        "predicted_or_explained": "prediction is not null or warning is not null",
-    },
-    cluster_by=("model_name", "model_version"),
-)
-
-TABLES: tuple[Table, ...] = (
-    DELIVERIES,
-    RAW_SEARCH_TERMS,
-    SEARCH_EVENTS,
-    REJECTED_RECORDS,
-    DAILY_TERM_COUNTS,
-    DAILY_TOTALS,
-    TERM_SUMMARY,
-    TERM_VARIANTS,
-    BATCHES,
-    INFANT_GROWTH,
-    MODEL_SCORES,
-)
-
-
-def documentation(tables: tuple[Table, ...] = TABLES) -> str:
-    """The text of docs/tables.md: every table with its grain, columns and constraints, as Markdown."""
-    lines = [
-        "# Tables",
-        "",
-        "Made from `src/search_forecast/contracts.py` by `make docs`; a test keeps the two the same.",
-        "`search_count` is always a number of searches, ratios are 0..1, `*_date` is DATE, `*_at` is a UTC TIMESTAMP.",
-    ]
-    for table in tables:
-        lines += ["", f"## {table.full_name}", "", f"One row per {table.grain}.", ""]
-        lines += ["| column | type | null | meaning |", "|---|---|---|---|"]
-        for column in table.columns:
-            null = "yes" if column.nullable else "no"
-            lines.append(f"| {column.name} | {column.type.simpleString().upper()} | {null} | {column.comment} |")
-        if table.checks:
-            lines += ["", "Checked on every write: " + "; ".join(f"`{check}`" for check in table.checks.values()) + "."]
-        if table.cluster_by:
-            lines += ["", f"Clustered by {', '.join(table.cluster_by)}."]
-    return "\n".join(lines) + "\n"

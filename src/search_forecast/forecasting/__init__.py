@@ -1,0 +1,1 @@
+"""Series, candidates, backtest, choice, intervals, gate; no IO."""
