@@ -105,7 +105,7 @@ class ForecastParameters:
     def __post_init__(self) -> None:
         for name, least in (("horizon", 1), ("step", 1), ("windows", 1), ("floor_count", 0), ("history_periods", 2)):
             if getattr(self, name) < least:
-                flag = name.removesuffix("_count").replace("_", "-")
+                flag = name.removesuffix("_count").removesuffix("_periods")
                 raise UsageError(f"train: --{flag} must be at least {least}, got {getattr(self, name)}")
         if self.frequency not in ("day", "week"):
             raise UsageError(f"train: --frequency is day or week, got {self.frequency}")

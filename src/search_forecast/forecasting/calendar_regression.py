@@ -24,7 +24,8 @@ FEATURES = (
 )
 LEAST_EXAMPLES = 50
 _REG_PARAM = 0.01
-_ORIGINS = 26  # cutoffs to learn from, the latest ones
+_ORIGINS = 36  # cutoffs to learn from, the latest ones: half a year of days
+_SPACING = 5  # periods between them; seven would make a step ahead and a weekday the same thing
 _LARGEST_EXPONENT = 5.0  # exp(5) is 148 times the level: nothing real
 
 
@@ -116,8 +117,7 @@ def examples(packed: DataFrame, last_date: date, frequency: Frequency, horizon: 
 
 def _examples_of(history: History, horizon: int) -> Floats:
     length = len(history.values)
-    spacing = history.frequency.season_length if history.frequency.days == 1 else 4
-    cutoffs = list(range(length - horizon, least_periods(history.frequency) - 1, -spacing))[:_ORIGINS]
+    cutoffs = list(range(length - horizon, least_periods(history.frequency) - 1, -_SPACING))[:_ORIGINS]
     blocks = []
     for cutoff in cutoffs:
         level, x = features(history.until(cutoff), horizon)
