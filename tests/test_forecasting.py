@@ -301,6 +301,13 @@ def test_two_windows_tell_nothing(count: int) -> None:
     assert math.isnan(found.p_value)
 
 
+def test_few_windows_are_no_reason_to_prefer_another_baseline_to_the_mean() -> None:
+    better = {**LOSSES, "naive": np.array([5, 6, 4, 5, 6, 5.0]), "theta": np.full(6, 11.0)}
+
+    assert choice.choose(better, 2, 0.05).champion == "naive"
+    assert choice.choose({name: values[:4] for name, values in better.items()}, 2, 0.05).champion == "historic_mean"
+
+
 def test_a_choice_is_measured_without_the_window_it_is_measured_on() -> None:
     # The candidate is superb in one window only: the others would not have chosen it there.
     losses = {**LOSSES, "theta": np.array([0.0, 14, 14, 14, 14, 14])}

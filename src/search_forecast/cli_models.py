@@ -1,7 +1,7 @@
 """The commands for models: their flags and what each calls."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,6 +11,7 @@ from search_forecast import output
 from search_forecast.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from search_forecast.model_inputs import Input
     from search_forecast.registry import Registry, Version
     from search_forecast.tables import Lakehouse
 
@@ -50,7 +51,13 @@ def registry_of(arguments: Namespace, *, makes: bool = False) -> "Registry":
 def _chosen(models: "Registry", arguments: Namespace) -> "Version":
     _not_a_path(arguments)
     number = getattr(arguments, "version", None) or getattr(arguments, "number", None)
-    return models.find(arguments.name, number, getattr(arguments, "alias", None))
+    version = models.find(arguments.name, number, getattr(arguments, "alias", None))
+    if version.tags.get("kind") == "forecast" and arguments.command in ("score-model", "export-model"):
+        raise UsageError(
+            f"{arguments.command}: {version.name} forecasts demand: score adds its forecasts to a table, predict shows "
+            f"one, and mlflow.pyfunc.load_model loads it in Python"
+        )
+    return version
 
 
 def _not_a_path(arguments: Namespace) -> None:
@@ -104,11 +111,24 @@ def _predict(arguments: Namespace, opened: Opens) -> int:
     given = model_inputs.parse(arguments.values, "predict")
     models = registry_of(arguments)
     version = _chosen(models, arguments)
+    if version.tags.get("kind") == "forecast":
+        return _predict_demand(models, version, given, arguments)
     with opened(arguments, writes=False) as lakehouse:
         answer = predict(lakehouse, models, version, given)
     if arguments.json:
         return output.result(answer, is_json=True)
     return _show_prediction(version, answer)
+
+
+def _predict_demand(models: "Registry", version: "Version", given: "Sequence[Input]", arguments: Namespace) -> int:
+    from search_forecast.jobs.predict_demand import predict_demand
+
+    answer = predict_demand(models, version, given)
+    if arguments.json:
+        return output.result(answer, is_json=True)
+    output.line(f"{version}: {answer['term']} on {answer['target_date']} -> {answer['forecast']:.1f} searches")
+    output.line(f"95 % interval: {answer['lower']:.1f} to {answer['upper']:.1f}; trained to {answer['trained_to']}")
+    return 0
 
 
 def _show_prediction(version: "Version", answer: Mapping[str, Any]) -> int:

@@ -15,6 +15,7 @@ NO_BETTER_THAN_MEAN = "no better than the mean"
 NO_BETTER_THAN_SEASONAL_NAIVE = "no better than the seasonal naive"
 TOO_SHORT = "too short to tell"
 LEAST_WINDOWS = 3
+ENOUGH_WINDOWS = 5  # with fewer, the difference between baselines is luck: the mean
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def choose(losses: Mapping[str, Floats], overlap: int, alpha: float) -> Choice:
     baselines = [name for name in BASELINES if name in losses]
     if window_count < LEAST_WINDOWS:
         return Choice(MEAN, TOO_SHORT, float("nan"))
-    fallback = simplest_of_the_best(losses, baselines, np.arange(window_count))
+    is_enough = window_count >= ENOUGH_WINDOWS
+    fallback = simplest_of_the_best(losses, baselines, np.arange(window_count)) if is_enough else MEAN
     if not challengers:
         return Choice(fallback, NO_BETTER_THAN_MEAN, float("nan"))
     own = np.array([losses[_best_elsewhere(losses, challengers, window)][window] for window in range(window_count)])
