@@ -8,6 +8,14 @@ from search_forecast.errors import DataError
 from search_forecast.queries import Query
 from search_forecast.tables import Lakehouse
 
+_MADE_BY = {
+    "batches": "reconcile",
+    "backtest_metrics": "train",
+    "term_forecasts": "train, promote search_demand and score",
+    "forecast_accuracy": "train, promote search_demand, score and monitor",
+    "demand_drift": "train, promote search_demand, score and monitor",
+}
+
 
 def query(lakehouse: Lakehouse, wanted: Query, bound: Mapping[str, object]) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Run a query with its values bound (never pasted into the text).
@@ -21,7 +29,8 @@ def query(lakehouse: Lakehouse, wanted: Query, bound: Mapping[str, object]) -> t
     for table in TABLES:
         if table.layer == "gold" and table.name in wanted.inputs:
             if not lakehouse.exists(table):
-                raise DataError(f"query {wanted.name}: {table.full_name} is not there yet; run aggregate first")
+                maker = _MADE_BY.get(table.name, "aggregate")
+                raise DataError(f"query {wanted.name}: {table.full_name} is not there yet; run {maker} first")
             lakehouse.open(table)
     lakehouse.spark.sql(f"use `{lakehouse.catalog}`.`{lakehouse.schemas['gold']}`")
     answer = lakehouse.spark.sql(wanted.sql, args=dict(bound))

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast import provenance, registry
-from search_forecast.contracts import BACKTEST_METRICS
+from search_forecast.contracts import BACKTEST_METRICS, DEMAND_DRIFT, FORECAST_ACCURACY, TERM_FORECASTS
 from search_forecast.forecasting import calendar_regression, coherence, gate, portable_model, results, spread
 from search_forecast.forecasting import candidates as c
 from search_forecast.forecasting.history import FREQUENCIES
@@ -47,6 +47,8 @@ def train(
         The version, its gate, how many series are forecastable, and the errors that its choice is worth.
     """
     registry.check_name(name)
+    for table in (TERM_FORECASTS, FORECAST_ACCURACY, DEMAND_DRIFT):
+        lakehouse.open(table)  # dashboards and alerts read them from the first day on
     with scratch(lakehouse.staging) as directory:
         trained = make(lakehouse, parameters, directory, as_of=as_of)
         champion = next((item for item in models.versions(name) if registry.CHAMPION in item.aliases), None)
