@@ -31,15 +31,14 @@ def forecast_accuracy(forecasts: DataFrame, counts: DataFrame, totals: DataFrame
     Returns:
         search_gold.forecast_accuracy: one row per (model_version, made_on_date, window).
     """
+    known = totals.where(F.col("is_complete_day") & (F.col("event_date") <= as_of))
     points = _points(forecasts)
-    periods = _periods(points, totals, as_of)
-    series = _with_scale(_series(points, counts, periods))
+    series = _with_scale(_series(points, counts, _periods(known)))
     longest = F.col("longest")
     week = F.floor((F.col("horizon_days") - 1) / WINDOW_DAYS) * WINDOW_DAYS
     label = F.concat_ws("-", week + 1, F.least(week + WINDOW_DAYS, longest))
     windows = F.array_distinct(F.array(label, F.concat_ws("-", F.lit(1), longest)))
-    compared = _compared(points, periods, series).withColumn("window", F.explode(windows))
-    return _measured(compared)
+    return _measured(_compared(points, series, known).withColumn("window", F.explode(windows)))
 
 
 def first_windows(accuracy: DataFrame, model_version: int, limit: int) -> DataFrame:
@@ -68,39 +67,41 @@ def _points(forecasts: DataFrame) -> DataFrame:
     tells series called `(other)` apart, by the terms that were forecast beside them; it is 0 for a plain term.
     """
     points = forecasts.where((F.abs(F.col("interval_level") - INTERVAL_LEVEL) < 1e-9) & (F.col("term") != TOTAL))
-    plain = F.when(F.col("term") != OTHER, F.col("term"))
-    made = points.groupBy(*_MADE).agg(
-        F.max("horizon_days").alias("longest"),
-        F.when(F.max(F.col("horizon_days") % 7) == 0, 7).otherwise(1).alias("period_days"),
-        F.xxhash64(F.array_sort(F.collect_set(plain))).alias("other_pool"),
+    whole = Window.partitionBy(*_MADE)
+    is_other = F.col("term") == OTHER
+    known_terms = F.sum(F.when(is_other, 0).otherwise(F.pmod(F.xxhash64("term"), F.lit(2**32)))).over(whole)
+    return points.select(
+        *_MADE,
+        *("term", "target_date", "horizon_days", "forecast", "lower", "upper", "mean_forecast"),
+        F.max("horizon_days").over(whole).alias("longest"),
+        F.when(F.max(F.col("horizon_days") % 7).over(whole) == 0, 7).otherwise(1).alias("period_days"),
+        F.when(F.max(is_other).over(whole), known_terms).alias("other_pool"),
+    ).withColumn("pool", F.when(is_other, F.col("other_pool")).otherwise(0))
+
+
+def _by_period(days: DataFrame) -> DataFrame:
+    """Every row twice: as its day, and as the week that it is in (which begins on a Monday)."""
+    starts = [(F.lit(1), F.col("event_date")), (F.lit(7), F.trunc("event_date", "week"))]
+    periods = [F.struct(days.alias("period_days"), start.alias("period_start")) for days, start in starts]
+    return days.withColumn("period", F.explode(F.array(*periods))).select("*", "period.*").drop("period", "event_date")
+
+
+def _periods(known: DataFrame) -> DataFrame:
+    """Days and weeks of which every day has come: period_days, period_start, total."""
+    by_period = _by_period(known.select("event_date", "search_count"))
+    summed = by_period.groupBy("period_days", "period_start").agg(
+        F.sum("search_count").alias("total"), F.count("*").alias("day_count")
     )
-    pool = F.when(F.col("term") == OTHER, F.col("other_pool")).otherwise(0).alias("pool")
-    return points.join(made, list(_MADE), how="inner").select("*", pool)
-
-
-def _period_start() -> Column:
-    """The day itself, or the Monday of its week."""
-    return F.when(F.col("period_days") == 7, F.trunc("event_date", "week")).otherwise(F.col("event_date"))
-
-
-def _periods(points: DataFrame, totals: DataFrame, as_of: date) -> DataFrame:
-    """Days, and weeks where a forecast is weekly, all of which has come: period_days, period_start, total."""
-    known = totals.where(F.col("is_complete_day") & (F.col("event_date") <= as_of))
-    by_period = (
-        known.crossJoin(F.broadcast(points.select("period_days").distinct()))
-        .groupBy("period_days", _period_start().alias("period_start"))
-        .agg(F.sum("search_count").alias("total"), F.count("*").alias("day_count"))
-    )
-    return by_period.where("day_count = period_days").drop("day_count")
+    return summed.where("day_count = period_days").drop("day_count")
 
 
 def _series(points: DataFrame, counts: DataFrame, periods: DataFrame) -> DataFrame:
     """Actual counts of every series that was forecast, zeros filled from its first search on."""
-    plain_terms = points.where(F.col("term") != OTHER).select("term").distinct()
+    asked = points.where(F.col("term") != OTHER).select("period_days", "term").distinct()
     plain = (
-        counts.join(plain_terms, "term", how="left_semi")
-        .crossJoin(F.broadcast(points.select("period_days").distinct()))
-        .groupBy("period_days", F.lit(0).cast("bigint").alias("pool"), "term", _period_start().alias("period_start"))
+        _by_period(counts)
+        .join(asked, ["period_days", "term"], how="left_semi")
+        .groupBy("period_days", F.lit(0).cast("bigint").alias("pool"), "term", "period_start")
         .agg(F.sum("search_count").alias("actual"))
     )
     actuals = plain.unionByName(_others(points, plain, periods))
@@ -113,20 +114,16 @@ def _series(points: DataFrame, counts: DataFrame, periods: DataFrame) -> DataFra
 def _others(points: DataFrame, plain: DataFrame, periods: DataFrame) -> DataFrame:
     """What is left of the total for every `(other)`, without the terms forecast beside it."""
     pools = points.where(F.col("term") == OTHER).select("period_days", "pool").distinct()
-    members = points.where(F.col("term") != OTHER).select("period_days", F.col("other_pool").alias("pool"), "term")
-    taken = (
-        members.distinct()
+    whole = pools.join(periods, "period_days", how="inner")
+    members = points.where((F.col("term") != OTHER) & F.col("other_pool").isNotNull())
+    known = (
+        members.select("period_days", F.col("other_pool").alias("pool"), "term")
+        .distinct()
         .join(plain.drop("pool"), ["period_days", "term"], how="inner")
-        .groupBy("period_days", "pool", "period_start")
-        .agg(F.sum("actual").alias("taken"))
+        .select("period_days", "pool", "period_start", (-F.col("actual")).alias("total"))
     )
-    left = F.col("total") - F.coalesce("taken", F.lit(0))
-    return (
-        pools.join(periods, "period_days", how="inner")
-        .join(taken, ["period_days", "pool", "period_start"], how="left")
-        .select("period_days", "pool", F.lit(OTHER).alias("term"), "period_start", left.alias("actual"))
-        .where("actual > 0")
-    )
+    left = whole.unionByName(known).groupBy("period_days", "pool", F.lit(OTHER).alias("term"), "period_start")
+    return left.agg(F.sum("total").alias("actual")).where("actual > 0")
 
 
 def _with_scale(series: DataFrame) -> DataFrame:
@@ -153,29 +150,41 @@ def _with_scale(series: DataFrame) -> DataFrame:
     return stepped.select(*_SERIES, "period_start", "actual", F.nullif(scale, F.lit(0.0)).alias("scale"))
 
 
-def _compared(points: DataFrame, periods: DataFrame, series: DataFrame) -> DataFrame:
-    """Every forecast point with its actual count, its term's scale, and whether its period has come."""
-    came = periods.select("period_days", F.col("period_start").alias("target_date"), F.lit(True).alias("has_come"))
-    actuals = series.select(*_SERIES, F.col("period_start").alias("target_date"), "actual")
-    scales = series.select(*_SERIES, F.col("period_start").alias("made_on_date"), "scale")
+def _compared(points: DataFrame, series: DataFrame, known: DataFrame) -> DataFrame:
+    """Every forecast point twice: for its target with the actual count, for the day it was made with the scale.
+
+    One join with the series instead of two: they are the costly part.
+    """
+    places = F.array(
+        F.struct(F.col("target_date").alias("period_start"), F.lit(True).alias("is_target")),
+        F.struct(F.col("made_on_date").alias("period_start"), F.lit(False).alias("is_target")),
+    )
+    ends = known.agg(F.min("event_date").alias("first_known"), F.max("event_date").alias("last_known"))
+    has_come = (F.col("target_date") >= F.col("first_known")) & (_last_day() <= F.col("last_known"))
     return (
-        points.join(came, ["period_days", "target_date"], how="left")
-        .join(actuals, [*_SERIES, "target_date"], how="left")
-        .join(scales, [*_SERIES, "made_on_date"], how="left")
-        .fillna(False, ["has_come"])
-        .fillna(0, ["actual"])
+        points.withColumn("place", F.explode(places))
+        .select("*", "place.*")
+        .join(series, [*_SERIES, "period_start"], how="left")
+        .crossJoin(F.broadcast(ends))
+        .withColumn("has_come", F.coalesce(has_come, F.lit(False)))
+        .withColumn("actual", F.when(F.col("is_target"), F.coalesce("actual", F.lit(0))))
+        .withColumn("scale", F.when(~F.col("is_target"), F.col("scale")))
     )
 
 
+def _last_day() -> Column:
+    """Last day of the period that is forecast."""
+    return F.expr("date_add(target_date, period_days - 1)")
+
+
 def _measured(compared: DataFrame) -> DataFrame:
-    """search_gold.forecast_accuracy from forecast points with `window`."""
-    last_day = F.expr("date_add(target_date, period_days - 1)")
+    """search_gold.forecast_accuracy from the rows of `_compared`, each with its `window`."""
     error = F.abs(F.col("forecast") - F.col("actual"))
     by_term = compared.groupBy(*_MADE, "window", "term").agg(
         F.every("has_come").alias("has_come"),
         F.min("target_date").alias("first_target_date"),
-        F.max(last_day).alias("last_target_date"),
-        F.count("*").alias("point_count"),
+        F.max(_last_day()).alias("last_target_date"),
+        F.count("actual").alias("point_count"),
         F.sum("actual").alias("actual"),
         F.sum(error).alias("error"),
         F.sum(F.abs(F.col("mean_forecast") - F.col("actual"))).alias("mean_error"),

@@ -1,7 +1,6 @@
 """Whether to train again, and why.
 
-False alarms, measured where nothing had changed but chance (twelve terms, counts that vary more than Poisson's, weekdays
-that differ; tests/test_monitoring.py repeats it): PLACEHOLDER
+PLACEHOLDER
 """
 
 from collections.abc import Sequence
