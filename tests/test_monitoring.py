@@ -253,8 +253,8 @@ def test_the_rule_is_given_the_first_window_of_each_of_the_versions_latest_forec
     found = first_windows(spark.createDataFrame(rows, contracts.FORECAST_ACCURACY.schema), 1, 2).collect()
 
     assert [ForecastWindow(**r.asDict()) for r in found] == [
-        ForecastWindow(day(17), day(18), day(24), 0.4, 0.9),
-        ForecastWindow(day(10), day(11), day(17), 0.1, 0.9),
+        ForecastWindow(day(17), day(18), day(24), 2, 0.4, 0.9),
+        ForecastWindow(day(10), day(11), day(17), 2, 0.1, 0.9),
     ]
 
 
@@ -394,10 +394,10 @@ def test_there_is_no_drift_where_nothing_can_be_compared(
 # --- the rule
 
 
-def forecasts_with(*skills: float | None, coverage: float = 0.95) -> list[ForecastWindow]:
+def forecasts_with(*skills: float | None, terms: int = 10) -> list[ForecastWindow]:
     """Weekly forecasts, the latest last."""
     return [
-        ForecastWindow(day(7 * i), day(7 * i + 1), day(7 * i + 7), skill, coverage) for i, skill in enumerate(skills)
+        ForecastWindow(day(7 * i), day(7 * i + 1), day(7 * i + 7), terms, skill, 0.95) for i, skill in enumerate(skills)
     ]
 
 
@@ -422,6 +422,9 @@ RULE = {
     "two bad among good ones": (forecasts_with(0.1, -0.1, 0.1, 0.1, -0.1), [], False, "skill +2%"),
     "the sixth back is forgotten": (forecasts_with(-0.9, 0, 0, 0, 0, -0.9), [], False, "1 of the last 5"),
     "as bad as allowed": (forecasts_with(-0.05, -0.05), [], False, "0 of the last 2"),
+    "a single term swings more": (forecasts_with(-0.15, -0.15, terms=1), [], False, "0 of the last 2"),
+    "even for a single term": (forecasts_with(-0.2, -0.2, terms=1), [], True, "worse than the mean by more than 16%"),
+    "many terms": (forecasts_with(-0.06, -0.06, terms=2000), [], True, "worse than the mean by more than 5%"),
     "the mean against itself": (forecasts_with(0.0, 0.0, 0.0), [], False, "0 of the last 3"),
     "no skill known": (forecasts_with(None, None), [], False, "0 of the last 2"),
     "intervals too narrow": (covering(0.95, 0.79, 0.95, 0.5), [], True, "in 2 of the last 4 forecasts the 95 %"),
@@ -458,7 +461,7 @@ def test_nothing_is_trained_again_on_nearly_the_same_data(trained_to: int | None
 
 
 def test_forecasts_made_daily_count_once_a_week() -> None:
-    daily = [ForecastWindow(day(i), day(i + 1), day(i + 7), -0.9, 0.95) for i in range(20)]
+    daily = [ForecastWindow(day(i), day(i + 1), day(i + 7), 10, -0.9, 0.95) for i in range(20)]
 
     assert [row.made_on_date for row in apart(daily, 5)] == [day(19), day(12), day(5)]
     # Seven forecasts of one bad week are one bad forecast.
@@ -499,9 +502,9 @@ SHOPS = [pytest.param(1000, id="a shop"), pytest.param(30, id="a small shop")]
 def shop(seed: int, per_day: float, days: int, shift_on: int | None = None) -> Any:
     """Counts, days x terms: nothing changes but by weekday and chance, unless from `shift_on` on.
 
-    Chance: all terms of a day share a factor (sd 10 %), each has one of its own (gamma, sd 22 %: the counts are negative
-    binomial), and each term has weekdays of its own (up to 15 % more or less). The shift: the third term triples, the
-    fifth vanishes.
+    Chance: all terms of a day share a factor (sd 10 %), each has one of its own (gamma, sd 22 %: the counts are
+    negative binomial), and each term has weekdays of its own (up to 15 % more or less). The shift: the third term
+    triples, the fifth vanishes.
     """
     rng = np.random.default_rng(seed)
     tilt = 1 + 0.15 * rng.uniform(-1, 1, (7, TERMS))
@@ -634,14 +637,18 @@ def test_the_job_keeps_both_tables_and_says_whether_to_train_again(spark: SparkS
     older = (2, "2025-12-01/2025-12-07", day(-35), day(-29), 1, 1, 1, 0.0, 0.0, 0.0, 1.0, False)
     lakehouse.write(lakehouse.create([older], contracts.DEMAND_DRIFT), contracts.DEMAND_DRIFT)
 
-    def run() -> tuple[dict[str, Any], list[Any], list[Any]]:
-        said = monitor(lakehouse, 1, (day(0), day(44)), latest_trained_to=day(44), parameters=PARAMETERS)
+    def run(as_of: date | None = None) -> tuple[dict[str, Any], list[Any], list[Any]]:
+        trained = (day(0), day(44))
+        said = monitor(lakehouse, 1, trained, latest_trained_to=day(44), parameters=PARAMETERS, as_of=as_of)
         tables = (contracts.FORECAST_ACCURACY, contracts.DEMAND_DRIFT)
         accuracy, drift = (sorted(map(tuple, lakehouse.read(table).collect())) for table in tables)
         return said, accuracy, drift
 
+    earlier, *tables = run(as_of=day(50))
     said, accuracy, drift = run()
 
+    assert (earlier["needs_retrain"], earlier["reason"]) == ("false", "nothing to compare yet")
+    assert tables == [[], [older]]
     assert run() == (said, accuracy, drift)
     assert [row[2] for row in accuracy] == ["1-14", "1-7", "8-14"]
     assert [(row[0], row[-1]) for row in drift] == [(1, True), (1, True), (2, False)]
@@ -658,6 +665,3 @@ def test_the_job_keeps_both_tables_and_says_whether_to_train_again(spark: SparkS
         "is_drifted": True,
         "needs_retrain": "true",
     }
-    earlier = monitor(lakehouse, 1, (day(0), day(44)), latest_trained_to=day(44), parameters=PARAMETERS, as_of=day(50))
-    assert (earlier["needs_retrain"], earlier["reason"]) == ("false", "nothing to compare yet")
-    assert lakehouse.read(contracts.FORECAST_ACCURACY).count() == 0

@@ -50,10 +50,10 @@ def first_windows(accuracy: DataFrame, model_version: int, limit: int) -> DataFr
         limit: number of forecasts, the latest made first.
 
     Returns:
-        one row per made_on_date, latest first: made_on_date, first_target_date, last_target_date, skill_ratio,
-        interval_coverage.
+        one row per made_on_date, latest first: made_on_date, first_target_date, last_target_date, term_count,
+        skill_ratio, interval_coverage.
     """
-    shown = ("first_target_date", "last_target_date", "skill_ratio", "interval_coverage")
+    shown = ("first_target_date", "last_target_date", "term_count", "skill_ratio", "interval_coverage")
     first = F.min_by(F.struct(*shown), "last_target_date").alias("first")
     of_version = accuracy.where((F.col("model_version") == model_version) & F.col("window").startswith("1-"))
     by_day = of_version.groupBy("made_on_date").agg(first).select("made_on_date", "first.*")

@@ -3,12 +3,15 @@
 PLACEHOLDER
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from search_forecast.monitoring.drift import Drift
 from search_forecast.parameters import MonitorParameters
+
+ENOUGH_TERMS = 10  # from so many on, chance seldom makes a week of forecasts 5 % worse than the mean
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class ForecastWindow:
     made_on_date: date
     first_target_date: date
     last_target_date: date
+    term_count: int
     skill_ratio: float | None
     interval_coverage: float
 
@@ -33,7 +37,8 @@ def needs_retrain(
 
     Train again if
     - the error was more than `worse_by_ratio` larger than the mean's in `worse_windows` of the last `accuracy_windows`
-      forecasts, and by the same margin over those forecasts together: two bad weeks among good ones are chance; or
+      forecasts, and by the same margin over those forecasts together: two bad weeks among good ones are chance (the
+      margin is wider below ten terms, with the root of their number, as chance is); or
     - the 95 % interval held less than `least_coverage_ratio` of the counts in as many of them; or
     - the mix of terms of the latest window has drifted;
     but not if a version was trained on data up to less than `cooldown_days` ago: it would learn the same again.
@@ -73,11 +78,15 @@ def apart(forecasts: Sequence[ForecastWindow], count: int) -> list[ForecastWindo
     return kept
 
 
-def _worse(forecasts: Sequence[ForecastWindow], parameters: MonitorParameters) -> tuple[int, float]:
+def _margin(forecasts: Sequence[ForecastWindow], parameters: MonitorParameters) -> float:
+    fewest = min((row.term_count for row in forecasts), default=ENOUGH_TERMS)
+    return parameters.worse_by_ratio * math.sqrt(max(1.0, ENOUGH_TERMS / max(fewest, 1)))
+
+
+def _worse(forecasts: Sequence[ForecastWindow], margin: float) -> tuple[int, float]:
     """How many forecasts were worse than the mean, and the mean of all skills (0 where none is known)."""
     skills = [row.skill_ratio for row in forecasts if row.skill_ratio is not None]
-    worse = sum(skill < -parameters.worse_by_ratio for skill in skills)
-    return worse, sum(skills) / len(skills) if skills else 0.0
+    return sum(skill < -margin for skill in skills), sum(skills) / len(skills) if skills else 0.0
 
 
 def _missed(forecasts: Sequence[ForecastWindow], parameters: MonitorParameters) -> int:
@@ -86,11 +95,12 @@ def _missed(forecasts: Sequence[ForecastWindow], parameters: MonitorParameters) 
 
 def _accuracy_reasons(forecasts: Sequence[ForecastWindow], parameters: MonitorParameters) -> list[str]:
     reasons = []
-    worse, skill = _worse(forecasts, parameters)
-    if worse >= parameters.worse_windows and skill < -parameters.worse_by_ratio:
+    margin = _margin(forecasts, parameters)
+    worse, skill = _worse(forecasts, margin)
+    if worse >= parameters.worse_windows and skill < -margin:
         reasons.append(
             f"{worse} of the last {len(forecasts)} forecasts were worse than the mean by more than "
-            f"{parameters.worse_by_ratio:.0%} (error {-skill:.0%} larger over all of them)"
+            f"{margin:.0%} (error {-skill:.0%} larger over all of them)"
         )
     missed = _missed(forecasts, parameters)
     if missed >= parameters.worse_windows:
@@ -109,7 +119,7 @@ def _drift_reasons(drift: Drift | None) -> list[str]:
 
 
 def _all_is_well(forecasts: Sequence[ForecastWindow], drift: Drift | None, parameters: MonitorParameters) -> str:
-    worse, skill = _worse(forecasts, parameters)
+    worse, skill = _worse(forecasts, _margin(forecasts, parameters))
     parts = []
     if forecasts:
         missed = _missed(forecasts, parameters)
