@@ -1,7 +1,7 @@
 """What the bundle does to data: its job gives the gold of the single commands, its SQL runs on that gold."""
 
 import json
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import reference
 from search_forecast import queries
 from search_forecast.checks.sql import datasets
 from search_forecast.cli import main
+from search_forecast.contracts import BACKTEST_METRICS, DEMAND_DRIFT, FORECAST_ACCURACY, TERM_FORECASTS
 from search_forecast.jobs.query import query
 from search_forecast.local.bundle import User, load
 from search_forecast.tables import Lakehouse
@@ -36,7 +37,26 @@ def lake(spark, landing, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def house(lake, spark) -> Lakehouse:
-    return Lakehouse(spark, lake, lake / "_staging")
+    """The lakehouse with a forecast in it, as the jobs demand_forecast and monitoring leave one."""
+    house = Lakehouse(spark, lake, lake / "_staging")
+    made_on, first, last = date(2021, 11, 13), date(2021, 11, 14), date(2021, 11, 20)
+    forecast = ("(total)", first, 1, 0.95, made_on, 1, 3.0, 1.0, 5.0, 3.0, "historic_mean", "search_demand")
+    errors = (0.4, 0.9, 0.3, 1.1, 0.0, 0.95, 0.8, 0.4, 0.3, 3)
+    verdict = (True, 0.5, "no better than the mean", None)
+    for table, forecast_rows in (
+        (TERM_FORECASTS, [forecast]),
+        (
+            BACKTEST_METRICS,
+            [
+                (1, "historic_mean", "(total)", *errors, *verdict),
+                (1, "historic_mean", "(all)", *errors, False, None, None, None),
+            ],
+        ),
+        (FORECAST_ACCURACY, [(1, made_on, "1-7", first, last, 3, 20, 0.5, 0.4, 1.0, 0.9, -0.25)]),
+        (DEMAND_DRIFT, [(1, f"{first}/{last}", first, last, 20, 40, 3, 0.0, 0.1, 2.0, 0.5, False)]),
+    ):
+        house.write(house.create(forecast_rows, table), table)
+    return house
 
 
 def rows(lake: Path, table: str, schema: str = "search_gold") -> list[dict]:
@@ -110,9 +130,11 @@ def test_a_dataset_of_the_dashboard_runs_on_gold_and_has_every_field_of_its_widg
     content = dashboard()
     item = next(item for item in content["datasets"] if item["name"] == name)
     house.spark.sql(f"use `{house.catalog}`.`search_gold`")
-    bound = {
-        p["keyword"]: int(p["defaultSelection"]["values"]["values"][0]["value"]) for p in item.get("parameters", [])
-    }
+    wanted = queries.load(name)
+    bound = wanted.arguments(
+        {p["keyword"]: p["defaultSelection"]["values"]["values"][0]["value"] for p in item.get("parameters", [])}
+    )
+    assert bound == wanted.arguments({}), "the dashboard's defaults are not the query's"
 
     answer = house.spark.sql(datasets(content)[name], args=bound)
 
@@ -148,3 +170,4 @@ def test_alerts_see_what_they_are_for(house):
     assert 0 <= hours < 1
     assert answer("rejected_share") == [(24 / 40,)]
     assert answer("unreconciled_batches") == [(0,)]
+    assert answer("forecast_worse_than_mean") == [(1,)]

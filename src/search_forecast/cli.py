@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from search_forecast import cli_models, model_flags, output, running
+from search_forecast import cli_forecasts, cli_models, model_flags, output, running
 from search_forecast.errors import DataError, EnvironmentProblem, SearchForecastError, UsageError
 
 if TYPE_CHECKING:
@@ -326,4 +326,7 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-_COMMANDS |= {name: partial(command, opened=_opened) for name, command in cli_models.COMMANDS.items()}
+_COMMANDS |= {
+    name: partial(command, opened=_opened)
+    for name, command in (*cli_models.COMMANDS.items(), *cli_forecasts.COMMANDS.items())
+}

@@ -1,7 +1,7 @@
 """The commands for models: their flags and what each calls."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,6 +11,7 @@ from search_forecast import output
 from search_forecast.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from search_forecast.model_inputs import Input
     from search_forecast.registry import Registry, Version
     from search_forecast.tables import Lakehouse
 
@@ -27,7 +28,8 @@ class Opens(Protocol):
         ...
 
 
-def _registry(arguments: Namespace, *, makes: bool = False) -> "Registry":
+def registry_of(arguments: Namespace, *, makes: bool = False) -> "Registry":
+    """The registry that belongs to the lakehouse that the flags name."""
     from search_forecast.registry import DIRECTORY, Registry
 
     if "here" in arguments:  # a task of a job that `run` runs on this machine, whatever its flags say
@@ -36,8 +38,8 @@ def _registry(arguments: Namespace, *, makes: bool = False) -> "Registry":
         root = arguments.lakehouse.absolute()
         if not makes and not root.is_dir():
             raise DataError(
-                f"{arguments.command}: no lakehouse at {root}; run train-regression or import-model first, or say "
-                f"--lakehouse DIR"
+                f"{arguments.command}: no lakehouse at {root}; run train, train-regression or import-model first, or "
+                f"say --lakehouse DIR"
             )
         return Registry(root / DIRECTORY)
     if not arguments.gold_schema:
@@ -49,7 +51,13 @@ def _registry(arguments: Namespace, *, makes: bool = False) -> "Registry":
 def _chosen(models: "Registry", arguments: Namespace) -> "Version":
     _not_a_path(arguments)
     number = getattr(arguments, "version", None) or getattr(arguments, "number", None)
-    return models.find(arguments.name, number, getattr(arguments, "alias", None))
+    version = models.find(arguments.name, number, getattr(arguments, "alias", None))
+    if version.tags.get("kind") == "forecast" and arguments.command in ("score-model", "export-model"):
+        raise UsageError(
+            f"{arguments.command}: {version.name} forecasts demand: score adds its forecasts to a table, predict shows "
+            f"one, and mlflow.pyfunc.load_model loads it in Python"
+        )
+    return version
 
 
 def _not_a_path(arguments: Namespace) -> None:
@@ -92,8 +100,8 @@ def _train_regression(arguments: Namespace, opened: Opens) -> int:
         seed=arguments.seed,
     )
     with opened(arguments, writes=True) as lakehouse:
-        trained = train_regression(lakehouse, _registry(arguments), arguments.name, parameters, _now())
-    return _show(trained, arguments)
+        trained = train_regression(lakehouse, registry_of(arguments), arguments.name, parameters, now())
+    return show(trained, arguments)
 
 
 def _predict(arguments: Namespace, opened: Opens) -> int:
@@ -101,13 +109,26 @@ def _predict(arguments: Namespace, opened: Opens) -> int:
     from search_forecast.jobs.score_model import predict
 
     given = model_inputs.parse(arguments.values, "predict")
-    models = _registry(arguments)
+    models = registry_of(arguments)
     version = _chosen(models, arguments)
+    if version.tags.get("kind") == "forecast":
+        return _predict_demand(models, version, given, arguments)
     with opened(arguments, writes=False) as lakehouse:
         answer = predict(lakehouse, models, version, given)
     if arguments.json:
         return output.result(answer, is_json=True)
     return _show_prediction(version, answer)
+
+
+def _predict_demand(models: "Registry", version: "Version", given: "Sequence[Input]", arguments: Namespace) -> int:
+    from search_forecast.jobs.predict_demand import predict_demand
+
+    answer = predict_demand(models, version, given)
+    if arguments.json:
+        return output.result(answer, is_json=True)
+    output.line(f"{version}: {answer['term']} on {answer['target_date']} -> {answer['forecast']:.1f} searches")
+    output.line(f"95 % interval: {answer['lower']:.1f} to {answer['upper']:.1f}; trained to {answer['trained_to']}")
+    return 0
 
 
 def _show_prediction(version: "Version", answer: Mapping[str, Any]) -> int:
@@ -127,10 +148,10 @@ def _score_model(arguments: Namespace, opened: Opens) -> int:
     given = model_inputs.parse(arguments.input or [], "score-model")
     if bool(given) == (arguments.table is not None):
         raise UsageError("score-model: say either --input k=v or --table T")
-    models = _registry(arguments, makes=True)
+    models = registry_of(arguments, makes=True)
     version = _chosen(models, arguments)
     with opened(arguments, writes=True) as lakehouse:
-        return _show(score_model(lakehouse, models, version, given=given, table=arguments.table, now=_now()), arguments)
+        return show(score_model(lakehouse, models, version, given=given, table=arguments.table, now=now()), arguments)
 
 
 def _import_model(arguments: Namespace, opened: Opens) -> int:
@@ -139,7 +160,7 @@ def _import_model(arguments: Namespace, opened: Opens) -> int:
 
     given = model_inputs.parse(arguments.input or [], "import-model")
     with opened(arguments, writes=True) as lakehouse:
-        models = _registry(arguments)
+        models = registry_of(arguments)
         done = import_model(
             lakehouse,
             models,
@@ -147,9 +168,9 @@ def _import_model(arguments: Namespace, opened: Opens) -> int:
             name=arguments.name,
             given=given,
             model_path=arguments.model,
-            now=_now(),
+            now=now(),
         )
-    return _show(done, arguments)
+    return show(done, arguments)
 
 
 def _export_model(arguments: Namespace, opened: Opens) -> int:
@@ -157,18 +178,18 @@ def _export_model(arguments: Namespace, opened: Opens) -> int:
 
     if arguments.number and arguments.alias:
         raise UsageError("export-model: say a VERSION or --alias, not both")
-    models = _registry(arguments)
+    models = registry_of(arguments)
     version = _chosen(models, arguments)
-    return _show(export_model(models, version, arguments.directory, is_bare=arguments.bare), arguments)
+    return show(export_model(models, version, arguments.directory, is_bare=arguments.bare), arguments)
 
 
 def _models(arguments: Namespace, opened: Opens) -> int:
     from search_forecast.jobs.registered import describe, list_models
 
-    models = _registry(arguments)
+    models = registry_of(arguments)
     if arguments.number:
         found = describe(models, _chosen(models, arguments))
-        return _show(found if arguments.json else {**found, "files": f"{len(found['files'])}, see --json"}, arguments)
+        return show(found if arguments.json else {**found, "files": f"{len(found['files'])}, see --json"}, arguments)
     if arguments.name:
         models.find(arguments.name)
     columns, rows = list_models(models, arguments.name)
@@ -180,25 +201,29 @@ def _models(arguments: Namespace, opened: Opens) -> int:
 def _reproduce(arguments: Namespace, opened: Opens) -> int:
     from search_forecast.jobs.reproduce import reproduce
 
-    models = _registry(arguments)
+    models = registry_of(arguments)
     version = _chosen(models, arguments)
     with opened(arguments, writes=False) as lakehouse:
         found = reproduce(lakehouse, models, version)
-    _show(found, arguments)
+    show(found, arguments)
     return 0 if found["is_reproduced"] else DataError.exit_code
 
 
 def _promote(arguments: Namespace, opened: Opens) -> int:
-    from search_forecast.jobs.registered import promote
+    from search_forecast.jobs.registered import promote, promote_latest
 
     if not arguments.alias.replace("_", "").replace("-", "").isalnum():
         raise UsageError(f"promote: {arguments.alias!r} is no alias: letters, digits, _ and -")
     if arguments.force is not None and not arguments.force.strip():
         raise UsageError("promote: --force needs a reason")
-    models = _registry(arguments)
+    models = registry_of(arguments)
     with _locked(arguments):
+        if arguments.number is None and arguments.force is not None:
+            raise UsageError("promote: --force needs a VERSION too")
+        if arguments.number is None:
+            return show(promote_latest(models, arguments.name, arguments.alias, now()), arguments)
         version = models.find(arguments.name, arguments.number)
-        return _show(promote(models, version, arguments.alias, arguments.force, _now()), arguments)
+        return show(promote(models, version, arguments.alias, arguments.force, now()), arguments)
 
 
 def _locked(arguments: Namespace) -> AbstractContextManager[None]:
@@ -210,7 +235,8 @@ def _locked(arguments: Namespace) -> AbstractContextManager[None]:
     return exclusive(arguments.lakehouse.absolute(), arguments.command)
 
 
-def _show(values: Mapping[str, Any], arguments: Namespace) -> int:
+def show(values: Mapping[str, Any], arguments: Namespace) -> int:
+    """Print a result as the flags ask for."""
     if arguments.json:
         return output.result(values, is_json=True)
     return output.result(_flat(values), is_json=False)
@@ -229,7 +255,8 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, float) else value
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """The time of this run, UTC."""
     return datetime.now(timezone.utc)
 
 

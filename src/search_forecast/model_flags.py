@@ -2,8 +2,11 @@
 
 import argparse
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Protocol
+
+from search_forecast.parameters import ForecastParameters
 
 
 class Adds(Protocol):
@@ -30,6 +33,7 @@ def add_commands(add: Adds) -> None:
     load = add("load-measurements", "load infants' sizes from a CSV file into search_gold.infant_growth")
     load.add_argument("--source", type=Path, required=True, metavar="FILE", help="CSV with height_cm and weight_kg")
     _add_training(add_model_command)
+    _add_forecasting(add_model_command)
     predict = add_model_command("predict", "what a model says to one input; writes nothing")
     predict.add_argument("name", help="the model")
     predict.add_argument("values", nargs="*", metavar="k=v", help="a value for each of its inputs")
@@ -60,9 +64,45 @@ def add_commands(add: Adds) -> None:
     reproduce.add_argument("number", type=_positive, metavar="VERSION")
     promote = add_model_command("promote", "give a version an alias; with an older version: roll back")
     promote.add_argument("name", help="the model")
-    promote.add_argument("number", type=_positive, metavar="VERSION")
+    promote.add_argument(
+        "number", type=_positive, nargs="?", metavar="VERSION", help="default: the latest, if it passed its gate"
+    )
     promote.add_argument("--alias", default="champion", metavar="A", help="default champion")
     promote.add_argument("--force", metavar="REASON", help="although it failed its gate; the reason is recorded")
+
+
+def _add_forecasting(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    train = add("train", "backtest and choose how to forecast each term, and register it")
+    score = add("score", "add the champion's forecasts to search_gold.term_forecasts")
+    for command in (train, score):
+        command.add_argument("--name", default="search_demand", help="the registered model (default search_demand)")
+        command.add_argument(
+            "--as-of", type=_day, metavar="DATE", help="as if it were then: counts up to this day only"
+        )
+    defaults = ForecastParameters()
+    for flag, name, text in (
+        ("--horizon", "horizon", "periods ahead"),
+        ("--step", "step", "periods between the cutoffs of the backtest"),
+        ("--windows", "windows", "cutoffs of the backtest, at most"),
+        ("--floor", "floor_count", "terms with fewer searches are pooled into (other)"),
+        ("--history", "history_periods", "periods that the series reach back"),
+    ):
+        default = getattr(defaults, name)
+        train.add_argument(flag, dest=name, type=int, default=default, metavar="N", help=f"{text} (default {default})")
+    train.add_argument("--frequency", choices=("day", "week"), default="day", help="length of a period (default day)")
+    train.add_argument("--alpha", type=float, default=defaults.alpha, metavar="A", help="level of the test (0.05)")
+    train.add_argument("--candidates", metavar="A,B", help=f"default {','.join(defaults.candidates)}")
+    train.add_argument("--coherent", action="store_true", help="make the terms' forecasts add up to the total's")
+    choice = score.add_mutually_exclusive_group()
+    choice.add_argument("--version", type=_positive, metavar="V", help="this version")
+    choice.add_argument("--alias", metavar="A", help="the version with this alias (default: champion)")
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None  # a job's parameter may be empty
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2025-12-31") from None
 
 
 def _add_training(add: Callable[[str, str], argparse.ArgumentParser]) -> None:

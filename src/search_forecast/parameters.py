@@ -74,6 +74,51 @@ class RegressionParameters:
 
 
 @dataclass(frozen=True)
+class ForecastParameters:
+    """What is forecast and how it is tested; lengths are in periods (days, or weeks where `frequency` is `week`).
+
+    Attributes:
+        horizon: periods ahead.
+        step: periods between the cutoffs of the backtest.
+        windows: most cutoffs of the backtest; a short series has fewer.
+        frequency: `day` or `week`.
+        floor_count: a term with fewer searches in all of the history counts as `(other)`.
+        history_periods: how far back the series reach.
+        alpha: level of the test that a champion must pass.
+        candidates: names of the candidates, in no order; the baselines are always among them.
+        is_coherent: whether the terms' forecasts are made to add up to the total's.
+    """
+
+    horizon: int = 14
+    step: int = 7
+    windows: int = 6
+    frequency: str = "day"
+    floor_count: int = 50
+    history_periods: int = 730
+    alpha: float = 0.05
+    candidates: tuple[str, ...] = (
+        *("croston", "theta", "ets", "ces", "mstl", "median_of_candidates", "mean_of_candidates"),
+        *("linear_regression", "poisson_regression"),
+    )
+    is_coherent: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("horizon", 1), ("step", 1), ("windows", 1), ("floor_count", 0), ("history_periods", 2)):
+            if getattr(self, name) < least:
+                flag = name.removesuffix("_count").removesuffix("_periods")
+                raise UsageError(f"train: --{flag} must be at least {least}, got {getattr(self, name)}")
+        if self.frequency not in ("day", "week"):
+            raise UsageError(f"train: --frequency is day or week, got {self.frequency}")
+        if not 0 < self.alpha < 1:
+            raise UsageError(f"train: --alpha is between 0 and 1, got {self.alpha}")
+
+    @property
+    def least_training(self) -> int:
+        """Periods that must be known at the first cutoff: two weeks of days, and not less than is forecast."""
+        return max(14, self.horizon)
+
+
+@dataclass(frozen=True)
 class MonitorParameters:
     """When forecasts are bad enough, or demand different enough, to train again.
 

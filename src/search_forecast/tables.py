@@ -171,6 +171,20 @@ class Lakehouse:
         as_of = "" if version is None else f" version as of {version}"
         return self.spark.sql(f"select * from {source}{as_of}")  # noqa: S608 - `open` or `resolve` named it
 
+    def keep(self, df: DataFrame, directory: Path) -> DataFrame:
+        """Write rows to files and read them back: done once what took long, as serverless compute has no cache.
+
+        Args:
+            df: the rows.
+            directory: new, where Python and Spark both see it; on Databricks in a volume.
+        """
+        df.write.parquet(directory.as_posix())
+        return self.kept(directory)
+
+    def kept(self, directory: Path) -> DataFrame:
+        """The rows that `keep` wrote."""
+        return self.spark.read.parquet(directory.absolute().as_posix())
+
     def create(self, rows: list[tuple[object, ...]], table: Table) -> DataFrame:
         """A DataFrame of the contract's schema from a few rows."""
         return self.spark.createDataFrame(rows, table.schema)

@@ -1,6 +1,6 @@
 """Forecasting methods behind one interface: a history in, the expected counts of the next periods out.
 
-A new candidate is a class or a `Statistical(...)` with a name, put into `DEFAULT_CANDIDATES`; docs/forecasting.md shows one.
+A new candidate is a class or a `Statistical(...)` with a name in `_ALL`; docs/forecasting.md shows one.
 """
 
 import warnings
@@ -43,7 +43,8 @@ class Statistical:
 
     Attributes:
         name: of the candidate.
-        make: the model, from a season length.
+        make: the model, from a season length; 1 where the history is shorter than two seasons.
+        least_periods: periods of history that it needs.
         least_seasons: seasons of history that it needs.
         has_memory: whether it looks at the frequency's memory only, and not at all of the history.
         is_for: which series it is for, all where None.
@@ -51,19 +52,21 @@ class Statistical:
 
     name: str
     make: Callable[[int], Any]
+    least_periods: int = 1
     least_seasons: float = 0
     has_memory: bool = True
     is_for: Callable[[History], bool] | None = None
 
     def suits(self, history: History) -> bool:
         """Long enough, and of its kind."""
-        is_long = len(history.values) >= max(2, self.least_seasons * history.frequency.season_length)
-        return is_long and (self.is_for is None or self.is_for(history))
+        least = max(self.least_periods, self.least_seasons * history.frequency.season_length)
+        return len(history.values) >= least and (self.is_for is None or self.is_for(history))
 
     def forecast(self, history: History, horizon: int) -> Floats:
         """Fit and forecast."""
         values = history.recent() if self.has_memory else history.values
-        model = self.make(history.frequency.season_length)
+        season = history.frequency.season_length
+        model = self.make(season if self.least_seasons or len(values) >= 2 * season else 1)
         return np.asarray(model.forecast(y=values, h=horizon)["mean"], dtype=np.float64)
 
 
@@ -120,9 +123,9 @@ _ALL: tuple[Candidate | Combination, ...] = (
     Combination("median_of_candidates", _MEMBERS, lambda forecasts: np.median(forecasts, axis=0)),
     Combination("mean_of_candidates", _MEMBERS, lambda forecasts: forecasts.mean(axis=0)),
     Statistical("croston", lambda _: models.CrostonSBA(), is_for=_is_intermittent),
-    Statistical("theta", lambda season: models.DynamicOptimizedTheta(season_length=season), least_seasons=1),
-    Statistical("ets", _ets, least_seasons=1),
-    Statistical("ces", lambda season: models.AutoCES(season_length=season), least_seasons=1),
+    Statistical("theta", lambda season: models.DynamicOptimizedTheta(season_length=season), least_periods=10),
+    Statistical("ets", _ets, least_periods=10),
+    Statistical("ces", lambda season: models.AutoCES(season_length=season), least_periods=10),
     Statistical("mstl", _mstl, least_seasons=2.5),
 )
 DEFAULT_CANDIDATES = {candidate.name: candidate for candidate in _ALL}

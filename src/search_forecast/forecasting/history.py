@@ -29,7 +29,7 @@ class Frequency:
     memory: int
 
 
-FREQUENCIES = {"day": Frequency("day", 1, 7, 28, 364), "week": Frequency("week", 7, 52, 8, 260)}
+FREQUENCIES = {"day": Frequency("day", 1, 7, 28, 182), "week": Frequency("week", 7, 52, 8, 260)}
 
 
 @dataclass(frozen=True)

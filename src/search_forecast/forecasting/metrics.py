@@ -39,7 +39,7 @@ class Errors:
         return _ratio(self.absolute.sum(), self.actual.sum())
 
     @property
-    def bias_ratio(self) -> float:
+    def bias(self) -> float:
         """Sum of errors (forecast - actual) / sum of actual counts."""
         return _ratio((self.forecast - self.actual).sum(), self.actual.sum())
 

@@ -84,6 +84,39 @@ def promote(models: Registry, version: Version, alias: str, force_reason: str | 
     }
 
 
+def promote_latest(models: Registry, name: str, alias: str, now: datetime) -> dict[str, Any]:
+    """Give the latest version an alias if it passed its gate, else leave the alias where it is and keep the reason.
+
+    A job goes on either way, with whichever version then has the alias.
+
+    Returns:
+        model, version (the latest), alias, is_promoted, the version that has the alias now, and the gate's reason.
+    """
+    models.find(name)
+    held = models.versions(name)
+    latest = held[-1]
+    present = next((item for item in held if alias in item.aliases), None)
+    gate = latest.tags.get("gate_reason", "it was registered by another program and not measured")
+    against = latest.tags.get("gate_against")
+    is_passed = latest.tags.get("gate") == "passed"
+    holder = "none" if present is None else str(present.number)
+    if is_passed and against not in (None, holder) and present != latest:
+        is_passed, gate = False, f"compared with version {against}, but {alias} is version {holder} now: train again"
+    if is_passed:
+        promote(models, latest, alias, None, now)
+    elif present != latest:
+        models.tag(latest, {f"{alias}.refused_because": gate, f"{alias}.refused_at": now.isoformat()})
+        logger.info("promote: %s version %s stays %s; %s", name, holder, alias, gate)
+    return {
+        "model": name,
+        "version": latest.number,
+        "alias": alias,
+        "is_promoted": is_passed,
+        "holder": latest.number if is_passed else None if present is None else present.number,
+        "gate": ("passed: " if is_passed else "failed: ") + gate,
+    }
+
+
 def export_model(models: Registry, version: Version, directory: Path, *, is_bare: bool) -> dict[str, Any]:
     """Write a version as the directory that Spark ML itself saves, byte for byte what is registered.
 

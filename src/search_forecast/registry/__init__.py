@@ -6,7 +6,7 @@ import os
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-from search_forecast.registry.package import describe
+from search_forecast.registry.package import FORECAST_FILES, describe, describe_forecasts
 from search_forecast.registry.store import (
     CHALLENGER,
     CHAMPION,
@@ -16,4 +16,14 @@ from search_forecast.registry.store import (
     check_name,
 )
 
-__all__ = ["CHALLENGER", "CHAMPION", "DIRECTORY", "Registry", "Version", "check_name", "describe"]
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "DIRECTORY",
+    "FORECAST_FILES",
+    "Registry",
+    "Version",
+    "check_name",
+    "describe",
+    "describe_forecasts",
+]

@@ -1,6 +1,7 @@
-"""A directory with a Spark ML model becomes an MLflow model, with its record beside it."""
+"""A directory with a model's files becomes an MLflow model, with its record beside it."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
 RECORD = "search_forecast.json"
-SPARK_FILES = "sparkml"
+SPARK_FILES, FORECAST_FILES = "sparkml", "forecast"
+_FORECAST_CODE = "search_demand_model"
 
 
 def describe(directory: Path, inputs: Mapping[str, str], record: Mapping[str, Any], spark_class: str) -> dict[str, Any]:
@@ -41,7 +43,49 @@ def describe(directory: Path, inputs: Mapping[str, str], record: Mapping[str, An
     )  # fmt: skip
     pyfunc.add_to_model(model, loader_module="mlflow.spark", data=SPARK_FILES)
     model.save(str(directory / "MLmodel"))
-    whole = {**record, "files": provenance.files_manifest(directory / SPARK_FILES)}
+    return _recorded(directory, SPARK_FILES, record)
+
+
+def describe_forecasts(directory: Path, code: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a directory that holds forecasts in `forecast` an MLflow model that loads without Spark.
+
+    Args:
+        directory: of the model.
+        code: the Python file that loads and serves them; a copy goes into the model.
+        record: what is known about it.
+
+    Returns:
+        The record, with the manifest of the model's files.
+    """
+    from mlflow import pyfunc  # noqa: PLC0415
+    from mlflow.models import Model, ModelSignature  # noqa: PLC0415
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
+
+    (directory / "code").mkdir()
+    shutil.copyfile(code, directory / "code" / f"{_FORECAST_CODE}.py")
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("string", "term"), ColSpec("long", "horizon")]),
+        outputs=Schema(
+            [ColSpec("datetime", "target_date"), *(ColSpec("double", name) for name in ("forecast", "lower", "upper"))]
+        ),
+        params=ParamSchema([ParamSpec("interval_level", "double", 0.95)]),
+    )
+    versions = record["versions"]
+    needed = {
+        "mlflow": versions.get("mlflow-skinny"),
+        "pandas": versions.get("pandas"),
+        "pyarrow": versions.get("pyarrow"),
+    }
+    lines = [f"{name}=={version}" for name, version in needed.items() if version]
+    (directory / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    model = Model(signature=signature)
+    pyfunc.add_to_model(model, loader_module=_FORECAST_CODE, data=FORECAST_FILES, code="code")
+    model.save(str(directory / "MLmodel"))
+    return _recorded(directory, FORECAST_FILES, record)
+
+
+def _recorded(directory: Path, files: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    whole = {**record, "files_directory": files, "files": provenance.files_manifest(directory / files)}
     (directory / RECORD).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return whole
 

@@ -211,7 +211,7 @@ class Registry:
         return next((item for item in found if CHAMPION in item.aliases), found[-1])
 
     def files(self, version: Version, scratch: Path) -> Path:
-        """The directory of a version's Spark ML model, its content checked against its record.
+        """The directory of a version's own files, their content checked against its record.
 
         Args:
             version: which.
@@ -221,15 +221,16 @@ class Registry:
             DataError: a file is missing, changed or added since it was registered.
         """
         directory = self._directory(version, scratch)
-        recorded = self._read_record(version, directory)["files"]
-        found = provenance.files_manifest(directory / package.SPARK_FILES)
+        record = self._read_record(version, directory)
+        recorded, directory = record["files"], directory / str(record.get("files_directory", package.SPARK_FILES))
+        found = provenance.files_manifest(directory)
         wrong = sorted(path for path in {*recorded, *found} if recorded.get(path) != found.get(path))
         if wrong:
             raise DataError(
                 f"{version}: {wrong[0]} is not what was registered ({len(wrong)} of {len(recorded)} files): damaged or "
                 f"tampered with; use another version"
             )
-        return directory / package.SPARK_FILES
+        return directory
 
     def record(self, version: Version) -> dict[str, Any]:
         """All that was recorded when the version was made."""
@@ -256,11 +257,16 @@ class Registry:
             got = Path(artifacts.download_artifacts(artifact_uri=uri, dst_path=str(scratch), tracking_uri="databricks"))
             return got.parent if only else got
 
-    def promote(self, version: Version, alias: str, tags: Mapping[str, str]) -> None:
-        """Let an alias point to a version; the tags that say why come first, so that none is ever without them."""
+    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
+        """Put tags on a version."""
         with _translated():
             for key, value in tags.items():
                 self._client.set_model_version_tag(self._full(version.name), str(version.number), key, value)
+
+    def promote(self, version: Version, alias: str, tags: Mapping[str, str]) -> None:
+        """Let an alias point to a version; the tags that say why come first, so that none is ever without them."""
+        self.tag(version, tags)
+        with _translated():
             self._client.set_registered_model_alias(self._full(version.name), alias, str(version.number))
 
     def _version(self, name: str, number: int) -> Version:

@@ -1,0 +1,168 @@
+"""The rolling-origin backtest of one series: all candidates, all windows, and the choice that follows."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from search_forecast.forecasting import candidates as c
+from search_forecast.forecasting import choice, intervals, metrics
+from search_forecast.forecasting.history import Floats, History, mended
+from search_forecast.parameters import ForecastParameters
+
+SELECTION = "selection"
+# One row per (term, candidate); `backtest_metrics` has what this row says, without what only the next steps need.
+ROW = (
+    "term string, candidate string, mase double, smape double, rmsse double, "
+    "absolute_error double, error double, actual double, poisson_floor double, share_ratio double, "
+    "window_count bigint, is_champion boolean, p_value double, verdict string, reason string, typical_error double, "
+    "losses array<double>, actual_counts array<double>, scores array<double>, inside array<bigint>, score_count bigint"
+)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The cutoffs of a series, oldest first: how many periods are known at each."""
+
+    cutoffs: tuple[int, ...]
+
+    @classmethod
+    def of(cls, length: int, parameters: ForecastParameters) -> "Windows":
+        """As many windows as fit, the last one ending with the series."""
+        last = length - parameters.horizon
+        all_of_them = [last - parameters.step * number for number in range(parameters.windows)]
+        return cls(tuple(sorted(cutoff for cutoff in all_of_them if cutoff >= parameters.least_training)))
+
+
+def backtest(
+    term: str,
+    share_ratio: float,
+    history: History,
+    candidates: Mapping[str, c.Candidate | c.Combination],
+    parameters: ForecastParameters,
+) -> list[dict[str, Any]]:
+    """Backtest a series.
+
+    Args:
+        term: whose series it is.
+        share_ratio: its share of all searches, 0..1.
+        history: counts up to the last period; values that are no counts are interpolated.
+        candidates: in order of preference.
+        parameters: horizon, step, windows, level of the test.
+
+    Returns:
+        A row of `ROW` per candidate and one for `selection`; those that could not be measured say why.
+    """
+    values, mending = mended(history.values)
+    history = History(values, history.last_date, history.frequency)
+    cutoffs = Windows.of(len(values), parameters).cutoffs
+    if not cutoffs:
+        needed = parameters.least_training + parameters.horizon
+        why = f"{len(values)} periods, a backtest needs {needed}"
+        return [_fallback(term, share_ratio, history, _joined(mending, why))]
+    made, failures = _windows(history, cutoffs, candidates, parameters)
+    errors = {name: _errors(history, cutoffs, forecast) for name, forecast in made.items()}
+    losses = {name: item.absolute.mean(axis=1) for name, item in errors.items()}
+    overlap = math.ceil(parameters.horizon / parameters.step)
+    chosen = choice.choose(losses, overlap, parameters.alpha)
+    elsewhere = choice.choose_without_each_window(losses, overlap, parameters.alpha)
+    errors[SELECTION] = _errors(history, cutoffs, np.stack([made[name][i] for i, name in enumerate(elsewhere)]))
+    rows = []
+    for name, item in errors.items():
+        row = {"term": term, "candidate": name, "share_ratio": share_ratio, **_measured(item, history, cutoffs)}
+        if name == chosen.champion:
+            row |= {
+                "is_champion": True,
+                "verdict": chosen.verdict,
+                "p_value": _or_none(chosen.p_value),
+                "reason": mending,
+            }
+        rows.append({**_EMPTY, **row})
+    return rows + [{**_EMPTY, "term": term, "candidate": name, "reason": why} for name, why in failures.items()]
+
+
+def _windows(
+    history: History,
+    cutoffs: tuple[int, ...],
+    candidates: Mapping[str, c.Candidate | c.Combination],
+    parameters: ForecastParameters,
+) -> tuple[dict[str, Floats], dict[str, str]]:
+    """Forecasts of the candidates that gave one in every window, windows x horizon; why the others did not."""
+    by_window: list[dict[str, Floats]] = []
+    failures: dict[str, str] = {}
+    for cutoff in cutoffs:
+        made, failed = c.forecasts(history.until(cutoff), parameters.horizon, candidates)
+        by_window.append(made)
+        failures |= failed
+    complete = {
+        name: np.stack([made[name] for made in by_window]) for name in candidates if all(name in m for m in by_window)
+    }
+    return complete, {name: why for name, why in failures.items() if name not in complete}
+
+
+def _errors(history: History, cutoffs: tuple[int, ...], forecast: Floats) -> metrics.Errors:
+    horizon = forecast.shape[1]
+    actual = np.stack([history.values[cutoff : cutoff + horizon] for cutoff in cutoffs])
+    scaled = [metrics.scales(history.values[:cutoff], history.frequency.season_length) for cutoff in cutoffs]
+    absolute, squared = np.array(scaled).T
+    return metrics.Errors(actual, forecast, absolute, squared)
+
+
+def _measured(errors: metrics.Errors, history: History, cutoffs: tuple[int, ...]) -> dict[str, Any]:
+    squared = (errors.absolute**2).mean(axis=1)
+    priors = np.array([intervals.prior_variance(history.values[:cutoff], history.frequency) for cutoff in cutoffs])
+    # A window's own errors must not widen its interval: each is measured with the scale of the others.
+    own = np.arange(len(cutoffs))
+    scales = np.array([intervals.scale(priors[i], squared[own != i]) for i in own])
+    is_small = intervals.is_count_based(errors.forecast)
+    return {
+        **{name: _or_none(getattr(errors, name)) for name in ("mase", "smape", "rmsse")},
+        "absolute_error": float(errors.absolute.sum()),
+        "error": float((errors.forecast - errors.actual).sum()),
+        "actual": float(errors.actual.sum()),
+        "poisson_floor": float(metrics.poisson_floor(errors.forecast).sum()),
+        "window_count": len(cutoffs),
+        "typical_error": intervals.scale(float(priors[-1]), squared),
+        "losses": errors.absolute.sum(axis=1).tolist(),
+        "actual_counts": errors.actual.sum(axis=1).tolist(),
+        "scores": [] if is_small else (errors.absolute / scales[:, None]).ravel().tolist(),
+        "inside": _inside(errors, scales) if is_small else None,
+        "score_count": errors.actual.size,
+    }
+
+
+def _inside(errors: metrics.Errors, scales: Floats) -> list[int]:
+    """How many actual counts the count-based intervals hold, for each level."""
+    found = []
+    for level in intervals.LEVELS:
+        ends = [intervals.count_interval(row, scales[i], level) for i, row in enumerate(errors.forecast)]
+        within = [(low <= errors.actual[i]) & (errors.actual[i] <= up) for i, (low, up) in enumerate(ends)]
+        found.append(int(np.sum(within)))
+    return found
+
+
+def _fallback(term: str, share_ratio: float, history: History, reason: str | None) -> dict[str, Any]:
+    error = intervals.scale(intervals.prior_variance(history.values, history.frequency), np.array([]))
+    row = {"term": term, "candidate": c.MEAN, "share_ratio": share_ratio, "typical_error": error, "reason": reason}
+    return {**_EMPTY, **row, "is_champion": True, "verdict": choice.TOO_SHORT}
+
+
+_EMPTY: dict[str, Any] = {
+    **dict.fromkeys(part.split()[0] for part in ROW.split(", ")),
+    "window_count": 0,
+    "score_count": 0,
+    "is_champion": False,
+    "scores": [],
+    "losses": [],
+    "actual_counts": [],
+}
+
+
+def _or_none(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _joined(*sentences: str | None) -> str | None:
+    return "; ".join(sentence for sentence in sentences if sentence) or None

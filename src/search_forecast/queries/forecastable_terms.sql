@@ -1,0 +1,68 @@
+-- Whether the latest model version can forecast a term better than the mean does, and its errors beside chance alone.
+-- grain: one row per term, most searched first; (total) is all searches, (other) the rare terms together
+-- inputs: backtest_metrics, term_summary
+-- parameters:
+--   limit INT = 50: how many terms
+with latest as (
+  select max(model_version) as model_version
+  from backtest_metrics
+),
+
+champions as (
+  select
+    backtest_metrics.model_version,
+    backtest_metrics.term,
+    backtest_metrics.verdict,
+    backtest_metrics.candidate,
+    backtest_metrics.p_value,
+    backtest_metrics.wape,
+    backtest_metrics.poisson_floor_wape,
+    backtest_metrics.multinomial_floor_wape,
+    backtest_metrics.interval_coverage,
+    backtest_metrics.reason
+  from backtest_metrics
+  inner join latest
+    on latest.model_version = backtest_metrics.model_version
+  where backtest_metrics.is_champion
+),
+
+means as (
+  select
+    model_version,
+    term,
+    wape as mean_wape
+  from backtest_metrics
+  where candidate = 'historic_mean'
+),
+
+searches as (
+  select coalesce(sum(search_count), 0) as search_count
+  from term_summary
+)
+
+select
+  champions.term,
+  case champions.term
+    when '(total)' then searches.search_count
+    when '(other)' then searches.search_count - sum(coalesce(term_summary.search_count, 0)) over ()
+    else coalesce(term_summary.search_count, 0)
+  end as search_count,
+  champions.verdict,
+  champions.candidate,
+  champions.p_value,
+  champions.wape,
+  means.mean_wape,
+  champions.poisson_floor_wape,
+  champions.multinomial_floor_wape,
+  champions.interval_coverage,
+  champions.reason,
+  champions.model_version
+from champions
+cross join searches
+left join means
+  on means.model_version = champions.model_version
+  and means.term = champions.term
+left join term_summary
+  on term_summary.term = champions.term
+order by search_count desc, champions.term
+limit :limit
