@@ -116,3 +116,43 @@ class ForecastParameters:
     def least_training(self) -> int:
         """Periods that must be known at the first cutoff: two weeks of days, and not less than is forecast."""
         return max(14, self.horizon)
+
+
+@dataclass(frozen=True)
+class MonitorParameters:
+    """When forecasts are bad enough, or demand different enough, to train again.
+
+    Attributes:
+        accuracy_windows: how many of the latest forecasts are looked at.
+        worse_windows: how many of them must be bad.
+        worse_by_ratio: how much larger than the mean's an error must be to count as worse, 0.05 for 5 %.
+        least_coverage_ratio: share of counts inside the 95 % interval below which a forecast's interval is bad.
+        drift_alpha: p-value below which chance does not explain a mix of terms.
+        drift_psi: population stability index above which a change of the mix matters.
+        cooldown_days: days after the last training data in which nothing is trained again.
+    """
+
+    accuracy_windows: int = 5
+    worse_windows: int = 2
+    worse_by_ratio: float = 0.05
+    least_coverage_ratio: float = 0.8
+    drift_alpha: float = 0.001
+    drift_psi: float = 0.1
+    cooldown_days: int = 7
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.worse_windows <= self.accuracy_windows:
+            raise UsageError(
+                f"monitor: --worse-windows is from 1 to --accuracy-windows ({self.accuracy_windows}), "
+                f"got {self.worse_windows}"
+            )
+        if not 0 <= self.worse_by_ratio < math.inf:
+            raise UsageError(f"monitor: --worse-by-ratio must not be negative, got {self.worse_by_ratio}")
+        if not 0 <= self.least_coverage_ratio <= 1:
+            raise UsageError(f"monitor: --least-coverage-ratio is from 0 to 1, got {self.least_coverage_ratio}")
+        if not 0 < self.drift_alpha < 1:
+            raise UsageError(f"monitor: --drift-alpha is between 0 and 1, got {self.drift_alpha}")
+        if not 0 <= self.drift_psi < math.inf:
+            raise UsageError(f"monitor: --drift-psi must not be negative, got {self.drift_psi}")
+        if self.cooldown_days < 0:
+            raise UsageError(f"monitor: --cooldown-days must not be negative, got {self.cooldown_days}")
