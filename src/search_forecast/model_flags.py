@@ -2,11 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-from search_forecast.parameters import ForecastParameters
+from search_forecast.parameters import ForecastParameters, MonitorParameters
 
 
 class Adds(Protocol):
@@ -74,11 +73,10 @@ def add_commands(add: Adds) -> None:
 def _add_forecasting(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
     train = add("train", "backtest and choose how to forecast each term, and register it")
     score = add("score", "add the champion's forecasts to search_gold.term_forecasts")
-    for command in (train, score):
+    monitor = add("monitor", "compare past forecasts with what came, and say whether to train again")
+    for command in (train, score, monitor):
         command.add_argument("--name", default="search_demand", help="the registered model (default search_demand)")
-        command.add_argument(
-            "--as-of", type=_day, metavar="DATE", help="as if it were then: counts up to this day only"
-        )
+        command.add_argument("--as-of", metavar="DATE", help="as if it were then: counts up to this day only")
     defaults = ForecastParameters()
     for flag, name, text in (
         ("--horizon", "horizon", "periods ahead"),
@@ -93,16 +91,26 @@ def _add_forecasting(add: Callable[[str, str], argparse.ArgumentParser]) -> None
     train.add_argument("--alpha", type=float, default=defaults.alpha, metavar="A", help="level of the test (0.05)")
     train.add_argument("--candidates", metavar="A,B", help=f"default {','.join(defaults.candidates)}")
     train.add_argument("--coherent", action="store_true", help="make the terms' forecasts add up to the total's")
+    _add_limits(monitor)
     choice = score.add_mutually_exclusive_group()
     choice.add_argument("--version", type=_positive, metavar="V", help="this version")
     choice.add_argument("--alias", metavar="A", help="the version with this alias (default: champion)")
 
 
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None  # a job's parameter may be empty
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2025-12-31") from None
+def _add_limits(monitor: argparse.ArgumentParser) -> None:
+    limits = MonitorParameters()
+    for name, text in (
+        ("accuracy_windows", "latest forecasts to look at"),
+        ("worse_windows", "how many of them must be bad"),
+        ("worse_by_ratio", "how much larger than the mean's an error is to count as worse"),
+        ("least_coverage_ratio", "share of counts inside the 95 %% interval below which it is bad"),
+        ("drift_alpha", "p-value below which chance does not explain a mix of terms"),
+        ("drift_psi", "population stability index above which a change matters"),
+        ("cooldown_days", "days after the last training data in which nothing is trained again"),
+    ):
+        default = getattr(limits, name)
+        flag, kind = f"--{name.replace('_', '-')}", type(default)
+        monitor.add_argument(flag, type=kind, default=default, metavar="X", help=f"{text} (default {default})")
 
 
 def _add_training(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
