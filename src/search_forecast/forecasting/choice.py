@@ -15,7 +15,7 @@ NO_BETTER_THAN_MEAN = "no better than the mean"
 NO_BETTER_THAN_SEASONAL_NAIVE = "no better than the seasonal naive"
 TOO_SHORT = "too short to tell"
 LEAST_WINDOWS = 3
-ENOUGH_WINDOWS = 5  # with fewer, the difference between baselines is luck: the mean
+ENOUGH_WINDOWS = 4  # with fewer, the difference between baselines is luck: the mean
 
 
 @dataclass(frozen=True)

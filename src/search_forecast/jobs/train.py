@@ -82,7 +82,7 @@ def train(
         "series": trained.data.count,
         "forecastable": series.get("forecastable", 0),
         "trained_to": record["trained_to"],
-        "wape": comparison.own,
+        "wape": comparison.expected,
         "mean_wape": comparison.mean,
         "gate": ("passed: " if passed else "failed: ") + reason,
     }
@@ -154,7 +154,7 @@ def _tables(lakehouse: Lakehouse, data: demand.Data) -> list[dict[str, Any]]:
 
 def _metrics(covered: DataFrame, comparison: gate.Comparison) -> dict[str, float]:
     counted = covered.agg(F.count_if("is_champion").alias("series_count")).collect()[0]
-    found = {"series_count": counted["series_count"], "wape": comparison.own, "mean_wape": comparison.mean}
+    found = {"series_count": counted["series_count"], "wape": comparison.expected, "mean_wape": comparison.mean}
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
