@@ -4,9 +4,11 @@ import contextlib
 import io
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +30,6 @@ FIRST = date(2025, 3, 3)  # a Monday
 DAYS = 84
 WEEKDAYS = np.array([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8])
 QUICK = ("--candidates", "theta,ces,median_of_candidates", "--windows", "5")
-Run = Callable[..., Any]
 
 
 def day(number: int) -> date:
@@ -63,8 +64,32 @@ def command(lake: Path, *words: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def lake(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Path:
+def connected(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[subprocess.Popen[str]]":
+    """The commands in a Spark Connect session, in a process of its own that runs beside the other tests."""
+    root = tmp_path_factory.mktemp("connect") / "lake"
+    write_gold(spark, root, searches())
+    words = [
+        ["train", *QUICK],
+        ["promote", "search_demand"],
+        ["score"],
+        ["monitor"],
+        ["reproduce", "search_demand", "1"],
+    ]
+    commands = json.dumps([["--lakehouse", str(root), *line, "--json"] for line in words])
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "connect.py"), commands],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+    yield process
+    if process.poll() is None:  # the test that waits for it was not chosen
+        os.killpg(process.pid, signal.SIGKILL)  # with the JVM that it started
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def lake(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory, connected: "subprocess.Popen[str]") -> Path:
     """A lakehouse with a promoted version 1 and its forecasts. Tests may add to it, none removes."""
+    assert connected.poll() is None
     root = tmp_path_factory.mktemp("demand") / "lake"
     write_gold(spark, root, searches())
     trained = command(root, "train", *QUICK)
@@ -285,3 +310,33 @@ def test_a_shop_of_three_days_gets_forecasts_too(spark: "SparkSession", tmp_path
     rows = [row for row in table(tmp_path, "backtest_metrics") if row["is_champion"]]
     assert {row["verdict"] for row in rows} == {"too short to tell"}
     assert all("a backtest needs 28" in row["reason"] for row in rows)
+
+
+def test_monitoring_trains_where_there_is_no_champion_and_leaves_a_good_one_alone(
+    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    write_gold(spark, tmp_path, {"tv": searches()["tv"]})
+
+    first = command(tmp_path, "run", "monitoring")
+    second = command(tmp_path, "run", "monitoring")
+
+    assert {key: task["state"] for key, task in first["tasks"].items()} == {
+        "monitor": "SUCCESS",
+        "needs_retrain": "SUCCESS",
+        "retrain": "SUCCESS",
+    }
+    assert second["tasks"]["retrain"]["state"] == "EXCLUDED"
+    assert [row["aliases"] for row in command(tmp_path, "models", "search_demand")] == ["challenger champion"]
+    assert len(table(tmp_path, "term_forecasts")) == 2 * 14 * 2
+
+
+def test_the_commands_run_through_spark_connect(connected: "subprocess.Popen[str]") -> None:
+    printed, _ = connected.communicate(timeout=400)
+    session, *done = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+
+    assert session == {"session": "pyspark.sql.connect.session"}
+    assert [item["code"] for item in done] == [0] * 5, done[-1]["errors"]
+    trained, promoted, scored, monitored, reproduced = [json.loads(item["output"]) for item in done]
+    assert (trained["series"], promoted["holder"], scored["added"]) == (4, 1, 4 * 14 * 2)
+    assert (monitored["needs_retrain"], reproduced["verdict"]) == ("false", "identical")

@@ -85,20 +85,27 @@ def table(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
         is_number = bool(values) and all(isinstance(row[position], int | float | None) for row in values)
         justify: Literal["left", "right"] = "right" if is_number else "left"
         grid.add_column(name, justify=justify, overflow="fold", no_wrap=position == 0 and len(columns) > 1)
+    decimals = [_decimals(row[position] for row in values) for position in range(len(columns))]
     for row in values:
-        grid.add_row(*(_text(value) for value in row))
+        grid.add_row(*(_text(value, places) for value, places in zip(row, decimals, strict=True)))
     console.print(grid)
     if not values:
         console.print("(no rows)")
 
 
-def _text(value: object) -> str:
+def _decimals(column: Iterable[object]) -> int:
+    """The decimal places that a column's numbers need, at most four: 11.55 is not 11.5500, and all have the same."""
+    shown = (f"{value:.4f}".rstrip("0") for value in column if isinstance(value, float))
+    return max((len(text.partition(".")[2]) for text in shown), default=4)
+
+
+def _text(value: object, decimals: int = 4) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.4f}"
+        return f"{value:.{decimals}f}"
     return "-" if value is None else str(value)
 
 

@@ -39,12 +39,15 @@ TERM_FORECASTS = Table(
 BACKTEST_METRICS = Table(
     "gold",
     "backtest_metrics",
-    "(model_version, candidate, term); candidate `selection` is what the choice between the others would have given, "
-    "made without the window it is measured on; term `(all)` is all terms together, without `(total)`",
+    "(model_version, candidate, term)",
     (
         _MODEL_VERSION,
-        Column("candidate", STRING, "Forecasting method, or `selection`"),
-        Column("term", STRING, "Search term, `(other)`, `(total)`, or `(all)`"),
+        Column(
+            "candidate",
+            STRING,
+            "Forecasting method; `selection` is what the choice among the others gives, made without the window measured",
+        ),
+        Column("term", STRING, "Search term, `(other)`, `(total)`; `(all)` is all terms together, without `(total)`"),
         Column(
             "wape",
             RATIO,
@@ -134,7 +137,7 @@ BACKTEST_METRICS = Table(
 FORECAST_ACCURACY = Table(
     "gold",
     "forecast_accuracy",
-    "(model_version, made_on_date, window): forecasts made on a day, compared with what came, terms together",
+    "(model_version, made_on_date, window), the terms together",
     (
         _MODEL_VERSION,
         Column("made_on_date", DATE, "Last day of the counts the forecasts were made from"),
@@ -175,7 +178,7 @@ FORECAST_ACCURACY = Table(
 DEMAND_DRIFT = Table(
     "gold",
     "demand_drift",
-    "(model_version, window): the mix of terms in a window against that of the days the version was trained on",
+    "(model_version, window): its mix of terms against that of the training days",
     (
         _MODEL_VERSION,
         Column("window", STRING, "First and last day, as 2026-01-05/2026-01-11"),

@@ -20,7 +20,7 @@ INFANT_GROWTH = Table(
 MODEL_SCORES = Table(
     "gold",
     "model_scores",
-    "(model_name, model_version, inputs): what a version says to an input, kept from the first time it was asked",
+    "(model_name, model_version, inputs), kept from the first time it was asked",
     (
         Column("model_name", STRING, "Registered model"),
         Column("model_version", LONG, "Its version"),

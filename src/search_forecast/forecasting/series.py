@@ -2,10 +2,10 @@
 
 from datetime import date
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from search_forecast.forecasting.history import FREQUENCIES, Frequency
+from search_forecast.forecasting.history import Frequency
 
 TOTAL, OTHER, ALL = "(total)", "(other)", "(all)"
 
@@ -47,9 +47,7 @@ def periods(complete_days: DataFrame, frequency: Frequency, most: int) -> DataFr
         .agg(F.sum("search_count").alias("search_count"), F.count("*").alias("day_count"))
         .where(F.col("day_count") == frequency.days)
     )
-    # One row per period of history: small enough for one partition.
-    by_date = Window.orderBy(F.desc("period_start_date"))
-    return whole.withColumn("age", F.row_number().over(by_date)).where(F.col("age") <= most).drop("age", "day_count")
+    return whole.drop("day_count").orderBy(F.desc("period_start_date")).limit(most)
 
 
 def known_terms(counts: DataFrame, kept: DataFrame, frequency: Frequency, floor_count: int) -> DataFrame:
@@ -117,8 +115,3 @@ def packed(complete: DataFrame) -> DataFrame:
         F.coalesce(F.try_divide("sum", "whole"), F.lit(0.0)).cast("double").alias("share_ratio"),
         F.transform("points", lambda point: point["search_count"].cast("double")).alias("counts"),
     )
-
-
-def frequency_of(name: str) -> Frequency:
-    """The frequency called `day` or `week`."""
-    return FREQUENCIES[name]

@@ -15,12 +15,18 @@ from search_forecast.jobs.clean import clean
 from search_forecast.jobs.ingest import ingest
 from search_forecast.jobs.query import query
 from search_forecast.jobs.reconcile import reconcile
-from search_forecast.parameters import IngestParameters
+from search_forecast.jobs.registered import promote_latest
+from search_forecast.jobs.score import score
+from search_forecast.jobs.train import train
+from search_forecast.parameters import ForecastParameters, IngestParameters
+from search_forecast.registry import CHAMPION, DIRECTORY, Registry
 from search_forecast.tables import Lakehouse
 
 RAW_FIELDS = ("day", "month", "year", "searchterm")
 TERM = "gaming laptop"
+MODEL = "search_demand"
 NEXT = (
+    "query forecastable_terms",
     'query daily_counts term="ebooks data science"',
     "query top_terms limit=3 from=2021-12-01 --json",
     "generate --rows 100000 --seed 1 --dirty 0.05 --out more && .venv/bin/search-forecast ingest --source more",
@@ -28,23 +34,34 @@ NEXT = (
 
 
 def demo(lakehouse: Lakehouse, source: Path, now: Callable[[], datetime]) -> dict[str, Any]:
-    """Run all jobs on `source` and read the answers back from the tables.
+    """Run all jobs on `source`, forecast, and read the answers back from the tables.
 
     Returns:
         The answers by name; `show` prints them.
     """
+    models = Registry(None if lakehouse.root is None else lakehouse.root / DIRECTORY)
     steps: list[tuple[str, Callable[[], dict[str, Any]]]] = [
         ("ingest", lambda: ingest(lakehouse, IngestParameters(source), now())),
         ("clean", lambda: clean(lakehouse)),
         ("aggregate", lambda: aggregate(lakehouse)),
         ("reconcile", lambda: reconcile(lakehouse, now())),
+        ("train", lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now())),
+        ("promote", lambda: promote_latest(models, MODEL, CHAMPION, now())),
+        ("score", lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None)),
     ]
     results = {}
     for number, (name, step) in enumerate(steps, start=1):
         started = monotonic()
         results[name] = output.with_status(f"{number}/{len(steps)} {name}", step)
         output.step(f"{number}/{len(steps)} {name}", monotonic() - started)
-    return {**_answers(lakehouse), "reconciliation": results["reconcile"], "lakehouse": str(lakehouse.root)}
+    return {
+        **_answers(lakehouse),
+        "forecast": _query(lakehouse, "forecast", term=TERM),
+        "terms": _query(lakehouse, "forecastable_terms"),
+        "training": results["train"],
+        "reconciliation": results["reconcile"],
+        "lakehouse": str(lakehouse.root),
+    }
 
 
 def _answers(lakehouse: Lakehouse) -> dict[str, Any]:
@@ -94,8 +111,26 @@ def show(answers: dict[str, Any]) -> None:
     output.line(f"  {checked['delivered_count']:,} records delivered = {checked['raw_count']:,} in bronze")
     output.line(f"  = {checked['event_count']:,} searches + {checked['rejected_count']:,} rejected in silver")
     output.line(f"  {checked['search_count']:,} searches counted in gold")
+    _show_forecast(answers)
     output.heading(f"The tables, in {answers['lakehouse']}")
     output.records([{"table": table.full_name, "one row per": table.grain} for table in TABLES])
     output.heading("Try next")
     for command in NEXT:
         output.line(f"  .venv/bin/search-forecast {command}")
+
+
+def _show_forecast(answers: dict[str, Any]) -> None:
+    training, days = answers["training"], answers["forecast"]
+    output.heading(f'"{answers["term"]}" in the next two weeks: {days[0]["verdict"]}' if days else "No forecast")
+    ends = ("lower_80", "upper_80", "lower_95", "upper_95")
+    output.records([{name: row[name] for name in ("target_date", "forecast", *ends, "candidate")} for row in days[:7]])
+    output.line("  ... 7 days more. Of 100 days, 80 and 95 are to lie between lower and upper.")
+    output.heading("Can a term be forecast? The backtest's error beside the mean's, and what chance alone gives")
+    errors = ("wape", "mean_wape", "poisson_floor_wape")
+    output.records(
+        [{name: row[name] for name in ("term", "verdict", "candidate", *errors)} for row in answers["terms"]]
+    )
+    output.line(
+        f"  {training['forecastable']} of {training['series']} series can be forecast better than by their mean."
+    )
+    output.line("  docs/forecasting.md: what to make of these numbers.")
