@@ -1,8 +1,11 @@
 """Candidates, metrics, choice, intervals and the backtest of one series: numpy only, no Spark."""
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -466,3 +469,14 @@ def test_parameters_that_make_no_sense_are_wrong_usage(wrong: dict, message: str
     with pytest.raises(UsageError) as error:
         ForecastParameters(**wrong)
     assert str(error.value) == message
+
+
+def test_the_candidate_of_the_documentation_works() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "forecasting.md").read_text(encoding="utf-8")
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class Drift" in block]
+    names: dict[str, Any] = {"dataclass": dataclass, "History": History, "Floats": Floats, "np": np}
+    exec(code, names)
+
+    made, _ = c.forecasts(history([1.0, 3.0, 5.0]), 2, c.chosen(["drift"], [names["Drift"]()]))
+
+    assert made["drift"].tolist() == [7.0, 9.0]

@@ -45,7 +45,7 @@ BACKTEST_METRICS = Table(
         Column(
             "candidate",
             STRING,
-            "Forecasting method; `selection` is what the choice among the others gives, made without the window measured",
+            "Forecasting method; `selection`: what the choice among the others gives, made without the window measured",
         ),
         Column("term", STRING, "Search term, `(other)`, `(total)`; `(all)` is all terms together, without `(total)`"),
         Column(
