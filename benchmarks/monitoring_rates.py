@@ -1,0 +1,69 @@
+"""How often monitoring raises an alarm where nothing shifts, and how soon where something does, in simulated shops.
+
+    python benchmarks/monitoring_rates.py --seeds 20
+
+The shops are those of tests/test_monitoring.py; what is measured is the code that runs in the job. Prints a table.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from search_forecast.session import session
+from test_monitoring import TRAINING_DAYS, WINDOWS, by_term, counts_of, drift_of_rows, shop, verdicts
+
+SHOPS = (1000, 30)
+
+
+def drift_alarms(spark: Any, seed: int, per_day: int) -> int:
+    """Alarms for drift in 100 weeks in which nothing shifts."""
+    counts = counts_of(spark, by_term(shop(1000 + seed, per_day, TRAINING_DAYS + 7 * WINDOWS)))
+    return sum(row.is_drifted for row in drift_of_rows(counts, TRAINING_DAYS, TRAINING_DAYS + 7 * WINDOWS - 1))
+
+
+def weeks_to_alarm(spark: Any, seed: int, per_day: int) -> int:
+    """Full weeks from a shift in mid-week until drift is seen; 0: in that week already, 9: not within three."""
+    shift_on = TRAINING_DAYS + 7 * 2 + 3
+    counts = counts_of(spark, by_term(shop(2000 + seed, per_day, TRAINING_DAYS + 7 * 6, shift_on)))
+    found = drift_of_rows(counts, TRAINING_DAYS, TRAINING_DAYS + 7 * 6 - 1)[2:]
+    return next((week for week, row in enumerate(found) if row.is_drifted), 9)
+
+
+def accuracy_alarms(spark: Any, seed: int, per_day: int) -> dict[int, int]:
+    """Alarms for accuracy in 100 weeks, of a champion better than the mean (1) and of one a little worse (2)."""
+    found = verdicts(spark, shop(3000 + seed, per_day, TRAINING_DAYS + 7 * WINDOWS))
+    return {version: sum(is_needed for is_needed, _ in answers) for version, answers in found.items()}
+
+
+def main() -> None:
+    """Simulate and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=20, help="simulated shops of each kind")
+    seeds = parser.parse_args().seeds
+    spark = session(size="small")
+
+    def over(measure: Callable[[Any, int, int], Any], per_day: int) -> list[Any]:
+        return [measure(spark, seed, per_day) for seed in range(seeds)]
+
+    for per_day in SHOPS:
+        print(f"{per_day} searches a day, {seeds} shops")
+        alarms = over(drift_alarms, per_day)
+        print(f"  drift, nothing shifts: {sum(alarms) / seeds:.2f} alarms in {WINDOWS} weeks, at most {max(alarms)}")
+        weeks = over(weeks_to_alarm, per_day)
+        print(
+            f"  drift after a shift in mid-week: seen by {weeks.count(0)} in that week, {weeks.count(1)} in the next,"
+        )
+        print(f"    {weeks.count(2)} in the one after, {sum(week > 2 for week in weeks)} later or never")
+        counted = over(accuracy_alarms, per_day)
+        for version, champion in ((1, "better than the mean"), (2, "2 % worse")):
+            each = [item[version] for item in counted]
+            rate = f"{sum(each) / seeds:.2f} alarms in {WINDOWS} weeks, at most {max(each)}"
+            print(f"  accuracy, champion {champion}: {rate}")
+
+
+if __name__ == "__main__":
+    main()
