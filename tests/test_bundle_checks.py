@@ -237,6 +237,12 @@ def test_a_resource_declared_in_two_files_is_found(bundle):
     assert any("schemas.gold is declared in another file too" in line for line in check(bundle))
 
 
+def test_a_key_that_two_kinds_of_resources_share_is_found(bundle):
+    edit(bundle, "resources/search_demand_model.registered_model.yml", "    search_demand_model:", "    search_demand:")
+
+    assert any("dashboards.search_demand and registered_models.search_demand: a key" in line for line in check(bundle))
+
+
 def test_a_dashboard_that_is_no_json_is_found(bundle):
     (bundle / DASHBOARD).write_text("{")
 

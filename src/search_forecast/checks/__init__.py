@@ -24,7 +24,8 @@ def check(root: Path) -> list[str]:
         others = [load(root, user=_BOB, target=bundle.target) for bundle in targets]
     except UsageError as error:
         return [str(error)]
-    found = [*definitions.variables(default), *names.hard_coded(default), *sql.problems(default)]
+    found = [*definitions.repeated_keys(default), *definitions.variables(default)]
+    found += [*names.hard_coded(default), *sql.problems(default)]
     for bundle, other in zip(targets, others, strict=True):
         found += definitions.parsed(bundle)
         found += jobs.problems(bundle)

@@ -41,6 +41,17 @@ def parsed(bundle: Bundle) -> Iterator[str]:
                 yield f"{kind}.{key}: {' '.join(str(error).split())}"
 
 
+def repeated_keys(bundle: Bundle) -> Iterator[str]:
+    """Keys that resources of two kinds share: the CLI takes each key once in a bundle."""
+    kinds: dict[str, list[str]] = {}
+    for kind, resources in (bundle.raw.get("resources") or {}).items():
+        for key in resources or {}:
+            kinds.setdefault(key, []).append(kind)
+    for key, found in kinds.items():
+        if len(found) > 1:
+            yield f"{' and '.join(f'{kind}.{key}' for kind in sorted(found))}: a key is for one resource; give one another"
+
+
 def variables(bundle: Bundle) -> Iterator[str]:
     """Problems with variables: one that nothing uses, one without a description, a target that is no longer valid."""
     declared = bundle.raw.get("variables") or {}
