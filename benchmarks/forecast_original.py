@@ -33,8 +33,8 @@ from search_forecast.session import session
 from search_forecast.tables import Lakehouse
 
 DEFAULT = ForecastParameters()
-# With the default a series needs 42 days for a third window, and here are 42 at the most: nothing is ever chosen. A week
-# ahead leaves enough windows for a choice, so that a wrong one would show.
+# With the defaults a third window needs 42 days, and less are known at every cutoff: nothing is chosen, the mean is
+# kept. A week ahead leaves enough windows for a choice, so that a wrong one would show.
 SETTINGS = {
     "two weeks ahead, the defaults": (DEFAULT, (14, 17, 21, 24)),
     "one week ahead, step 3": (ForecastParameters(horizon=7, step=3), (7, 10, 13, 16)),
