@@ -64,7 +64,7 @@ def backtest(
         return [_fallback(term, share_ratio, history, _joined(mending, why))]
     made, failures = _windows(history, cutoffs, candidates, parameters)
     errors = {name: _errors(history, cutoffs, forecast) for name, forecast in made.items()}
-    losses = {name: item.absolute.mean(axis=1) for name, item in errors.items()}
+    losses = {name: _losses(item, history) for name, item in errors.items()}
     overlap = math.ceil(parameters.horizon / parameters.step)
     chosen = choice.choose(losses, overlap, parameters.alpha)
     elsewhere = choice.choose_without_each_window(losses, overlap, parameters.alpha)
@@ -108,6 +108,17 @@ def _errors(history: History, cutoffs: tuple[int, ...], forecast: Floats) -> met
     scaled = [metrics.scales(history.values[:cutoff], history.frequency.season_length) for cutoff in cutoffs]
     absolute, squared = np.array(scaled).T
     return metrics.Errors(actual, forecast, absolute, squared)
+
+
+def _losses(errors: metrics.Errors, history: History) -> Floats:
+    """What the choice goes by, in each window.
+
+    A forecast is an expected count, and squared errors are least there. Absolute errors are least at the median: that is
+    about the same for large counts, and less sensitive to a single day; but of small counts it is often 0, and whatever
+    forecasts too little would win (Gneiting 2011, Making and evaluating point forecasts).
+    """
+    is_small = intervals.is_count_based(history.recent())
+    return np.asarray((errors.absolute ** (2 if is_small else 1)).mean(axis=1), dtype=np.float64)
 
 
 def _measured(errors: metrics.Errors, history: History, cutoffs: tuple[int, ...]) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""What the benchmarks of forecasts share: `train` from the series on, without gold and registry, and their reports."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+
+from search_forecast.forecasting import calendar_regression, spread
+from search_forecast.forecasting import candidates as c
+from search_forecast.forecasting.history import FREQUENCIES
+from search_forecast.parameters import ForecastParameters
+
+PACKED = "term string, share_ratio double, counts array<double>"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A backtest with its forecasts, all of it in files.
+
+    Attributes:
+        packed: the series, dealt out to tasks.
+        covered: one row per (term, candidate), of `spread.with_coverage`.
+        forecasts: one row per (term, step), of `spread.forecasts`.
+        maker: what forecast.
+        seconds: of each step.
+    """
+
+    packed: DataFrame
+    covered: DataFrame
+    forecasts: DataFrame
+    maker: spread.Forecaster
+    seconds: Mapping[str, float]
+
+
+def packed(spark: SparkSession, series: Mapping[str, np.ndarray]) -> DataFrame:
+    """Series as `series.packed` gives them."""
+    whole = sum(values.sum() for values in series.values())
+    rows = [(name, float(values.sum() / whole), values.tolist()) for name, values in series.items()]
+    return spark.createDataFrame(rows, PACKED)
+
+
+def train(series: DataFrame, count: int, last_date: date, parameters: ForecastParameters, folder: Path) -> Run:
+    """The steps of `jobs.train.make` that follow the reading of gold.
+
+    Args:
+        series: packed.
+        count: how many.
+        last_date: of every series.
+        parameters: what to train.
+        folder: empty or not there, for the rows that are kept between steps.
+    """
+    spark, seconds, begun = series.sparkSession, {}, time.monotonic()
+
+    def kept(df: DataFrame, name: str) -> DataFrame:
+        started = time.monotonic()
+        df.write.parquet(str(folder / name))
+        seconds[name] = time.monotonic() - started
+        return spark.read.parquet(str(folder / name))
+
+    frequency, horizon = FREQUENCIES[parameters.frequency], parameters.horizon
+    dealt = spread.spread_out(kept(series, "series"), count)
+    regressions = []
+    if set(parameters.candidates) & set(c.REGRESSIONS):
+        tested = horizon + (parameters.windows - 1) * parameters.step
+        learnt = calendar_regression.examples(dealt, last_date, frequency, horizon, tested)
+        started = time.monotonic()
+        regressions = calendar_regression.fit(kept(learnt, "examples"))
+        seconds["regressions"] = time.monotonic() - started
+    names = [name for name in parameters.candidates if name not in c.REGRESSIONS]
+    candidates = c.chosen([*names, *(item.name for item in regressions)], regressions)
+    maker = spread.Forecaster(last_date, frequency, candidates, {})
+    backtested = kept(spread.backtests(dealt, maker, parameters), "backtests")
+    halves = spread.multipliers(backtested, horizon)
+    covered = kept(spread.with_coverage(backtested, halves, horizon), "covered")
+    maker = spread.Forecaster(last_date, frequency, candidates, halves[-1])
+    chosen = backtested.where("is_champion").select("term", "candidate", "typical_error")
+    forecasts = kept(spread.forecasts(dealt, chosen, maker, horizon), "forecasts")
+    return Run(dealt, covered, forecasts, maker, {**seconds, "all": time.monotonic() - begun})
+
+
+def alone(run: Run, horizon: int) -> pd.DataFrame:
+    """What each candidate alone forecasts: one row per (name, term, step)."""
+    maker = run.maker
+
+    def ask(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for batch in batches:
+            for term, counts in batch[["term", "counts"]].itertuples(index=False):
+                for name, values in c.forecasts(maker.history(counts), horizon, maker.candidates)[0].items():
+                    yield pd.DataFrame({"name": name, "term": term, "step": range(1, horizon + 1), "forecast": values})
+
+    return run.packed.mapInPandas(ask, "name string, term string, step bigint, forecast double").toPandas()
+
+
+def machine() -> str:
+    """Today, and how large this machine is."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GiB"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
