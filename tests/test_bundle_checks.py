@@ -238,7 +238,10 @@ def test_a_resource_declared_in_two_files_is_found(bundle):
 
 
 def test_a_key_that_two_kinds_of_resources_share_is_found(bundle):
-    edit(bundle, "resources/search_demand_model.registered_model.yml", "    search_demand_model:", "    search_demand:")
+    model = (bundle / "resources/search_demand_model.registered_model.yml").read_text()
+    (bundle / "resources/again.registered_model.yml").write_text(
+        model.replace("search_demand_model:", "search_demand:")
+    )
 
     assert any("dashboards.search_demand and registered_models.search_demand: a key" in line for line in check(bundle))
 
