@@ -49,7 +49,8 @@ def repeated_keys(bundle: Bundle) -> Iterator[str]:
             kinds.setdefault(key, []).append(kind)
     for key, found in kinds.items():
         if len(found) > 1:
-            yield f"{' and '.join(f'{kind}.{key}' for kind in sorted(found))}: a key is for one resource; give one another"
+            named = " and ".join(f"{kind}.{key}" for kind in sorted(found))
+            yield f"{named}: a key is for one resource; give one another"
 
 
 def variables(bundle: Bundle) -> Iterator[str]:

@@ -113,8 +113,8 @@ def _errors(history: History, cutoffs: tuple[int, ...], forecast: Floats) -> met
 def _losses(errors: metrics.Errors, history: History) -> Floats:
     """What the choice goes by, in each window.
 
-    A forecast is an expected count, and squared errors are least there. Absolute errors are least at the median: that is
-    about the same for large counts, and less sensitive to a single day; but of small counts it is often 0, and whatever
+    A forecast is an expected count, and squared errors are least there. Absolute errors are least at the median: about
+    the same for large counts, and less sensitive to a single day; but of small counts it is often 0, and whatever
     forecasts too little would win (Gneiting 2011, Making and evaluating point forecasts).
     """
     is_small = intervals.is_count_based(history.recent())
