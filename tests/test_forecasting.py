@@ -447,6 +447,23 @@ def test_a_backtest_adds_up_to_what_plain_python_says() -> None:
     assert {row["candidate"] for row in rows} == {*c.BASELINES, SELECTION}
 
 
+def test_an_intervals_width_is_measured_by_what_was_known_at_its_cutoff() -> None:
+    values = weekly_pattern(30, 120, 5)
+    rows = backtest("t", 0.25, history(values), c.chosen([]), ForecastParameters())
+    naive = next(row for row in rows if row["candidate"] == "naive")
+
+    # Six windows a week apart, two weeks long: before the fifth three were over, before the sixth four.
+    cutoffs = [71, 78, 85, 92, 99, 106]
+    errors = [np.abs(values[cutoff : cutoff + 14] - values[cutoff - 1]) for cutoff in cutoffs]
+    expected = []
+    for number, over in ((4, 3), (5, 4)):
+        prior = intervals.prior_variance(values[: cutoffs[number]], DAY)
+        scale = math.sqrt(np.mean([prior, *((errors[i] ** 2).mean() for i in range(over))]))
+        expected += (errors[number] / scale).tolist()
+    assert naive["scores"] == pytest.approx(expected)
+    assert naive["score_count"] == 28
+
+
 NASTY = {
     "constant": np.full(100, 7.0),
     "all zero": np.zeros(100),
