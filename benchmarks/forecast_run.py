@@ -79,8 +79,7 @@ def train(series: DataFrame, count: int, last_date: date, parameters: ForecastPa
     halves = spread.multipliers(backtested, horizon)
     covered = kept(spread.with_coverage(backtested, halves, horizon), "covered")
     maker = spread.Forecaster(last_date, frequency, candidates, halves[-1])
-    chosen = backtested.where("is_champion").select("term", "candidate", "typical_error")
-    forecasts = kept(spread.forecasts(dealt, chosen, maker, horizon), "forecasts")
+    forecasts = kept(spread.forecasts(dealt, backtested.where("is_champion"), maker, horizon), "forecasts")
     return Run(dealt, covered, forecasts, maker, {**seconds, "all": time.monotonic() - begun})
 
 
