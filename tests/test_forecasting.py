@@ -199,6 +199,11 @@ def test_no_forecast_is_below_zero() -> None:
     assert made["odd"].tolist() == [0.0] * 60
 
 
+def test_a_combination_named_alone_brings_its_members() -> None:
+    assert set(c.chosen(["mean_of_candidates"])) == {*c.BASELINES, "mean_of_candidates", "theta", "ets", "ces", "mstl"}
+    assert set(c.chosen(["mean_of_candidates", "theta", "ets"])) == {*c.BASELINES, "mean_of_candidates", "theta", "ets"}
+
+
 def test_an_unknown_candidate_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="no candidate prophet; there are historic_mean, "):
         c.chosen(["prophet"])
@@ -263,6 +268,13 @@ def test_overlapping_windows_weaken_the_evidence() -> None:
     assert choice.p_better(gains, 2) > choice.p_better(gains, 1)
 
 
+def test_a_baseline_that_is_clearly_better_than_the_candidates_is_champion() -> None:
+    wobble = np.array([0.1, -0.1, 0.2, 0.0, -0.2, 0.1])
+    losses = {**LOSSES, "window_average": 2.0 + wobble, "theta": 5.5 - wobble}
+
+    assert choice.choose(losses, 2, 0.05).champion == "window_average"
+
+
 LOSSES = {name: np.full(6, 10.0) for name in c.BASELINES}
 
 
@@ -308,7 +320,7 @@ def test_few_windows_are_no_reason_to_prefer_another_baseline_to_the_mean() -> N
     better = {**LOSSES, "naive": np.array([5, 6, 4, 5, 6, 5.0]), "theta": np.full(6, 11.0)}
 
     assert choice.choose(better, 2, 0.05).champion == "naive"
-    assert choice.choose({name: values[:4] for name, values in better.items()}, 2, 0.05).champion == "historic_mean"
+    assert choice.choose({name: values[:3] for name, values in better.items()}, 2, 0.05).champion == "historic_mean"
 
 
 def test_a_choice_is_measured_without_the_window_it_is_measured_on() -> None:
@@ -351,11 +363,29 @@ def test_a_count_interval_holds_at_least_its_share_of_such_counts(mean: float, e
         assert law.cdf(upper) - law.cdf(lower - 1) >= level - 1e-6
 
 
-@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=20), st.floats(0, 1e5))
+@given(st.floats(0.0, 4.9))
+def test_the_upper_end_of_a_count_interval_never_falls_as_errors_grow(mean: float) -> None:
+    errors = [0.1, 0.3, 0.6, 1, 2, 5, 20, 40, 100, 1000]
+
+    for level in intervals.LEVELS:
+        uppers = [intervals.count_interval(np.array([mean]), error, level)[1][0] for error in errors]
+        assert uppers == sorted(uppers)
+        assert uppers[-1] > 100
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.3, 0.5])
+def test_the_interval_around_a_forecast_of_nothing_still_holds_what_comes(rate: float) -> None:
+    error = math.sqrt(rate)  # as large as the errors of such a forecast are
+    upper = intervals.count_interval(np.array([0.0]), error, 0.95)[1][0]
+
+    assert stats.poisson.cdf(upper, rate) >= 0.95
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=20), st.floats(0, 1e5), st.booleans())
 def test_an_interval_is_never_below_zero_holds_the_forecast_and_widens_with_its_level(
-    expected: list[float], error: float
+    expected: list[float], error: float, is_small: bool
 ) -> None:
-    found = intervals.interval(np.array(expected), {}, "naive", error)
+    found = intervals.interval(np.array(expected), {}, "naive", error, is_small=is_small)
 
     for ends in found.values():
         assert (ends[0] >= 0).all()
@@ -409,7 +439,9 @@ def test_a_backtest_adds_up_to_what_plain_python_says() -> None:
 
     errors = [[abs(values[:cutoff].mean() - actual) for actual in values[cutoff : cutoff + 14]] for cutoff in (39, 46)]
     assert mean["absolute_error"] == pytest.approx(sum(map(sum, errors)))
-    assert mean["losses"] == pytest.approx([sum(row) for row in errors])
+    assert mean["loss_ratio"] == 1.0
+    naive = next(row for row in rows if row["candidate"] == "naive")
+    assert naive["loss_ratio"] == pytest.approx(naive["absolute_error"] / mean["absolute_error"])
     assert mean["actual"] == values[39:53].sum() + values[46:60].sum()
     assert (mean["window_count"], mean["score_count"], mean["share_ratio"]) == (2, 28, 0.25)
     assert {row["candidate"] for row in rows} == {*c.BASELINES, SELECTION}

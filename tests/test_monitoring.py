@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +17,13 @@ from search_forecast import contracts
 from search_forecast.errors import DataError, UsageError
 from search_forecast.jobs.monitor import monitor
 from search_forecast.monitoring.accuracy import first_windows, forecast_accuracy
-from search_forecast.monitoring.drift import Drift, drifts, ordinary_variation, window_mixes
+from search_forecast.monitoring.drift import Drift, drifts, ordinary_variation, reference, window_mixes
 from search_forecast.monitoring.rule import ForecastWindow, apart, needs_retrain
 from search_forecast.parameters import MonitorParameters
 from search_forecast.tables import Lakehouse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -266,7 +266,7 @@ def drift_of(spark: SparkSession, counts: Counts, training_days: int, as_of: int
 
 
 def drift_of_rows(rows: DataFrame, training_days: int, as_of: int, first: int = 0) -> list[Drift]:
-    first_date, last_date = day(first), day(training_days - 1)
+    first_date, last_date = reference(day(first), day(training_days - 1))
     mixes = window_mixes(rows, first_date, last_date, day(as_of)).collect()
     variation = ordinary_variation(rows, first_date, last_date).collect()[0]
     return drifts(mixes, variation, 7, last_date, PARAMETERS)
@@ -448,7 +448,7 @@ def test_the_rule_for_training_again(
 
 @pytest.mark.parametrize(
     ("trained_to", "is_needed"),
-    [(AS_OF - 7, True), (AS_OF - 6, False), (AS_OF, False), (None, True)],
+    [(AS_OF - 3, True), (AS_OF - 2, False), (AS_OF, False), (None, True)],
 )
 def test_nothing_is_trained_again_on_nearly_the_same_data(trained_to: int | None, is_needed: bool) -> None:
     trained = None if trained_to is None else day(trained_to)
@@ -457,7 +457,27 @@ def test_nothing_is_trained_again_on_nearly_the_same_data(trained_to: int | None
 
     assert verdict is is_needed
     assert reason.startswith("2 of the last 2 forecasts were worse than the mean by more than 5%")
-    assert (f"trained on data up to {trained}, less than 7 days before {day(AS_OF)}" in reason) is not is_needed
+    assert (f"trained on data up to {trained}, less than 3 days before {day(AS_OF)}" in reason) is not is_needed
+
+
+def test_the_rule_can_fire_between_two_weekly_trainings() -> None:
+    # demand_forecast trains on Mondays, monitoring looks every day: a longer cooldown would silence it for good.
+    monday = day(AS_OF)
+
+    fires = [
+        needs_retrain(forecasts_with(-0.9, -0.9), [], monday, monday + timedelta(days=n), PARAMETERS)[0]
+        for n in range(7)
+    ]
+
+    assert fires == [False, False, False, True, True, True, True]
+    resources = Path(__file__).parent.parent / "databricks.yml"
+    assert "default: 0 0 4 ? * MON" in resources.read_text()
+    assert "default: 0 0 5 * * ?" in resources.read_text()
+
+
+def test_the_mix_is_compared_with_the_last_thirteen_weeks_of_training() -> None:
+    assert reference(day(0), day(181)) == (day(91), day(181))
+    assert reference(day(100), day(181)) == (day(100), day(181))
 
 
 def test_forecasts_made_daily_count_once_a_week() -> None:

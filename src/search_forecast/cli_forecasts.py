@@ -59,7 +59,7 @@ def _monitor(arguments: Namespace, opened: Opens) -> int:
             reason = f"{arguments.name} has no champion yet"
             return show({"model_version": None, "needs_retrain": "true", "reason": reason}, arguments)
         trained = _day_of(champion, "trained_from"), _day_of(champion, "trained_to")
-        latest = max(_day_of(version, "trained_to") for version in versions)
+        latest = max(_day_of(version, "trained_to") for version in versions if "trained_to" in version.tags)
         done = monitor(
             lakehouse,
             champion.number,

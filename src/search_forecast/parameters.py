@@ -138,7 +138,7 @@ class MonitorParameters:
     least_coverage_ratio: float = 0.8
     drift_alpha: float = 0.001
     drift_psi: float = 0.1
-    cooldown_days: int = 7
+    cooldown_days: int = 3
 
     def __post_init__(self) -> None:
         if not 1 <= self.worse_windows <= self.accuracy_windows:

@@ -1,7 +1,15 @@
 """Every table, declared once: DDL, write checks, test schemas and docs/tables.md all come from here."""
 
 from search_forecast.contracts.base import Column, Layer, Table
-from search_forecast.contracts.forecasts import BACKTEST_METRICS, DEMAND_DRIFT, FORECAST_ACCURACY, TERM_FORECASTS
+from search_forecast.contracts.forecasts import (
+    ALL,
+    BACKTEST_METRICS,
+    DEMAND_DRIFT,
+    FORECAST_ACCURACY,
+    OTHER,
+    TERM_FORECASTS,
+    TOTAL,
+)
 from search_forecast.contracts.models import INFANT_GROWTH, MODEL_SCORES
 from search_forecast.contracts.searches import (
     BATCHES,
@@ -16,6 +24,7 @@ from search_forecast.contracts.searches import (
 )
 
 __all__ = [
+    "ALL",
     "BACKTEST_METRICS",
     "BATCHES",
     "DAILY_TERM_COUNTS",
@@ -25,6 +34,7 @@ __all__ = [
     "FORECAST_ACCURACY",
     "INFANT_GROWTH",
     "MODEL_SCORES",
+    "OTHER",
     "RAW_SEARCH_TERMS",
     "REJECTED_RECORDS",
     "SEARCH_EVENTS",
@@ -32,6 +42,7 @@ __all__ = [
     "TERM_FORECASTS",
     "TERM_SUMMARY",
     "TERM_VARIANTS",
+    "TOTAL",
     "Column",
     "Layer",
     "Table",

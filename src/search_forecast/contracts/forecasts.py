@@ -3,6 +3,7 @@
 from search_forecast.contracts.base import BOOLEAN, DATE, LONG, RATIO, STRING, Column, Table
 from search_forecast.contracts.searches import SEARCH_COUNT
 
+TOTAL, OTHER, ALL = "(total)", "(other)", "(all)"  # in place of a term
 _MODEL_VERSION = Column("model_version", LONG, "Version of the registered model `search_demand`")
 _FORECAST_TERM = Column(
     "term",
@@ -47,7 +48,11 @@ BACKTEST_METRICS = Table(
             STRING,
             "Forecasting method; `selection`: what the choice among the others gives, made without the window measured",
         ),
-        Column("term", STRING, "Search term, `(other)`, `(total)`; `(all)` is all terms together, without `(total)`"),
+        Column(
+            "term",
+            STRING,
+            "Search term, `(other)`, `(total)`; `(all)`: all but `(total)` that the candidate suits",
+        ),
         Column(
             "wape",
             RATIO,

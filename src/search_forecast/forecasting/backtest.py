@@ -16,9 +16,9 @@ SELECTION = "selection"
 # One row per (term, candidate); `backtest_metrics` has what this row says, without what only the next steps need.
 ROW = (
     "term string, candidate string, mase double, smape double, rmsse double, "
-    "absolute_error double, error double, actual double, poisson_floor double, share_ratio double, "
-    "window_count bigint, is_champion boolean, p_value double, verdict string, reason string, typical_error double, "
-    "losses array<double>, actual_counts array<double>, scores array<double>, inside array<bigint>, score_count bigint"
+    "absolute_error double, error double, actual double, poisson_floor double, share_ratio double, loss_ratio double, "
+    "window_count bigint, is_champion boolean, p_value double, verdict string, reason string, "
+    "typical_error double, is_small boolean, scores array<double>, inside array<bigint>, score_count bigint"
 )
 
 
@@ -64,14 +64,18 @@ def backtest(
         return [_fallback(term, share_ratio, history, _joined(mending, why))]
     made, failures = _windows(history, cutoffs, candidates, parameters)
     errors = {name: _errors(history, cutoffs, forecast) for name, forecast in made.items()}
-    losses = {name: _losses(item, history) for name, item in errors.items()}
+    is_small = intervals.is_count_based(history.recent())
+    losses = {name: _losses(item, is_small=is_small) for name, item in errors.items()}
     overlap = math.ceil(parameters.horizon / parameters.step)
     chosen = choice.choose(losses, overlap, parameters.alpha)
     elsewhere = choice.choose_without_each_window(losses, overlap, parameters.alpha)
     errors[SELECTION] = _errors(history, cutoffs, np.stack([made[name][i] for i, name in enumerate(elsewhere)]))
+    losses[SELECTION] = _losses(errors[SELECTION], is_small=is_small)
     rows = []
     for name, item in errors.items():
-        row = {"term": term, "candidate": name, "share_ratio": share_ratio, **_measured(item, history, cutoffs)}
+        row = {"term": term, "candidate": name, "share_ratio": share_ratio, "is_small": is_small}
+        row |= _measured(item, history, cutoffs, overlap, is_small=is_small)
+        row["loss_ratio"] = _loss_ratio(losses[name], losses[c.MEAN], is_small=is_small)
         if name == chosen.champion:
             row |= {
                 "is_champion": True,
@@ -110,24 +114,30 @@ def _errors(history: History, cutoffs: tuple[int, ...], forecast: Floats) -> met
     return metrics.Errors(actual, forecast, absolute, squared)
 
 
-def _losses(errors: metrics.Errors, history: History) -> Floats:
+def _losses(errors: metrics.Errors, *, is_small: bool) -> Floats:
     """What the choice goes by, in each window.
 
     A forecast is an expected count, and squared errors are least there. Absolute errors are least at the median: about
     the same for large counts, and less sensitive to a single day; but of small counts it is often 0, and whatever
     forecasts too little would win (Gneiting 2011, Making and evaluating point forecasts).
     """
-    is_small = intervals.is_count_based(history.recent())
     return np.asarray((errors.absolute ** (2 if is_small else 1)).mean(axis=1), dtype=np.float64)
 
 
-def _measured(errors: metrics.Errors, history: History, cutoffs: tuple[int, ...]) -> dict[str, Any]:
+def _loss_ratio(losses: Floats, of_the_mean: Floats, *, is_small: bool) -> float:
+    """What the choice goes by, as a share of what it is for the mean; in the unit of an error, not of its square."""
+    whole = of_the_mean.mean()
+    ratio = float(losses.mean() / whole) if whole > 0 else 1.0 + float(losses.mean() > 0)
+    return math.sqrt(ratio) if is_small else ratio
+
+
+def _measured(
+    errors: metrics.Errors, history: History, cutoffs: tuple[int, ...], overlap: int, *, is_small: bool
+) -> dict[str, Any]:
     squared = (errors.absolute**2).mean(axis=1)
     priors = np.array([intervals.prior_variance(history.values[:cutoff], history.frequency) for cutoff in cutoffs])
-    # A window's own errors must not widen its interval: each is measured with the scale of the others.
-    own = np.arange(len(cutoffs))
-    scales = np.array([intervals.scale(priors[i], squared[own != i]) for i in own])
-    is_small = intervals.is_count_based(errors.forecast)
+    # Each window is measured with what was known at its cutoff: the errors of the windows that were over by then.
+    scales = np.array([intervals.scale(prior, squared[: max(i - overlap + 1, 0)]) for i, prior in enumerate(priors)])
     return {
         **{name: _or_none(getattr(errors, name)) for name in ("mase", "smape", "rmsse")},
         "absolute_error": float(errors.absolute.sum()),
@@ -136,8 +146,6 @@ def _measured(errors: metrics.Errors, history: History, cutoffs: tuple[int, ...]
         "poisson_floor": float(metrics.poisson_floor(errors.forecast).sum()),
         "window_count": len(cutoffs),
         "typical_error": intervals.scale(float(priors[-1]), squared),
-        "losses": errors.absolute.sum(axis=1).tolist(),
-        "actual_counts": errors.actual.sum(axis=1).tolist(),
         "scores": [] if is_small else (errors.absolute / scales[:, None]).ravel().tolist(),
         "inside": _inside(errors, scales) if is_small else None,
         "score_count": errors.actual.size,
@@ -157,7 +165,8 @@ def _inside(errors: metrics.Errors, scales: Floats) -> list[int]:
 def _fallback(term: str, share_ratio: float, history: History, reason: str | None) -> dict[str, Any]:
     error = intervals.scale(intervals.prior_variance(history.values, history.frequency), np.array([]))
     row = {"term": term, "candidate": c.MEAN, "share_ratio": share_ratio, "typical_error": error, "reason": reason}
-    return {**_EMPTY, **row, "is_champion": True, "verdict": choice.TOO_SHORT}
+    is_small = intervals.is_count_based(history.recent())
+    return {**_EMPTY, **row, "is_small": is_small, "is_champion": True, "verdict": choice.TOO_SHORT}
 
 
 _EMPTY: dict[str, Any] = {
@@ -166,8 +175,6 @@ _EMPTY: dict[str, Any] = {
     "score_count": 0,
     "is_champion": False,
     "scores": [],
-    "losses": [],
-    "actual_counts": [],
 }
 
 

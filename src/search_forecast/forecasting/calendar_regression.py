@@ -8,6 +8,7 @@ The features are plain numbers and so is the fitted model: it forecasts anywhere
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import GeneralizedLinearRegression, LinearRegression
 from pyspark.sql import DataFrame
 
-from search_forecast.forecasting.history import Floats, Frequency, History
+from search_forecast.forecasting.candidates import REGRESSIONS
+from search_forecast.forecasting.history import Floats, Frequency, History, mended
 
 FEATURES = (
     *("recent_log_ratio", "seasonal_log_ratio", "step_ratio"),
@@ -26,6 +28,8 @@ LEAST_EXAMPLES = 50
 _REG_PARAM = 0.01
 _ORIGINS = 36  # cutoffs to learn from, the latest ones: half a year of days
 _SPACING = 5  # periods between them; seven would make a step ahead and a weekday the same thing
+_LARGEST_LEVEL = 10_000.0  # that still adds to the weight of a series
+_LARGEST_RATIO = 20.0  # of a count to its level; more is a bad edit, and one would bend the fit for all terms
 _LARGEST_EXPONENT = 5.0  # exp(5) is 148 times the level: nothing real
 
 
@@ -100,14 +104,15 @@ def examples(packed: DataFrame, last_date: date, frequency: Frequency, horizon: 
         leave_out: periods at the end that are not to be known: those of the backtest.
 
     Returns:
-        One row per (series, cutoff, step): label (count / level), weight (level), and `FEATURES`.
+        One row per (series, cutoff, step): label (count / level), weight (the level's root, so that no huge series
+        outweighs all others), and `FEATURES`.
     """
     columns = ["label", "weight", *FEATURES]
 
     def learn(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
             for counts in batch["counts"]:
-                known = History(np.asarray(counts, dtype=np.float64), last_date, frequency)
+                known = History(mended(np.asarray(counts, dtype=np.float64))[0], last_date, frequency)
                 rows = _examples_of(known.until(max(len(counts) - leave_out, 0)), horizon)
                 yield pd.DataFrame(rows, columns=columns)
 
@@ -123,26 +128,37 @@ def _examples_of(history: History, horizon: int) -> Floats:
         level, x = features(history.until(cutoff), horizon)
         if level > 0:
             came = history.values[cutoff : cutoff + horizon]
-            blocks.append(np.column_stack([came / level, np.full(horizon, level), x]))
+            ratios = np.minimum(came / level, _LARGEST_RATIO)
+            blocks.append(np.column_stack([ratios, np.full(horizon, np.sqrt(min(level, _LARGEST_LEVEL))), x]))
     return np.concatenate(blocks) if blocks else np.empty((0, 2 + len(FEATURES)))
 
 
-def fit(learnt_from: DataFrame) -> list[CalendarRegression]:
-    """Fit both regressions; none where there are fewer than 50 examples to learn from.
+def fit(learnt_from: DataFrame) -> tuple[list[CalendarRegression], dict[str, str]]:
+    """Fit both regressions.
 
     Args:
         learnt_from: of `examples`.
+
+    Returns:
+        Those that could be fitted, and by name why the others could not.
     """
     rows = VectorAssembler(inputCols=list(FEATURES), outputCol="features").transform(learnt_from)
     rows = rows.select("label", "weight", "features")
     if rows.limit(LEAST_EXAMPLES).count() < LEAST_EXAMPLES:
-        return []
-    linear = LinearRegression(weightCol="weight", regParam=_REG_PARAM).fit(rows)
-    poisson = GeneralizedLinearRegression(
-        family="poisson", link="log", weightCol="weight", regParam=_REG_PARAM, maxIter=10
-    ).fit(rows)
-    found = [
-        CalendarRegression(name, float(model.intercept), tuple(map(float, model.coefficients.toArray())), is_log)
-        for name, model, is_log in (("linear_regression", linear, False), ("poisson_regression", poisson, True))
-    ]
-    return [item for item in found if np.isfinite([item.intercept, *item.coefficients]).all()]
+        return [], dict.fromkeys(REGRESSIONS, f"fewer than {LEAST_EXAMPLES} examples to learn from")
+    settings: dict[str, Any] = {"weightCol": "weight", "regParam": _REG_PARAM}
+    linear: Any = LinearRegression(**settings)
+    poisson: Any = GeneralizedLinearRegression(family="poisson", link="log", maxIter=10, **settings)
+    found, failures = [], {}
+    for name, estimator in zip(REGRESSIONS, (linear, poisson), strict=True):
+        try:
+            model: Any = estimator.fit(rows)
+            numbers = [float(model.intercept), *map(float, model.coefficients.toArray())]
+        except Exception as error:  # Spark may fail in any way on odd data; the other candidates go on
+            failures[name] = f"Spark could not fit it: {str(error).strip().partition(chr(10))[0][:200]}"
+            continue
+        if np.isfinite(numbers).all():
+            found.append(CalendarRegression(name, numbers[0], tuple(numbers[1:]), is_log=estimator is poisson))
+        else:
+            failures[name] = "a coefficient is no number"
+    return found, failures

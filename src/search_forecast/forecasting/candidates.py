@@ -136,6 +136,8 @@ NAMES = (*DEFAULT_CANDIDATES, *REGRESSIONS)
 def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, Candidate | Combination]:
     """The candidates of these names, the baselines always among them, in the order of preference.
 
+    A combination named without any of its members brings them all.
+
     Args:
         names: some of `NAMES`.
         extra: candidates that are no module constants, such as fitted regressions; taken if named.
@@ -147,7 +149,10 @@ def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, C
         if name not in NAMES and name not in {candidate.name for candidate in extra}:
             raise UsageError(f"no candidate {name}; there are {', '.join(NAMES)}")
     known = {**DEFAULT_CANDIDATES, **{candidate.name: candidate for candidate in extra}}
-    return {name: candidate for name, candidate in known.items() if name in names or name in BASELINES}
+    named = [known[name] for name in names if name in known]
+    members = [member for item in named if isinstance(item, Combination) for member in item.members]
+    wanted = {*names, *BASELINES, *(members if not set(names) & set(members) else ())}
+    return {name: candidate for name, candidate in known.items() if name in wanted}
 
 
 def forecasts(

@@ -33,7 +33,7 @@ def choose(losses: Mapping[str, Floats], overlap: int, alpha: float) -> Choice:
     The best candidate that is no baseline must beat both the mean and the seasonal naive in a one-sided Diebold-Mariano
     test over the windows at level alpha (both must be beaten, so no correction for two tests is due). So that the
     choice does not flatter itself, in each window the loss compared is that of the candidate which is best in the
-    *other* windows. Otherwise the best baseline is kept.
+    windows that share no period with it (all others, where there is none). Otherwise the best baseline is kept.
 
     Args:
         losses: mean absolute error in each window, by candidate in order of preference; the baselines are there.
@@ -49,19 +49,24 @@ def choose(losses: Mapping[str, Floats], overlap: int, alpha: float) -> Choice:
     fallback = simplest_of_the_best(losses, baselines, np.arange(window_count)) if is_enough else MEAN
     if not challengers:
         return Choice(fallback, NO_BETTER_THAN_MEAN, float("nan"))
-    own = np.array([losses[_best_elsewhere(losses, challengers, window)][window] for window in range(window_count)])
+    own = np.array(
+        [losses[_best_elsewhere(losses, challengers, window, overlap)][window] for window in range(window_count)]
+    )
     p_mean = p_better(losses[MEAN] - own, overlap)
     p_seasonal = p_better(losses[SEASONAL_NAIVE] - own, overlap) if SEASONAL_NAIVE in losses else 0.0
     if p_mean >= alpha:
         return Choice(fallback, NO_BETTER_THAN_MEAN, p_mean)
     if p_seasonal >= alpha:
         return Choice(fallback, NO_BETTER_THAN_SEASONAL_NAIVE, p_seasonal)
-    champion = simplest_of_the_best(losses, challengers, np.arange(window_count))
+    champion = simplest_of_the_best(losses, [*challengers, *baselines], np.arange(window_count))
     return Choice(champion, FORECASTABLE, max(p_mean, p_seasonal))
 
 
 def choose_without_each_window(losses: Mapping[str, Floats], overlap: int, alpha: float) -> list[str]:
-    """For each window the champion that all others would give: what the choice is worth where it can't peek."""
+    """For each window the champion that the others would give (their periods may overlap with its own).
+
+    What the choice is worth where it can't peek.
+    """
     count = len(next(iter(losses.values())))
     rest = [np.arange(count) != window for window in range(count)]
     return [
@@ -83,9 +88,10 @@ def simplest_of_the_best(losses: Mapping[str, Floats], names: Sequence[str], win
     return best
 
 
-def _best_elsewhere(losses: Mapping[str, Floats], names: Sequence[str], window: int) -> str:
-    others = np.arange(len(losses[names[0]])) != window
-    return simplest_of_the_best(losses, names, others)
+def _best_elsewhere(losses: Mapping[str, Floats], names: Sequence[str], window: int, overlap: int) -> str:
+    distance = np.abs(np.arange(len(losses[names[0]])) - window)
+    apart = distance >= overlap
+    return simplest_of_the_best(losses, names, apart if apart.any() else distance > 0)
 
 
 def p_better(gains: Floats, overlap: int) -> float:
@@ -105,8 +111,7 @@ def p_better(gains: Floats, overlap: int) -> float:
     lag = min(overlap, count) - 1
     covariances = [float(centred[k:] @ centred[: count - k]) / count for k in range(lag + 1)]
     variance = covariances[0] + 2 * sum(covariances[1:])
-    if variance <= 0:
-        variance = covariances[0]  # autocovariances of a few windows may add up to nonsense
+    variance = max(variance, covariances[0])  # of a few windows negative autocovariances are luck
     tiny = (1e-12 * max(1.0, float(np.abs(gains).max()))) ** 2
     if variance <= tiny:
         return 0.0 if mean > np.sqrt(tiny) else 1.0

@@ -9,7 +9,7 @@ library would build a dense matrix of all series on one machine (hierarchicalfor
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from search_forecast.forecasting.series import TOTAL
+from search_forecast.contracts import TOTAL
 
 ENDS = ("lower_80", "upper_80", "lower_95", "upper_95")
 

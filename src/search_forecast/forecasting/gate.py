@@ -1,9 +1,10 @@
 """Whether a new version may become champion: better than the present one on the same windows.
 
-What a version chose by looking at windows looks too good on them; what it would have chosen without the window that is
-measured looks too bad, above all after demand has shifted, when of the few windows that show the shift one is always
-missing. The mean of the two errors is compared, as bootstrap estimates of an error do (Efron 1983, Estimating the error
-rate of a prediction rule, averages an optimistic and a pessimistic one too).
+Errors are compared as shares of the mean's on the same term, by the loss that the choice goes by (absolute errors, or
+squared ones where counts are small), and averaged over the terms by their searches. What a version chose by looking at
+windows looks too good on them; what it would have chosen without the window that is measured looks too bad, above all
+after demand has shifted, when of the few windows that show the shift one is always missing. The mean of the two is
+compared, as bootstrap estimates do (Efron 1983, Estimating the error rate of a prediction rule).
 """
 
 from dataclasses import dataclass
@@ -11,35 +12,35 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from search_forecast.contracts import TOTAL
 from search_forecast.forecasting.backtest import SELECTION
 from search_forecast.forecasting.candidates import MEAN
-from search_forecast.forecasting.series import TOTAL
 
-UNKNOWN_SHARE = 0.05  # of all searches, on terms that the champion has no series for
-MARGIN = 0.01  # relative difference of two WAPEs below which they are as good as equal
+LARGE_SHARE = 0.05  # of all searches: on terms that a champion does not know, or whose candidate was not tried
+MARGIN = 0.01  # relative difference of two errors below which they are as good as equal
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """WAPE of a new version and of the champion on the windows and terms that both have.
+    """Errors of a new version and of the champion, as shares of the mean's, on the windows and terms that both have.
 
     Attributes:
         own: of the new version's choice, made without the window it is measured on; None where nothing was measured.
         chosen: of the new version's choice as it is.
-        mean: of the historic mean.
-        champion: of what the present champion chose; None where there is no champion or no term that both have.
+        champion: of what the present champion chose; None where there is none or no term that both have.
         unknown_ratio: share of the searches that belong to terms which the champion has no series for, 0..1.
+        untried_ratio: share of those that it forecasts by a candidate which the new version did not try, 0..1.
     """
 
     own: float | None
     chosen: float | None
-    mean: float | None
-    champion: float | None
-    unknown_ratio: float
+    champion: float | None = None
+    unknown_ratio: float = 0.0
+    untried_ratio: float = 0.0
 
     @property
     def expected(self) -> float | None:
-        """What is compared with the champion's WAPE."""
+        """What is compared with the champion's error."""
         return None if self.own is None or self.chosen is None else (self.own + self.chosen) / 2
 
 
@@ -47,54 +48,64 @@ def compare(backtested: DataFrame, champion: DataFrame | None) -> Comparison:
     """Measure a new version against the champion.
 
     Args:
-        backtested: one row per (term, candidate): absolute_error, actual, is_champion.
+        backtested: one row per (term, candidate): loss_ratio (null: it could not be measured), actual, is_champion.
         champion: the champion's selection: term, candidate; None where there is no champion.
     """
-    measured = backtested.where((F.col("term") != TOTAL) & F.col("absolute_error").isNotNull())
-    of = F.col("candidate")
+    rows = backtested.where(F.col("term") != TOTAL)
     if champion is None:
-        return Comparison(*_wapes(measured), None, 0.0)
+        return Comparison(*_own(rows))
     held = champion.select("term", F.col("candidate").alias("held"))
-    joined = measured.join(held, "term", how="left")
-    both = joined.where(F.col("held").isNotNull())
-    # A candidate of the champion's that could not be measured here would forecast the mean.
-    could = both.where(of == F.col("held")).select("term", F.lit(True).alias("could"))
-    theirs = both.join(could, "term", how="left").where(
-        F.when(F.col("could"), of == F.col("held")).otherwise(of == MEAN)
+    tried = rows.select("term", F.col("candidate").alias("held"), F.lit(True).alias("is_tried"))
+    joined = rows.join(held.join(tried, ["term", "held"], how="left"), "term", how="left")
+    both = joined.where("is_tried")
+    # A candidate that was tried and failed would forecast the mean, whose share is 1.
+    theirs = both.where(F.col("candidate") == F.col("held"))
+    lost = both.where(F.col("candidate") == MEAN).select("term", F.col("actual").alias("searches"))
+    failed = theirs.where("loss_ratio is null").select("term").join(lost, "term", how="inner")
+    theirs = theirs.where("loss_ratio is not null").select("loss_ratio", "actual")
+    theirs = theirs.unionByName(failed.select(F.lit(1.0).alias("loss_ratio"), F.col("searches").alias("actual")))
+    is_unknown, is_untried = F.col("held").isNull(), F.col("held").isNotNull() & F.col("is_tried").isNull()
+    counted = joined.where(F.col("candidate") == MEAN).agg(
+        F.coalesce(F.try_divide(F.sum(F.when(is_unknown, F.col("actual"))), F.sum("actual")), F.lit(0.0)).alias(
+            "unknown"
+        ),
+        F.coalesce(F.try_divide(F.sum(F.when(is_untried, F.col("actual"))), F.sum("actual")), F.lit(0.0)).alias(
+            "untried"
+        ),
     )
-    searches = joined.where(of == MEAN).agg(
-        F.sum(F.when(F.col("held").isNull(), F.col("actual"))).alias("unknown"), F.sum("actual").alias("whole")
-    )
-    counted = searches.collect()[0]
-    unknown = (counted["unknown"] or 0.0) / counted["whole"] if counted["whole"] else 0.0
-    return Comparison(*_wapes(both), _wape(theirs), unknown)
+    shares = counted.collect()[0]
+    return Comparison(*_own(both), _error(theirs), float(shares["unknown"]), float(shares["untried"]))
 
 
 def decide(comparison: Comparison, champion_version: int | None) -> tuple[bool, str]:
     """Whether the new version passes, and a sentence that says why or why not."""
-    expected, mean, other = comparison.expected, comparison.mean, comparison.champion
-    said = "nothing measured"
-    if expected is not None and mean is not None:
-        said = f"WAPE {expected:.4f}, the mean's {mean:.4f}"
+    expected, other = comparison.expected, comparison.champion
+    said = "nothing measured" if expected is None else f"error {expected:.4f} of the mean's"
     if champion_version is None:
         return True, f"the first champion: {said}"
+    if comparison.untried_ratio > LARGE_SHARE:
+        return False, (
+            f"version {champion_version} forecasts {comparison.untried_ratio:.0%} of the searches by candidates that "
+            f"were not tried here: train with its --candidates too, or promote by number with --force"
+        )
     if expected is None or other is None:
-        shares_none = comparison.unknown_ratio > UNKNOWN_SHARE
+        shares_none = comparison.unknown_ratio > LARGE_SHARE
         return shares_none, f"nothing to compare with version {champion_version}: no term and window that both have"
     against = f"{said}, version {champion_version}'s {other:.4f} on the same windows"
     if expected < other * (1 - MARGIN):
         return True, f"better than version {champion_version}: {against}"
-    if comparison.unknown_ratio > UNKNOWN_SHARE and expected <= other * (1 + MARGIN):
+    if comparison.unknown_ratio > LARGE_SHARE and expected <= other * (1 + MARGIN):
         share = f"{comparison.unknown_ratio:.0%} of the searches are for terms that it does not know"
         return True, f"as good as version {champion_version} ({against}), and {share}"
     return False, f"no better than version {champion_version}: {against}"
 
 
-def _wapes(rows: DataFrame) -> tuple[float | None, float | None, float | None]:
-    of = F.col("candidate")
-    return _wape(rows.where(of == SELECTION)), _wape(rows.where("is_champion")), _wape(rows.where(of == MEAN))
+def _own(rows: DataFrame) -> tuple[float | None, float | None]:
+    return _error(rows.where(F.col("candidate") == SELECTION)), _error(rows.where("is_champion"))
 
 
-def _wape(rows: DataFrame) -> float | None:
-    sums = rows.agg(F.sum("absolute_error").alias("absolute_error"), F.sum("actual").alias("actual")).collect()[0]
-    return float(sums["absolute_error"] / sums["actual"]) if sums["actual"] else None
+def _error(rows: DataFrame) -> float | None:
+    measured = rows.where("loss_ratio is not null")
+    weighted = F.sum(F.col("loss_ratio") * F.col("actual"))
+    found = measured.agg(F.try_divide(weighted, F.sum("actual")).alias("error")).collect()[0]["error"]
+    return None if found is None else float(found)

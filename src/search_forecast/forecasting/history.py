@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-LARGEST_COUNT = 1e12  # more searches a day than there are people is a bad edit
+LARGEST_COUNT = 1e10  # more searches a day than there are people is a bad edit
 
 
 @dataclass(frozen=True)

@@ -58,22 +58,35 @@ def half_width(multipliers: Multipliers, candidate: str, horizon: int, typical_e
 
 def count_interval(expected: Floats, typical_error: float, level: float) -> tuple[Floats, Floats]:
     """Lower and upper quantile of a negative binomial (Poisson where the variance is not above the mean)."""
-    mean = np.maximum(expected, 1e-9)
+    tail = (1 - level) / 2
+    # Of a small mean and a large variance the law puts nearly all on 0. So for the upper end the mean is taken to be no
+    # less than the errors say it may be: as large as they are, or as their variance where that is smaller (Poisson).
+    highest = np.maximum(expected, min(typical_error, typical_error**2))
+    return _quantile(tail, expected, typical_error), _quantile(1 - tail, highest, typical_error)
+
+
+def _quantile(probability: float, mean: Floats, typical_error: float) -> Floats:
+    mean = np.maximum(mean, 1e-9)
     variance = np.maximum(typical_error**2, mean * (1 + 1e-6))
     size = mean**2 / (variance - mean)
-    share = size / (size + mean)
-    tail = (1 - level) / 2
-    lower, upper = stats.nbinom.ppf(tail, size, share), stats.nbinom.ppf(1 - tail, size, share)
-    return np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
+    return np.asarray(stats.nbinom.ppf(probability, size, size / (size + mean)), dtype=np.float64)
 
 
-def interval(expected: Floats, multipliers: Multipliers, candidate: str, typical_error: float) -> dict[float, Floats]:
+def interval(
+    expected: Floats, multipliers: Multipliers, candidate: str, typical_error: float, *, is_small: bool
+) -> dict[float, Floats]:
     """Lower and upper end for each level, never below zero and never without the forecast.
+
+    Args:
+        expected: the forecasts, one a step.
+        multipliers: for the conformal interval.
+        candidate: that made them.
+        typical_error: of the series, see `scale`.
+        is_small: whether to take the count-based interval.
 
     Returns:
         By level, an array 2 x steps.
     """
-    is_small = is_count_based(expected)
     widths = None if is_small else half_width(multipliers, candidate, len(expected), typical_error)
     found = {}
     for position, level in enumerate(LEVELS):
@@ -85,6 +98,6 @@ def interval(expected: Floats, multipliers: Multipliers, candidate: str, typical
     return found
 
 
-def is_count_based(expected: Floats) -> bool:
-    """Whether the counts are too small for a conformal interval."""
-    return bool(expected.mean() < SMALL_COUNT)
+def is_count_based(counts: Floats) -> bool:
+    """Whether a series' counts are too small for a conformal interval."""
+    return bool(counts.mean() < SMALL_COUNT) if len(counts) else True

@@ -5,9 +5,8 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from search_forecast.contracts import BACKTEST_METRICS, TERM_FORECASTS
+from search_forecast.contracts import ALL, BACKTEST_METRICS, TERM_FORECASTS, TOTAL
 from search_forecast.forecasting.intervals import LEVELS
-from search_forecast.forecasting.series import ALL, TOTAL
 
 _SUMS = ("absolute_error", "error", "actual", "inside_80", "inside_95", "score_count", "poisson_floor", "given_floor")
 

@@ -5,9 +5,8 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from search_forecast.contracts import ALL, OTHER, TOTAL
 from search_forecast.forecasting.history import Frequency
-
-TOTAL, OTHER, ALL = "(total)", "(other)", "(all)"
 
 
 def days(totals: DataFrame, as_of: date | None = None) -> DataFrame:

@@ -16,6 +16,7 @@ from search_forecast.forecasting import intervals
 from search_forecast.forecasting.history import Floats, Frequency, History, mended
 from search_forecast.parameters import ForecastParameters
 
+_ACCURACY = 10_000  # of quantiles: at most one rank in so many wrong, in a memory that does not grow with the scores
 SERIES_A_TASK = 25  # a task takes seconds: short enough to balance, long enough to be worth starting
 
 FORECAST_ROW = (
@@ -77,27 +78,33 @@ def forecasts(packed: DataFrame, selection: DataFrame, forecaster: Forecaster, h
 
     Args:
         packed: of `series.packed`, dealt out.
-        selection: one row per term: candidate, typical_error. A series without one gets the mean.
+        selection: one row per term: candidate, typical_error, is_small. A series without one gets the mean.
         forecaster: with the candidates that champions are of.
         horizon: periods ahead.
 
     Returns:
         One row per (term, step): the columns of `FORECAST_ROW`; a champion that fails is replaced by the mean.
     """
-    chosen = selection.select("term", "candidate", "typical_error")
+    chosen = selection.select("term", "candidate", "typical_error", "is_small")
 
     def run(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            columns = batch[["term", "counts", "candidate", "typical_error"]]
-            for term, counts, candidate, error in columns.itertuples(index=False):
-                rows = _forecast(forecaster, forecaster.history(counts), candidate, error, horizon)
+            columns = batch[["term", "counts", "candidate", "typical_error", "is_small"]]
+            for term, counts, *chosen in columns.itertuples(index=False):
+                rows = _forecast(forecaster, forecaster.history(counts), *chosen, horizon=horizon)
                 yield pd.DataFrame({"term": term, **rows})
 
     return packed.join(chosen, "term", how="left").mapInPandas(run, FORECAST_ROW)
 
 
 def _forecast(
-    forecaster: Forecaster, history: History, candidate: str | None, typical_error: float | None, horizon: int
+    forecaster: Forecaster,
+    history: History,
+    candidate: str | None,
+    typical_error: float | None,
+    is_small: bool | None,
+    *,
+    horizon: int,
 ) -> dict[str, Any]:
     values, _ = mended(history.values)
     history = forecaster.history(values)
@@ -105,10 +112,10 @@ def _forecast(
     made, _ = c.forecasts(history, horizon, c.with_members(wanted, forecaster.candidates))
     used = wanted if wanted in made else c.MEAN
     forecast, mean = made[used], made[c.MEAN]
-    if typical_error is None or not np.isfinite(typical_error):
-        prior = intervals.prior_variance(values, history.frequency)
-        typical_error = intervals.scale(prior, np.array([]))
-    ends = intervals.interval(forecast, forecaster.multipliers, used, typical_error)
+    if used != candidate or typical_error is None or is_small is None:  # nothing was measured of what is used
+        typical_error = intervals.scale(intervals.prior_variance(values, history.frequency), np.array([]))
+        is_small = intervals.is_count_based(history.recent())
+    ends = intervals.interval(forecast, forecaster.multipliers, used, typical_error, is_small=is_small)
     return {
         "step": np.arange(1, horizon + 1),
         "target_date": history.target_dates(horizon),
@@ -132,7 +139,7 @@ def multipliers(backtested: DataFrame, horizon: int) -> dict[int, intervals.Mult
 
     Returns:
         Three sets: from all windows (-1), from the even ones only (0), from the odd ones only (1). The halves are for
-        measuring the coverage on windows that an interval was not made from.
+        measuring the coverage on other windows than an interval was made from (which may share days with them).
     """
     places = backtested.select("candidate", F.posexplode("scores").alias("place", "score")).select(
         "candidate",
@@ -140,14 +147,22 @@ def multipliers(backtested: DataFrame, horizon: int) -> dict[int, intervals.Mult
         (F.floor(F.col("place") / horizon) % 2).cast("int").alias("half"),
         "score",
     )
-    quantiles = [F.percentile("score", F.lit(level)).alias(f"at_{i}") for i, level in enumerate(intervals.LEVELS)]
-    cells = places.cube("candidate", "step", "half").agg(F.count("*").alias("count"), *quantiles)
+    quantiles = F.percentile_approx("score", list(intervals.LEVELS), _ACCURACY).alias("at")
+    groupings = [
+        ["candidate", "step"],
+        ["candidate"],
+        [],
+        ["candidate", "step", "half"],
+        ["candidate", "half"],
+        ["half"],
+    ]
+    cells = places.groupingSets(groupings, "candidate", "step", "half").agg(F.count("*").alias("count"), quantiles)
     found: dict[int, dict[tuple[str, int], tuple[int, tuple[float, ...]]]] = {-1: {}, 0: {}, 1: {}}
     # Candidates x steps x halves: hundreds of rows, whatever the number of series.
-    for row in cells.where("candidate is not null or step is null").collect():
+    for row in cells.collect():
         key = (row["candidate"] or "", row["step"] or 0)
         half = -1 if row["half"] is None else int(row["half"])
-        found[half][key] = (int(row["count"]), tuple(row[f"at_{i}"] for i in range(len(intervals.LEVELS))))
+        found[half][key] = (int(row["count"]), tuple(row["at"] or ()))
     return dict(found)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from search_forecast.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
+from search_forecast.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS, TERM_FORECASTS
 from search_forecast.errors import DataError
 from search_forecast.forecasting import candidates as c
 from search_forecast.forecasting import intervals, spread
@@ -18,6 +18,7 @@ from search_forecast.forecasting import series as s
 from search_forecast.forecasting.calendar_regression import CalendarRegression
 from search_forecast.forecasting.history import FREQUENCIES
 from search_forecast.parameters import ForecastParameters
+from search_forecast.registry import Registry, Version
 from search_forecast.tables import Lakehouse
 
 ABOUT, FORECASTS, SELECTION = "about.json", "forecasts", "selection"
@@ -66,7 +67,8 @@ def read(
     Raises:
         DataError: there is no complete period.
     """
-    names = (DAILY_TERM_COUNTS, DAILY_TOTALS)
+    # The totals first: what `aggregate` adds meanwhile is then beyond the days that are read, not missing from them.
+    names = (DAILY_TOTALS, DAILY_TERM_COUNTS)
     read_at = dict(versions or {table.full_name: lakehouse.version(table) for table in names})
     counts = lakehouse.read(DAILY_TERM_COUNTS, read_at[DAILY_TERM_COUNTS.full_name])
     totals = lakehouse.read(DAILY_TOTALS, read_at[DAILY_TOTALS.full_name])
@@ -133,14 +135,51 @@ class Held:
     about: Mapping[str, Any]
 
 
-def held(lakehouse: Lakehouse, directory: Path) -> Held:
-    """Read a version's files."""
-    about = json.loads((directory / ABOUT).read_text(encoding="utf-8"))
-    given = about["parameters"]
-    return Held(
-        ForecastParameters(**{**given, "candidates": tuple(given["candidates"])}),
-        [CalendarRegression(**{**item, "coefficients": tuple(item["coefficients"])}) for item in about["regressions"]],
-        {(name, step): (count, tuple(values)) for name, step, count, values in about["multipliers"]},
-        lakehouse.kept(directory / SELECTION),
-        about,
-    )
+def held(lakehouse: Lakehouse, models: Registry, version: Version, scratch: Path) -> Held:
+    """Read a version's files.
+
+    Args:
+        lakehouse: for its session.
+        models: the registry.
+        version: which.
+        scratch: directory to download to.
+
+    Raises:
+        DataError: they are damaged, or were written by another version of search_forecast.
+    """
+    download = scratch / "version"
+    download.mkdir()
+    directory = models.files(version, download)
+    try:
+        about = json.loads((directory / ABOUT).read_text(encoding="utf-8"))
+        return Held(
+            parameters_of(about["parameters"]),
+            [
+                CalendarRegression(**{**item, "coefficients": tuple(item["coefficients"])})
+                for item in about["regressions"]
+            ],
+            {(name, step): (count, tuple(values)) for name, step, count, values in about["multipliers"]},
+            lakehouse.kept(directory / SELECTION),
+            about,
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{version} cannot be read ({type(error).__name__}: {error}): made by another search_forecast? train again"
+        ) from error
+
+
+def parameters_of(recorded: Mapping[str, Any]) -> ForecastParameters:
+    """Parameters as a record holds them."""
+    return ForecastParameters(**{**recorded, "candidates": tuple(recorded["candidates"])})
+
+
+def check_alone(lakehouse: Lakehouse, name: str) -> None:
+    """Raise DataError if the tables hold forecasts of another model: they tell versions apart by their number only."""
+    if not lakehouse.exists(TERM_FORECASTS):
+        return
+    others = lakehouse.read(TERM_FORECASTS).where(F.col("model_name") != name).select("model_name").limit(1).collect()
+    if others:
+        raise DataError(
+            f"{TERM_FORECASTS.full_name} holds forecasts of {others[0]['model_name']}: one demand model a gold schema; "
+            f"give {name} a lakehouse or schema of its own"
+        )

@@ -52,7 +52,9 @@ def monitor(
     Raises:
         DataError: gold holds no complete day.
     """
-    counts, totals = lakehouse.read(DAILY_TERM_COUNTS), lakehouse.read(DAILY_TOTALS)
+    # The totals first: they say up to which day there is anything to compare.
+    totals = lakehouse.read(DAILY_TOTALS, lakehouse.version(DAILY_TOTALS))
+    counts = lakehouse.read(DAILY_TERM_COUNTS, lakehouse.version(DAILY_TERM_COUNTS))
     last_day = _last_day(totals, as_of)
     compared = accuracy.forecast_accuracy(lakehouse.read(TERM_FORECASTS), counts, totals, last_day)
     lakehouse.write(compared, FORECAST_ACCURACY)
@@ -92,8 +94,9 @@ def _last_day(totals: DataFrame, as_of: date | None) -> date:
 def _drifts(
     counts: DataFrame, model_version: int, trained: tuple[date, date], parameters: MonitorParameters, as_of: date
 ) -> list[drift.Drift]:
-    mixes = drift.window_mixes(counts, *trained, as_of).collect()
-    variation = drift.ordinary_variation(counts, *trained).collect()[0]
+    days = drift.reference(*trained)
+    mixes = drift.window_mixes(counts, *days, as_of).collect()
+    variation = drift.ordinary_variation(counts, *days).collect()[0]
     return drift.drifts(mixes, variation, model_version, trained[1], parameters)
 
 

@@ -11,11 +11,11 @@ from pyspark.sql import functions as F
 
 from search_forecast import provenance, regression
 from search_forecast.errors import DataError
-from search_forecast.jobs.demand import FORECASTS, SELECTION
+from search_forecast.jobs.demand import FORECASTS, SELECTION, parameters_of
 from search_forecast.jobs.score_model import loaded
 from search_forecast.jobs.staging import scratch
 from search_forecast.jobs.train import make
-from search_forecast.parameters import ForecastParameters, RegressionParameters
+from search_forecast.parameters import RegressionParameters
 from search_forecast.registry import Registry, Version
 from search_forecast.scoring import first_line, is_sparks
 from search_forecast.tables import Lakehouse
@@ -87,27 +87,26 @@ def _reproduce_forecasts(
     """Backtest, choose and forecast once more, and compare every forecast and every choice."""
     base, reasons = {"model": version.name, "version": version.number}, _changed(lakehouse, record)
     read_at = {table["table"]: int(table["delta_version"]) for table in record["tables"]}
-    try:
-        for table in record["tables"]:
-            rows = lakehouse.at(lakehouse.resolve(table["table"]), table["delta_version"])
-            found_hash = provenance.content_hash(rows)
-            if found_hash != table["content_hash"]:
-                reasons.insert(0, f"{table['table']} version {table['delta_version']} holds other rows than it did")
-                return {**base, **_verdict({}, reasons, is_readable=False)}
-        given = record["parameters"]
-        parameters = ForecastParameters(**{**given, "candidates": tuple(given["candidates"])})
-        as_of = None if record["as_of"] is None else date.fromisoformat(record["as_of"])
-        with scratch(lakehouse.staging) as directory:
-            download = directory / "version"
-            download.mkdir()
-            then = models.files(version, download)
-            now = make(lakehouse, parameters, directory, as_of=as_of, versions=read_at).files
-            differences = _forecast_differences(lakehouse, then, now)
-    except Exception as error:
-        if not (is_sparks(error) or isinstance(error, DataError)):
-            raise
-        gone = f"its tables cannot be read any more (vacuumed or removed): {first_line(error)}"
-        return {**base, **_verdict({}, [gone, *reasons], is_readable=False)}
+    for table in record["tables"]:
+        name = f"{table['table']} version {table['delta_version']}"
+        try:
+            found_hash = provenance.content_hash(
+                lakehouse.at(lakehouse.resolve(table["table"]), table["delta_version"])
+            )
+        except Exception as error:
+            if not (is_sparks(error) or isinstance(error, DataError)):
+                raise
+            gone = f"{name} cannot be read any more (vacuumed or removed): {first_line(error)}"
+            return {**base, **_verdict({}, [gone, *reasons], is_readable=False)}
+        if found_hash != table["content_hash"]:
+            return {**base, **_verdict({}, [f"{name} holds other rows than it did", *reasons], is_readable=False)}
+    as_of = None if record["as_of"] is None else date.fromisoformat(record["as_of"])
+    with scratch(lakehouse.staging) as directory:
+        download = directory / "version"
+        download.mkdir()
+        then = models.files(version, download)
+        now = make(lakehouse, parameters_of(record["parameters"]), directory, as_of=as_of, versions=read_at).files
+        differences = _forecast_differences(lakehouse, then, now)
     return {**base, **_verdict(differences, reasons, is_readable=True)}
 
 

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from search_forecast.contracts import TERM_FORECASTS
+from search_forecast.errors import UsageError
 from search_forecast.forecasting import coherence, results, spread
 from search_forecast.jobs import demand
 from search_forecast.jobs.staging import scratch
@@ -21,10 +22,15 @@ def score(lakehouse: Lakehouse, models: Registry, version: Version, as_of: date 
     Returns:
         The version, the date of the last counts, the series, and the number of rows added.
     """
+    demand.check_alone(lakehouse, version.name)
     with scratch(lakehouse.staging) as directory:
-        download = directory / "version"
-        download.mkdir()
-        held = demand.held(lakehouse, models.files(version, download))
+        held = demand.held(lakehouse, models, version, directory)
+        trained_to = held.about["last_day"]
+        if as_of is not None and as_of.isoformat() < trained_to:
+            raise UsageError(
+                f"score: {version} was trained on counts up to {trained_to}; as of {as_of} it would know the future: "
+                f"train --as-of {as_of} first"
+            )
         parameters = held.parameters
         # The terms that the version knows; what came up since counts as (other) until the next training.
         data = demand.read(lakehouse, parameters, directory, terms=held.selection.select("term"), as_of=as_of)

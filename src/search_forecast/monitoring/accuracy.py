@@ -8,7 +8,8 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-TOTAL, OTHER = "(total)", "(other)"
+from search_forecast.contracts import OTHER, TOTAL
+
 INTERVAL_LEVEL = 0.95
 WINDOW_DAYS = 7
 DAILY_SEASON, WEEKLY_SEASON = 7, 52  # periods: a week of days, a year of weeks

@@ -8,11 +8,12 @@ from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 from scipy import stats
 
+from search_forecast.contracts import OTHER
 from search_forecast.parameters import MonitorParameters
 
-OTHER = "(other)"
 WINDOW_DAYS = 7
 LEAST_EXPECTED = 5  # searches; Pearson's approximation needs about so many in every cell (Cochran 1954)
+REFERENCE_DAYS = 91  # of training: thirteen weeks. All of it would hold every shift there ever was, and hide the next
 LEAST_WEEKS = 4  # of training, to tell ordinary variation from
 SMOOTHING = 0.5  # searches added to every term for the PSI, which has no value where a term is new or gone
 
@@ -33,6 +34,11 @@ class Drift:
     chi_square: float
     p_value: float
     is_drifted: bool
+
+
+def reference(first_date: date, last_date: date) -> tuple[date, date]:
+    """The latest training days, which the mix is compared with: first and last."""
+    return max(first_date, last_date - timedelta(days=REFERENCE_DAYS - 1)), last_date
 
 
 def window_mixes(counts: DataFrame, first_date: date, last_date: date, as_of: date) -> DataFrame:
