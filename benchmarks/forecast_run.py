@@ -65,12 +65,12 @@ def train(series: DataFrame, count: int, last_date: date, parameters: ForecastPa
 
     frequency, horizon = FREQUENCIES[parameters.frequency], parameters.horizon
     dealt = spread.spread_out(kept(series, "series"), count)
-    regressions = []
+    regressions: list[calendar_regression.CalendarRegression] = []
     if set(parameters.candidates) & set(c.REGRESSIONS):
         tested = horizon + (parameters.windows - 1) * parameters.step
         learnt = calendar_regression.examples(dealt, last_date, frequency, horizon, tested)
         started = time.monotonic()
-        regressions = calendar_regression.fit(kept(learnt, "examples"))
+        regressions, _ = calendar_regression.fit(kept(learnt, "examples"))
         seconds["regressions"] = time.monotonic() - started
     names = [name for name in parameters.candidates if name not in c.REGRESSIONS]
     candidates = c.chosen([*names, *(item.name for item in regressions)], regressions)

@@ -62,7 +62,7 @@ def synthetic(spark: SparkSession, count: int) -> DataFrame:
 
 
 def processes(jvm: int) -> dict[str, list[int]]:
-    """This process, the JVM, and all that the JVM started."""
+    """This process, the JVM, and the Python processes that the JVM started (what it forks otherwise is a moment's)."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -70,7 +70,8 @@ def processes(jvm: int) -> dict[str, list[int]]:
                 stat = (entry / "stat").read_text()
             except OSError:
                 continue  # it has ended
-            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+            if "(python" in stat:
+                parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
     found = [jvm]
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
