@@ -329,11 +329,11 @@ def test_less_than_four_weeks_of_training_vary_from_day_to_day(spark: SparkSessi
 
 def test_what_varied_in_training_is_no_drift(spark: SparkSession) -> None:
     window = {"laptop": [10] * 7, "tablet": [20] * 7}
-    steady = {"laptop": [15] * 140, "tablet": [15] * 140}
-    swinging = {"laptop": ([10] * 7 + [20] * 7) * 10, "tablet": ([20] * 7 + [10] * 7) * 10}
+    steady = {"laptop": [15] * 84, "tablet": [15] * 84}
+    swinging = {"laptop": ([10] * 7 + [20] * 7) * 6, "tablet": ([20] * 7 + [10] * 7) * 6}
 
-    of_steady = drift_of(spark, {t: steady[t] + window[t] for t in window}, 140, 146)[0]
-    of_swinging = drift_of(spark, {t: swinging[t] + window[t] for t in window}, 140, 146)[0]
+    of_steady = drift_of(spark, {t: steady[t] + window[t] for t in window}, 84, 90)[0]
+    of_swinging = drift_of(spark, {t: swinging[t] + window[t] for t in window}, 84, 90)[0]
 
     assert of_steady.js_distance == pytest.approx(of_swinging.js_distance)
     assert (of_steady.is_drifted, of_swinging.is_drifted) == (True, False)
