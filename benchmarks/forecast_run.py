@@ -65,12 +65,12 @@ def train(series: DataFrame, count: int, last_date: date, parameters: ForecastPa
 
     frequency, horizon = FREQUENCIES[parameters.frequency], parameters.horizon
     dealt = spread.spread_out(kept(series, "series"), count)
-    regressions = []
+    regressions: list[calendar_regression.CalendarRegression] = []
     if set(parameters.candidates) & set(c.REGRESSIONS):
         tested = horizon + (parameters.windows - 1) * parameters.step
         learnt = calendar_regression.examples(dealt, last_date, frequency, horizon, tested)
         started = time.monotonic()
-        regressions = calendar_regression.fit(kept(learnt, "examples"))
+        regressions, _ = calendar_regression.fit(kept(learnt, "examples"))
         seconds["regressions"] = time.monotonic() - started
     names = [name for name in parameters.candidates if name not in c.REGRESSIONS]
     candidates = c.chosen([*names, *(item.name for item in regressions)], regressions)
@@ -79,8 +79,7 @@ def train(series: DataFrame, count: int, last_date: date, parameters: ForecastPa
     halves = spread.multipliers(backtested, horizon)
     covered = kept(spread.with_coverage(backtested, halves, horizon), "covered")
     maker = spread.Forecaster(last_date, frequency, candidates, halves[-1])
-    chosen = backtested.where("is_champion").select("term", "candidate", "typical_error")
-    forecasts = kept(spread.forecasts(dealt, chosen, maker, horizon), "forecasts")
+    forecasts = kept(spread.forecasts(dealt, backtested.where("is_champion"), maker, horizon), "forecasts")
     return Run(dealt, covered, forecasts, maker, {**seconds, "all": time.monotonic() - begun})
 
 

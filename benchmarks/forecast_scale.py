@@ -5,7 +5,8 @@
 Each size is a process of its own, from Spark's start to the forecasts in files, as in `train`. The series are made by
 Spark's workers (Poisson and negative binomial counts, levels from 0.1 to 1,000 a day, weekday pattern, trend, some
 with a year's wave): the driver never holds them. Memory is resident memory, read from /proc (Linux) twice a second; of
-several Python workers the sum at one time, shared pages counted for each.
+several Python workers the sum at one time, shared pages counted for each. CPU seconds are of all these processes: what
+to compare where others use the machine too.
 """
 
 import argparse
@@ -61,7 +62,7 @@ def synthetic(spark: SparkSession, count: int) -> DataFrame:
 
 
 def processes(jvm: int) -> dict[str, list[int]]:
-    """This process, the JVM, and all that the JVM started."""
+    """This process, the JVM, and the Python processes that the JVM started (what it forks otherwise is a moment's)."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -69,7 +70,8 @@ def processes(jvm: int) -> dict[str, list[int]]:
                 stat = (entry / "stat").read_text()
             except OSError:
                 continue  # it has ended
-            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+            if "(python" in stat:
+                parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
     found = [jvm]
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
@@ -85,12 +87,26 @@ def resident(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far; 0 once it has ended."""
+    try:
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    except OSError:
+        return 0.0
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
 def watch(jvm: int, peaks: dict[str, float], is_over: threading.Event) -> None:
-    """Keep the most memory seen until it is over."""
+    """Keep the most memory seen, and the CPU seconds of every process, until it is over."""
+    used: dict[int, float] = {}
     while not is_over.wait(0.5):
-        now = {name: sum(map(resident, pids)) for name, pids in processes(jvm).items()}
+        found = processes(jvm)
+        now = {name: sum(map(resident, pids)) for name, pids in found.items()}
         for name, value in {**now, "together": sum(now.values())}.items():
             peaks[name] = max(peaks.get(name, 0.0), value)
+        for pids in found.values():
+            used |= {pid: max(used.get(pid, 0.0), cpu_seconds(pid)) for pid in pids}
+        peaks["CPU"] = sum(used.values())
 
 
 def measure(count: int) -> dict[str, float]:
@@ -128,18 +144,11 @@ def main() -> None:
         command = [sys.executable, __file__, "--one", str(size)]
         answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         found = json.loads(answer.stdout.splitlines()[-1])
-        lines.append(
-            [
-                f"{size:,}",
-                *(f"{found[step]:.0f}" for step in STEPS),
-                f"{1000 * found['all'] / size:.0f}",
-                f"{size / found['backtests']:.1f}",
-                *(f"{found[part]:,.0f}" for part in MEMORY),
-                f"{load:.1f}",
-            ]
-        )
+        steps = [f"{found[step]:.0f}" for step in (*STEPS, "CPU")]
+        rates = [f"{1000 * found['CPU'] / size:.0f}", f"{size / found['backtests']:.1f}"]
+        lines.append([f"{size:,}", *steps, *rates, *(f"{found[part]:,.0f}" for part in MEMORY), f"{load:.1f}"])
         print(lines[-1], file=sys.stderr, flush=True)
-    heads = ["series", *(f"{step}, s" for step in STEPS), "all, ms a series", "backtested a second"]
+    heads = ["series", *(f"{step}, s" for step in (*STEPS, "CPU")), "CPU ms a series", "backtested a second"]
     print(table([*heads, *(f"{part}, MiB" for part in MEMORY), "load before"], lines))
 
 
