@@ -443,7 +443,8 @@ def test_a_backtest_adds_up_to_what_plain_python_says() -> None:
     naive = next(row for row in rows if row["candidate"] == "naive")
     assert naive["loss_ratio"] == pytest.approx(naive["absolute_error"] / mean["absolute_error"])
     assert mean["actual"] == values[39:53].sum() + values[46:60].sum()
-    assert (mean["window_count"], mean["score_count"], mean["share_ratio"]) == (2, 28, 0.25)
+    # The errors of the first half of the windows make the scale that the others are measured with.
+    assert (mean["window_count"], mean["score_count"], mean["share_ratio"]) == (2, 14, 0.25)
     assert {row["candidate"] for row in rows} == {*c.BASELINES, SELECTION}
 
 
