@@ -13,7 +13,6 @@ from search_forecast.forecasting.history import Floats, History, mended
 from search_forecast.parameters import ForecastParameters
 
 SELECTION = "selection"
-ENOUGH_KNOWN = 3  # windows whose errors an interval's width is made from
 # One row per (term, candidate); `backtest_metrics` has what this row says, without what only the next steps need.
 ROW = (
     "term string, candidate string, mase double, smape double, rmsse double, "
@@ -137,12 +136,12 @@ def _measured(
 ) -> dict[str, Any]:
     squared = (errors.absolute**2).mean(axis=1)
     priors = np.array([intervals.prior_variance(history.values[:cutoff], history.frequency) for cutoff in cutoffs])
-    # A window's interval is made from what was known at its cutoff: the errors of the windows that were over by then.
-    # The first windows knew too few to say how wide intervals are that know all of them.
-    known = np.maximum(np.arange(len(cutoffs)) - overlap + 1, 0)
-    told = known >= ENOUGH_KNOWN if (known >= ENOUGH_KNOWN).any() else known >= 0
-    scales = np.array([intervals.scale(priors[i], squared[: known[i]]) for i in np.flatnonzero(told)])
-    measured = metrics.Errors(errors.actual[told], errors.forecast[told], scales, scales)
+    # Each window is measured with what was known at its cutoff: the errors of the windows that were over by then.
+    scales = np.array([intervals.scale(prior, squared[: max(i - overlap + 1, 0)]) for i, prior in enumerate(priors)])
+    scores = errors.absolute / scales[:, None]
+    # Multipliers are learnt, and coverage is measured, where the scale is made of errors as it is in use. That of the
+    # first windows is little but the prior, one step's error, which is too small for a level that wanders.
+    learnt_from = len(cutoffs) // 2
     return {
         **{name: _or_none(getattr(errors, name)) for name in ("mase", "smape", "rmsse")},
         "absolute_error": float(errors.absolute.sum()),
@@ -151,19 +150,19 @@ def _measured(
         "poisson_floor": float(metrics.poisson_floor(errors.forecast).sum()),
         "window_count": len(cutoffs),
         "typical_error": intervals.scale(float(priors[-1]), squared),
-        "scores": [] if is_small else (measured.absolute / scales[:, None]).ravel().tolist(),
-        "inside": _inside(measured, scales) if is_small else None,
-        "score_count": measured.actual.size,
+        "scores": [] if is_small else scores[learnt_from:].ravel().tolist(),
+        "inside": _inside(errors, scales, learnt_from) if is_small else None,
+        "score_count": scores[learnt_from:].size,
     }
 
 
-def _inside(errors: metrics.Errors, scales: Floats) -> list[int]:
-    """How many actual counts the count-based intervals hold, for each level."""
+def _inside(errors: metrics.Errors, scales: Floats, first: int) -> list[int]:
+    """How many actual counts the count-based intervals hold from window `first` on, for each level."""
+    windows = range(first, len(scales))
     found = []
     for level in intervals.LEVELS:
-        ends = [intervals.count_interval(row, scales[i], level) for i, row in enumerate(errors.forecast)]
-        within = [(low <= errors.actual[i]) & (errors.actual[i] <= up) for i, (low, up) in enumerate(ends)]
-        found.append(int(np.sum(within)))
+        ends = [(i, *intervals.count_interval(errors.forecast[i], scales[i], level)) for i in windows]
+        found.append(int(np.sum([(low <= errors.actual[i]) & (errors.actual[i] <= up) for i, low, up in ends])))
     return found
 
 
