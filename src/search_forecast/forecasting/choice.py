@@ -15,7 +15,7 @@ NO_BETTER_THAN_MEAN = "no better than the mean"
 NO_BETTER_THAN_SEASONAL_NAIVE = "no better than the seasonal naive"
 TOO_SHORT = "too short to tell"
 LEAST_WINDOWS = 3
-ENOUGH_WINDOWS = 4  # with fewer, the difference between baselines is luck: the mean
+ENOUGH_HORIZONS = 2.5  # that the windows reach over; where they reach less far the best baseline is luck: the mean
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def choose(losses: Mapping[str, Floats], overlap: int, alpha: float) -> Choice:
     baselines = [name for name in BASELINES if name in losses]
     if window_count < LEAST_WINDOWS:
         return Choice(MEAN, TOO_SHORT, float("nan"))
-    is_enough = window_count >= ENOUGH_WINDOWS
+    is_enough = (window_count - 1) / overlap + 1 >= ENOUGH_HORIZONS
     fallback = simplest_of_the_best(losses, baselines, np.arange(window_count)) if is_enough else MEAN
     if not challengers:
         return Choice(fallback, NO_BETTER_THAN_MEAN, float("nan"))
