@@ -48,7 +48,7 @@ check: setup ## lint, format, types, import layers, the bundle
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m search_forecast.checks
+	@$(BIN)/search-forecast check-bundle
 
 bundle-check: ## deploy, run, destroy with the Databricks CLI (needs it and a workspace)
 	@scripts/bundle_check.sh
