@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from search_forecast.bundle.checks import check
+from search_forecast import cli
+from search_forecast.bundle import checks
 from search_forecast.bundle.checks.cron import cron_problem
 from support.places import PROJECT
 
@@ -16,6 +17,10 @@ SCHEDULE = """      schedule:
         quartz_cron_expression: {cron}
         timezone_id: {zone}
       trigger:"""
+
+
+def faults(root: Path) -> list[str]:
+    return checks.check(root, cli.parser().parse_args)
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def edit(bundle: Path, file: str, old: str, new: str) -> None:
 
 
 def test_the_projects_own_bundle_has_no_problem(bundle):
-    assert check(bundle) == []
+    assert faults(bundle) == []
 
 
 @pytest.mark.parametrize(
@@ -205,7 +210,7 @@ def test_the_projects_own_bundle_has_no_problem(bundle):
 def test_a_planted_fault_is_found(bundle, file, old, new, problem):
     edit(bundle, file, old, new)
 
-    found = check(bundle)
+    found = faults(bundle)
 
     assert any(problem in line for line in found), found
 
@@ -217,7 +222,7 @@ def test_two_developers_sharing_a_model_is_found(bundle):
     )
     edit(bundle, "databricks.yml", "mode: development", "presets: {name_prefix: same_}")
 
-    problems = check(bundle)
+    problems = faults(bundle)
 
     assert not any(
         "registered_models.demand is main.models" in line for line in problems
@@ -228,13 +233,13 @@ def test_two_developers_sharing_a_model_is_found(bundle):
         "presets: {name_prefix: same_}",
         "mode: development\n    presets: {name_prefix: same_}",
     )
-    assert any("registered_models.demand is main.models.samesearch_demand for every" in line for line in check(bundle))
+    assert any("registered_models.demand is main.models.samesearch_demand for every" in line for line in faults(bundle))
 
 
 def test_a_resource_declared_in_two_files_is_found(bundle):
     shutil.copy(bundle / GOLD, bundle / "resources/gold_again.schema.yml")
 
-    assert any("schemas.gold is declared in another file too" in line for line in check(bundle))
+    assert any("schemas.gold is declared in another file too" in line for line in faults(bundle))
 
 
 def test_a_key_that_two_kinds_of_resources_share_is_found(bundle):
@@ -243,13 +248,13 @@ def test_a_key_that_two_kinds_of_resources_share_is_found(bundle):
         model.replace("search_demand_model:", "search_demand:")
     )
 
-    assert any("dashboards.search_demand and registered_models.search_demand: a key" in line for line in check(bundle))
+    assert any("dashboards.search_demand and registered_models.search_demand: a key" in line for line in faults(bundle))
 
 
 def test_a_dashboard_that_is_no_json_is_found(bundle):
     (bundle / DASHBOARD).write_text("{")
 
-    assert any(line.startswith("dashboards.search_demand: search_demand.lvdash.json") for line in check(bundle))
+    assert any(line.startswith("dashboards.search_demand: search_demand.lvdash.json") for line in faults(bundle))
 
 
 @pytest.mark.parametrize(
@@ -281,15 +286,15 @@ def test_the_module_ends_with_1_where_something_is_wrong(bundle):
 
     edit(bundle, DASHBOARD, "`search_count`", "`searches`")
     done = subprocess.run(
-        [sys.executable, "-m", "search_forecast.bundle.checks", str(bundle)],
+        [sys.executable, "-m", "search_forecast", "check-bundle", str(bundle)],
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert done.returncode == 1
-    assert done.stdout.endswith(" problems\n")
-    assert "dataset row_count has no column searches" in done.stderr
+    assert done.stderr.endswith(" problems\n")
+    assert "dataset row_count has no column searches" in done.stdout
 
 
 def test_dashboard_json_keeps_one_dataset_a_query():
