@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from search_forecast.lakehouse import tables
-from search_forecast.medallion import landing
+from search_forecast.medallion import batches
 from support.flow import HEADER, assert_gold_is, delivered, gold, pipeline, rows
 
 pytestmark = pytest.mark.usefixtures("spark")
@@ -20,7 +20,7 @@ class Killed(BaseException):
 # What each command does, in order: every commit, and every step of staging; killed before or after it.
 CRASH_POINTS = {
     "ingest": [("seal", "before"), ("seal", "after"), ("raw_search_terms", "after"), ("deliveries", "after")],
-    "clean": [("rejected_records", "after"), ("search_events", "after")],
+    "clean": [("search_events", "after"), ("rejected_records", "after")],
     "aggregate": [(name, "after") for name in ("daily_term_counts", "daily_totals", "term_summary", "term_variants")],
     "reconcile": [("batches", "after")],
 }
@@ -41,7 +41,7 @@ def killing(work: Callable[..., Any], point: str, when: str) -> Callable[..., An
     return killed
 
 
-WRITE, SEAL = tables.Lakehouse.write, landing.seal
+WRITE, SEAL = tables.Lakehouse.write, batches.seal
 
 
 def test_a_run_killed_at_every_point_in_turn_and_run_again_gives_the_same_tables(
@@ -59,18 +59,18 @@ def test_a_run_killed_at_every_point_in_turn_and_run_again_gives_the_same_tables
         for point, when in points:
             with monkeypatch.context() as patch:
                 patch.setattr(tables.Lakehouse, "write", killing(WRITE, point, when))
-                patch.setattr(landing, "seal", killing(SEAL, point, when))
+                patch.setattr(batches, "seal", killing(SEAL, point, when))
                 try:
                     run(*words)
                 except Killed:
                     continue
             # Only a commit that the run before was killed right after is not made again.
-            assert point in {"search_events", "term_variants", "batches"}, f"{command} never came to {point}"
+            assert point in {"rejected_records", "term_variants", "batches"}, f"{command} never came to {point}"
         run(*words)
 
     assert_gold_is(lake, delivered(source))
     assert [(r["raw_count"], r["reconciled"]) for r in rows(lake, "search_gold/batches")] == [(3, True), (3, True)]
-    assert not list((lake / "_staging").iterdir())
+    assert not list((lake / "_staging" / "batches").iterdir())
     before = gold(lake)
     run("aggregate", "--full")
     assert gold(lake) == before

@@ -71,7 +71,8 @@ def parser() -> argparse.ArgumentParser:
     ingest = add("ingest", "take new .csv and .csv.gz files into search_bronze")
     ingest.add_argument("--source", type=Path, required=True, metavar="PATH", help="directory (or one file)")
     ingest.add_argument("--strict", action="store_true", help="exit 1 if a file was rejected")
-    add("clean", "turn raw records into searches and rejected records (search_silver)")
+    clean = add("clean", "turn raw records into searches and rejected records (search_silver)")
+    clean.add_argument("--time-zone", default="UTC", metavar="ZONE", help="of the shop, such as Pacific/Auckland")
     aggregate = add("aggregate", "bring search_gold up to date, the days that changed")
     aggregate.add_argument("--full", action="store_true", help="rebuild everything")
     add("reconcile", "prove that no record was lost or counted twice; exit 1 otherwise")
@@ -175,9 +176,11 @@ def _ingest(arguments: argparse.Namespace) -> int:
 
 def _clean(arguments: argparse.Namespace) -> int:
     from search_forecast.medallion.clean import clean
+    from search_forecast.parameters import CleanParameters
 
+    parameters = CleanParameters(arguments.time_zone)
     with _opened(arguments, writes=True) as lakehouse:
-        return output.result(clean(lakehouse), is_json=arguments.json)
+        return output.result(clean(lakehouse, parameters, _now()), is_json=arguments.json)
 
 
 def _aggregate(arguments: argparse.Namespace) -> int:

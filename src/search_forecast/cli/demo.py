@@ -20,7 +20,7 @@ from search_forecast.medallion.ingest import ingest
 from search_forecast.medallion.reconcile import reconcile
 from search_forecast.models.registered import promote_latest
 from search_forecast.models.registry import CHAMPION, DIRECTORY, Registry
-from search_forecast.parameters import ForecastParameters, IngestParameters
+from search_forecast.parameters import CleanParameters, ForecastParameters, IngestParameters
 from search_forecast.queries.answers import query
 
 RAW_FIELDS = ("day", "month", "year", "searchterm")
@@ -43,7 +43,7 @@ def demo(lakehouse: Lakehouse, source: Path, now: Callable[[], datetime]) -> dic
     models = Registry(None if lakehouse.root is None else lakehouse.root / DIRECTORY)
     steps: list[tuple[str, Callable[[], dict[str, Any]]]] = [
         ("ingest", lambda: ingest(lakehouse, IngestParameters(source), now())),
-        ("clean", lambda: clean(lakehouse)),
+        ("clean", lambda: clean(lakehouse, CleanParameters(), now())),
         ("aggregate", lambda: aggregate(lakehouse)),
         ("reconcile", lambda: reconcile(lakehouse, now())),
         ("train", lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now())),
