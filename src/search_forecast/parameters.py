@@ -1,12 +1,24 @@
 """What a command was asked to do, validated once."""
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from search_forecast.errors import UsageError
+
+
+def local_directory(text: str) -> Path:
+    """A directory of this machine; of `s3a://bucket/lake` a folder called `s3a:` would be made.
+
+    Raises:
+        UsageError: the text is an address.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):
+        raise UsageError(f"--lakehouse {text} is no directory of this machine; on Databricks, use --catalog")
+    return Path(text)
 
 
 @dataclass(frozen=True)

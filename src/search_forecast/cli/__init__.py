@@ -17,6 +17,8 @@ from search_forecast.cli import demand as cli_forecasts
 from search_forecast.cli import model_flags, output
 from search_forecast.cli import models as cli_models
 from search_forecast.errors import DataError, EnvironmentProblem, SearchForecastError, UsageError
+from search_forecast.parameters import local_directory
+from search_forecast.text import printable
 
 if TYPE_CHECKING:
     from search_forecast.lakehouse.tables import Lakehouse
@@ -50,7 +52,11 @@ def parser() -> argparse.ArgumentParser:
     """All commands with their flags."""
     root = _Parser(prog="search-forecast", description="Search terms from CSV files to gold Delta tables.")
     root.add_argument(
-        "--lakehouse", type=Path, default=Path(".lakehouse"), metavar="DIR", help="local lakehouse (default .lakehouse)"
+        "--lakehouse",
+        type=local_directory,
+        default=Path(".lakehouse"),
+        metavar="DIR",
+        help="local lakehouse (default .lakehouse)",
     )
     root.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
@@ -138,18 +144,16 @@ def _fail(message: str, exit_code: int, is_debug: bool) -> int:
     if is_debug:
         logger.error("what happened", exc_info=True)  # noqa: LOG014 - called while the error is handled
     one_line = " ".join(message.split())
-    sys.stderr.write(f"search-forecast: {one_line}\n")
+    sys.stderr.write(f"search-forecast: {printable(one_line)}\n")
     return exit_code
 
 
 def _spark_message(error: Exception) -> str | None:
-    """The first line of what Spark or Delta complains about; None for another error, which is a bug of ours."""
-    if type(error).__module__.partition(".")[0] not in ("pyspark", "py4j"):
-        return None
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if line.startswith("[") or "Exception: " in line or "Error: " in line]
-    causes = [line for line in lines if "No space left on device" in line or "OutOfMemoryError" in line]
-    return f"Spark failed: {(causes or named or lines or ['no message'])[0][:500]} (--debug shows all)"
+    """What Spark or Delta complains about; None for another error, which is a bug of ours."""
+    from search_forecast.lakehouse.complaints import complaint
+
+    text = complaint(error)
+    return None if text is None else f"Spark failed: {text} (--debug shows all)"
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -284,7 +288,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 @contextmanager
 def _opened(arguments: argparse.Namespace, *, writes: bool, source: Path | None = None) -> "Iterator[Lakehouse]":
     """The lakehouse that the flags name, locked against other writers where it is local and the command writes."""
-    from search_forecast.lakehouse import session
+    from search_forecast.lakehouse import session, writers
     from search_forecast.lakehouse.tables import Lakehouse
 
     if "here" in arguments:  # a task of a job that `run` runs on this machine
@@ -297,7 +301,10 @@ def _opened(arguments: argparse.Namespace, *, writes: bool, source: Path | None 
         if missing or not arguments.staging:
             flags = ", ".join(missing + ([] if arguments.staging else ["--staging"]))
             raise UsageError(f"{arguments.command}: --catalog needs {flags} too")
-        yield Lakehouse(session.session(), None, arguments.staging, catalog, schemas)
+        lakehouse = Lakehouse(session.session(), None, arguments.staging, catalog, schemas, is_writable=writes)
+        needs_lock = writes and arguments.command in ("ingest", "clean", "aggregate", "reconcile")
+        with writers.exclusive(lakehouse, arguments.command) if needs_lock else nullcontext():
+            yield lakehouse
         return
     from search_forecast.lakehouse.lock import exclusive
 
@@ -311,7 +318,7 @@ def _opened(arguments: argparse.Namespace, *, writes: bool, source: Path | None 
         size: session.Size = "large" if read > LARGE_BYTES else "small"
         spark = output.with_status("starting Spark", lambda: session.session(size=size))
         with output.progress(arguments.command):
-            yield Lakehouse(spark, root, root / "_staging")
+            yield Lakehouse(spark, root, root / "_staging", is_writable=writes)
 
 
 def _bytes_below(path: Path, pattern: str = "*") -> int:

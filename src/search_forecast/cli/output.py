@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 from search_forecast.lakehouse import task_values
+from search_forecast.text import printable
 
 T = TypeVar("T")
 # A term may hold anything: brackets are no markup, ":x:" is no emoji.
@@ -32,8 +33,14 @@ def configure_logging(*, is_debug: bool) -> None:
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.addFilter(_make_printable)
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if is_debug else logging.INFO)
+
+
+def _make_printable(record: logging.LogRecord) -> bool:
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
 
 
 def with_status(text: str, work: Callable[[], T]) -> T:
@@ -106,7 +113,7 @@ def _text(value: object, decimals: int = 4) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.{decimals}f}"
-    return "-" if value is None else str(value)
+    return "-" if value is None else printable(str(value))
 
 
 def step(text: str, seconds: float) -> None:
