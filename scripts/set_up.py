@@ -62,7 +62,7 @@ def install(requirements: list[str], lock: int) -> None:
         venv.create(VENV, symlinks=True, with_pip=True)  # in this process: its Python may be the one just removed
     UNDER_WAY.touch()
     run([*pip, "install", "--quiet", "--require-hashes", "--requirement", BUILD], lock)
-    print("setup 2/3  packages (the first time 600 MB to fetch, and pyspark to build)", flush=True)
+    print("setup 2/3  packages (the first time 700 MB to fetch, and pyspark to build)", flush=True)
     uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON), "--no-deps"]
     settings = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=True).stdout
     environment = {**uv_variables(settings), **os.environ}
