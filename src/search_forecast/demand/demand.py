@@ -17,6 +17,7 @@ from search_forecast.demand.forecasting.calendar_regression import CalendarRegre
 from search_forecast.demand.forecasting.history import FREQUENCIES
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS, TERM_FORECASTS
+from search_forecast.lakehouse.scratch import load_rows, save_rows
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.registry import Registry, Version
 from search_forecast.parameters import ForecastParameters
@@ -73,7 +74,7 @@ def read(
     counts = lakehouse.read(DAILY_TERM_COUNTS, read_at[DAILY_TERM_COUNTS.full_name])
     totals = lakehouse.read(DAILY_TOTALS, read_at[DAILY_TOTALS.full_name])
     frequency = FREQUENCIES[parameters.frequency]
-    kept = lakehouse.keep(s.periods(s.days(totals, as_of), frequency, parameters.history_periods), scratch / "periods")
+    kept = save_rows(s.periods(s.days(totals, as_of), frequency, parameters.history_periods), scratch / "periods")
     ends = kept.agg(F.min("period_start_date").alias("first"), F.max("period_start_date").alias("last")).collect()[0]
     if ends["last"] is None:
         until = "" if as_of is None else f" up to {as_of}"
@@ -84,7 +85,7 @@ def read(
     if terms is None:
         terms = s.known_terms(counts, kept, frequency, parameters.floor_count)
     packed = s.packed(s.series(counts, kept, terms, frequency))
-    held = lakehouse.keep(packed, scratch / "series")
+    held = save_rows(packed, scratch / "series")
     count = held.count()
     last_day = ends["last"] + timedelta(days=frequency.days - 1)
     return Data(spread.spread_out(held, count), count, ends["first"], ends["last"], last_day, read_at)
@@ -159,7 +160,7 @@ def held(lakehouse: Lakehouse, models: Registry, version: Version, scratch: Path
                 for item in about["regressions"]
             ],
             {(name, step): (count, tuple(values)) for name, step, count, values in about["multipliers"]},
-            lakehouse.kept(directory / SELECTION),
+            load_rows(lakehouse.spark, directory / SELECTION),
             about,
         )
     except (OSError, KeyError, TypeError, ValueError) as error:

@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 from search_forecast.demand.demand import FORECASTS, SELECTION, parameters_of
 from search_forecast.demand.train import make
 from search_forecast.errors import DataError
-from search_forecast.lakehouse.scratch import scratch
+from search_forecast.lakehouse.names import resolve
+from search_forecast.lakehouse.scratch import load_rows, scratch
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models import provenance
 from search_forecast.models.registry import Registry, Version
@@ -26,7 +27,7 @@ def reproduce_forecasts(lakehouse: Lakehouse, models: Registry, version: Version
         name = f"{table['table']} version {table['delta_version']}"
         try:
             found_hash = provenance.content_hash(
-                lakehouse.at(lakehouse.resolve(table["table"]), table["delta_version"])
+                lakehouse.at(resolve(lakehouse, table["table"]), table["delta_version"])
             )
         except Exception as error:
             if not (is_sparks(error) or isinstance(error, DataError)):
@@ -49,7 +50,9 @@ def _forecast_differences(lakehouse: Lakehouse, then: Path, now: Path) -> dict[s
     """The largest relative difference of each column, and the share of rows or choices that are not in both."""
     keys, numbers = ["term", "step"], ["forecast", "mean_forecast", "lower_80", "upper_80", "lower_95", "upper_95"]
     both = [
-        lakehouse.kept(files / FORECASTS).select(*keys, *(F.col(name).alias(f"{name}_{i}") for name in numbers))
+        load_rows(lakehouse.spark, files / FORECASTS).select(
+            *keys, *(F.col(name).alias(f"{name}_{i}") for name in numbers)
+        )
         for i, files in enumerate((then, now))
     ]
     apart = {
@@ -60,7 +63,9 @@ def _forecast_differences(lakehouse: Lakehouse, then: Path, now: Path) -> dict[s
     joined = both[0].join(both[1], keys, how="full")
     lone = F.count_if(F.col("forecast_0").isNull() | F.col("forecast_1").isNull()) / F.count("*")
     row = joined.agg(lone.alias("rows"), *(F.max(value).alias(name) for name, value in apart.items())).collect()[0]
-    choices = [lakehouse.kept(files / SELECTION).select("term", "candidate", "verdict") for files in (then, now)]
+    choices = [
+        load_rows(lakehouse.spark, files / SELECTION).select("term", "candidate", "verdict") for files in (then, now)
+    ]
     changed = choices[0].exceptAll(choices[1]).count() / max(choices[0].count(), 1)
     found = {**row.asDict(), "choices": changed}
     return {name: float(value) for name, value in found.items() if value}

@@ -8,7 +8,7 @@ from search_forecast.demand import demand
 from search_forecast.demand.forecasting import coherence, results, spread
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse.contracts import TERM_FORECASTS
-from search_forecast.lakehouse.scratch import scratch
+from search_forecast.lakehouse.scratch import save_rows, scratch
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.registry import Registry, Version
 
@@ -35,7 +35,7 @@ def score(lakehouse: Lakehouse, models: Registry, version: Version, as_of: date 
         # The terms that the version knows; what came up since counts as (other) until the next training.
         data = demand.read(lakehouse, parameters, directory, terms=held.selection.select("term"), as_of=as_of)
         maker = demand.forecaster(data, parameters, held.regressions, held.multipliers)
-        made = lakehouse.keep(
+        made = save_rows(
             spread.forecasts(data.packed, held.selection, maker, parameters.horizon), directory / "forecasts"
         )
         if parameters.is_coherent:

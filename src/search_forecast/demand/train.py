@@ -25,7 +25,8 @@ from search_forecast.demand.forecasting.backtest import SELECTION
 from search_forecast.demand.forecasting.history import FREQUENCIES
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import BACKTEST_METRICS, DEMAND_DRIFT, FORECAST_ACCURACY, TERM_FORECASTS, TOTAL
-from search_forecast.lakehouse.scratch import scratch
+from search_forecast.lakehouse.names import resolve
+from search_forecast.lakehouse.scratch import save_rows, scratch
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models import provenance, registry
 from search_forecast.models.registry import Registry, Version
@@ -127,23 +128,23 @@ def make(
     if set(parameters.candidates) & set(c.REGRESSIONS):
         tested = parameters.horizon + (parameters.windows - 1) * parameters.step
         learnt = calendar_regression.examples(data.packed, data.last_date, frequency, parameters.horizon, tested)
-        regressions, left_out = calendar_regression.fit(lakehouse.keep(learnt, directory / "examples"))
+        regressions, left_out = calendar_regression.fit(save_rows(learnt, directory / "examples"))
     for candidate, why in left_out.items():
         logger.warning("train: without %s: %s", candidate, why)
     maker = demand.forecaster(data, parameters, regressions, {})
-    backtested = lakehouse.keep(spread.backtests(data.packed, maker, parameters), directory / "backtests")
+    backtested = save_rows(spread.backtests(data.packed, maker, parameters), directory / "backtests")
     halves = spread.multipliers(backtested, parameters.horizon)
-    covered = lakehouse.keep(spread.with_coverage(backtested, halves, parameters.horizon), directory / "covered")
+    covered = save_rows(spread.with_coverage(backtested, halves, parameters.horizon), directory / "covered")
     files = directory / "model" / registry.FORECAST_FILES
     files.mkdir(parents=True)
     chosen = covered.where("is_champion").select(*SELECTED)
-    selection = lakehouse.keep(chosen.coalesce(1), files / demand.SELECTION)
+    selection = save_rows(chosen.coalesce(1), files / demand.SELECTION)
     maker = demand.forecaster(data, parameters, regressions, halves[-1])
     # Kept before it is put into one file: otherwise one task would make all the forecasts.
-    made = lakehouse.keep(spread.forecasts(data.packed, selection, maker, parameters.horizon), directory / "made")
+    made = save_rows(spread.forecasts(data.packed, selection, maker, parameters.horizon), directory / "made")
     if parameters.is_coherent:
         made = coherence.coherent(made)
-    lakehouse.keep(made.coalesce(1), files / demand.FORECASTS)
+    save_rows(made.coalesce(1), files / demand.FORECASTS)
     demand.write_about(files, parameters, data, regressions, halves[-1])
     return Trained(parameters, data, covered, files, left_out)
 
@@ -187,7 +188,7 @@ def _errors(covered: DataFrame) -> dict[str, float | None]:
 def _tables(lakehouse: Lakehouse, data: demand.Data) -> list[dict[str, Any]]:
     found = []
     for name, version in data.versions.items():
-        rows = lakehouse.at(lakehouse.resolve(name), version)
+        rows = lakehouse.at(resolve(lakehouse, name), version)
         found.append({"table": name, "delta_version": version, "content_hash": provenance.content_hash(rows)})
     return found
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search_forecast.errors import DataError
+from search_forecast.lakehouse.names import resolve
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models import provenance, regression
 from search_forecast.models.registry import Registry, Version
@@ -42,7 +43,7 @@ def reproduce(lakehouse: Lakehouse, models: Registry, version: Version) -> dict[
     data = record["tables"][0]
     name = f"{data['table']} version {data['delta_version']}"
     try:
-        rows = lakehouse.at(lakehouse.resolve(data["table"]), data["delta_version"])
+        rows = lakehouse.at(resolve(lakehouse, data["table"]), data["delta_version"])
         found_hash = provenance.content_hash(rows)
     except Exception as error:
         if not (is_sparks(error) or isinstance(error, DataError)):

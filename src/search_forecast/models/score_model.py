@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.lakehouse.contracts import MODEL_SCORES
+from search_forecast.lakehouse.names import resolve
 from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models import model_inputs, scoring, sparkml
@@ -68,7 +69,7 @@ def score_model(
     if table is None:
         rows = _one_row(lakehouse, model_inputs.values(given, signature, where), signature)
     else:
-        rows = scoring.given_inputs(lakehouse.at(lakehouse.resolve(table), None), signature, f"{where}: {table}")
+        rows = scoring.given_inputs(lakehouse.at(resolve(lakehouse, table), None), signature, f"{where}: {table}")
     result = {"model": version.name, "version": version.number, "aliases": list(version.aliases)}
     with loaded(lakehouse, models, version) as model:
         scores = scoring.scored(model, rows, signature, record["ranges"]).select(

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from search_forecast.lakehouse.names import known_as, resolve
 from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models import provenance, registry, regression
@@ -26,8 +27,8 @@ def train_regression(
         The version, its aliases, metrics, gate and coefficients.
     """
     registry.check_name(name)
-    parameters = replace(parameters, table=lakehouse.known_as(parameters.table))
-    source = lakehouse.resolve(parameters.table)
+    parameters = replace(parameters, table=known_as(lakehouse, parameters.table))
+    source = resolve(lakehouse, parameters.table)
     version = lakehouse.latest(source)
     rows = lakehouse.at(source, version)
     trained = regression.train(rows, parameters)
