@@ -17,6 +17,7 @@ from search_forecast.cli import demand as cli_forecasts
 from search_forecast.cli import model_flags, output
 from search_forecast.cli import models as cli_models
 from search_forecast.errors import DataError, EnvironmentProblem, SearchForecastError, UsageError
+from search_forecast.lakehouse.spark_errors import first_line, is_sparks
 
 if TYPE_CHECKING:
     from search_forecast.lakehouse.tables import Lakehouse
@@ -143,12 +144,7 @@ def _fail(message: str, exit_code: int, is_debug: bool) -> int:
 
 def _spark_message(error: Exception) -> str | None:
     """The first line of what Spark or Delta complains about; None for another error, which is a bug of ours."""
-    if type(error).__module__.partition(".")[0] not in ("pyspark", "py4j"):
-        return None
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if line.startswith("[") or "Exception: " in line or "Error: " in line]
-    causes = [line for line in lines if "No space left on device" in line or "OutOfMemoryError" in line]
-    return f"Spark failed: {(causes or named or lines or ['no message'])[0][:500]} (--debug shows all)"
+    return f"Spark failed: {first_line(error)} (--debug shows all)" if is_sparks(error) else None
 
 
 def _demo(arguments: argparse.Namespace) -> int:

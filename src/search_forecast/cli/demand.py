@@ -53,13 +53,14 @@ def _monitor(arguments: Namespace, opened: Opens) -> int:
     )
     models = registry_of(arguments, makes=True)
     with opened(arguments, writes=True) as lakehouse:
-        versions = models.versions(arguments.name)
-        champion = next((version for version in versions if "champion" in version.aliases), None)
+        champion, newest = models.holder(arguments.name, "champion"), models.latest(arguments.name)
         if champion is None:
             reason = f"{arguments.name} has no champion yet"
             return show({"model_version": None, "needs_retrain": "true", "reason": reason}, arguments)
         trained = _day_of(champion, "trained_from"), _day_of(champion, "trained_to")
-        latest = max(_day_of(version, "trained_to") for version in versions if "trained_to" in version.tags)
+        latest = max(
+            _day_of(version, "trained_to") for version in (champion, newest or champion) if "trained_to" in version.tags
+        )
         done = monitor(
             lakehouse,
             champion.number,

@@ -18,7 +18,7 @@ from search_forecast.medallion.aggregate import aggregate
 from search_forecast.medallion.clean import clean
 from search_forecast.medallion.ingest import ingest
 from search_forecast.medallion.reconcile import reconcile
-from search_forecast.models.registered import promote_latest
+from search_forecast.models.promotion import promote_latest
 from search_forecast.models.registry import CHAMPION, DIRECTORY, Registry
 from search_forecast.parameters import ForecastParameters, IngestParameters
 from search_forecast.queries.answers import query

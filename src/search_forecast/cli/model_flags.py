@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from search_forecast.parameters import ForecastParameters, MonitorParameters
+from search_forecast.parameters import ForecastParameters, MonitorParameters, RegressionParameters
 
 
 class Adds(Protocol):
@@ -98,8 +98,9 @@ def _add_forecasting(add: Callable[[str, str], argparse.ArgumentParser]) -> None
 
 
 def _add_limits(monitor: argparse.ArgumentParser) -> None:
-    limits = MonitorParameters()
-    for name, text in (
+    _add_numbers(
+        monitor,
+        MonitorParameters,
         ("accuracy_windows", "latest forecasts to look at"),
         ("worse_windows", "how many of them must be bad"),
         ("worse_by_ratio", "how much larger than the mean's an error is to count as worse"),
@@ -107,10 +108,7 @@ def _add_limits(monitor: argparse.ArgumentParser) -> None:
         ("drift_alpha", "p-value below which chance does not explain a mix of terms"),
         ("drift_psi", "population stability index above which a change matters"),
         ("cooldown_days", "days after the last training data in which nothing is trained again"),
-    ):
-        default = getattr(limits, name)
-        flag, kind = f"--{name.replace('_', '-')}", type(default)
-        monitor.add_argument(flag, type=kind, default=default, metavar="X", help=f"{text} (default {default})")
+    )
 
 
 def _add_training(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
@@ -119,16 +117,25 @@ def _add_training(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
     train.add_argument("--features", required=True, metavar="A,B", help="columns to predict from")
     train.add_argument("--label", required=True, metavar="C", help="column to predict")
     train.add_argument("--name", required=True, help="name to register it under")
-    for flag, kind, default, text in (
-        ("--reg-param", float, 0.1, "regularisation, 0 for none"),
-        ("--elastic-net-param", float, 0.0, "0 ridge to 1 lasso"),
-        ("--max-iter", int, 100, "most iterations"),
-        ("--tol", float, 1e-6, "convergence"),
-        ("--seed", int, 0, "for the folds of the cross-validation"),
-    ):
-        train.add_argument(flag, type=kind, default=default, metavar="X", help=f"{text} (default {default})")
+    _add_numbers(
+        train,
+        RegressionParameters,
+        ("reg_param", "regularisation, 0 for none"),
+        ("elastic_net_param", "0 ridge to 1 lasso"),
+        ("max_iter", "most iterations"),
+        ("tol", "convergence"),
+        ("seed", "for the folds of the cross-validation"),
+    )
     train.add_argument("--no-intercept", action="store_true", help="through the origin")
     train.add_argument("--no-standardization", action="store_true", help="features as they are")
+
+
+def _add_numbers(command: argparse.ArgumentParser, parameters: type, *flags: tuple[str, str]) -> None:
+    """A flag for each of these fields of a dataclass, with its default."""
+    for name, text in flags:
+        default = getattr(parameters, name)
+        flag, kind = f"--{name.replace('_', '-')}", type(default)
+        command.add_argument(flag, type=kind, default=default, metavar="X", help=f"{text} (default {default})")
 
 
 def _positive(text: str) -> int:

@@ -62,16 +62,16 @@ def _chosen(models: "Registry", arguments: Namespace) -> "Version":
 
 def _not_a_path(arguments: Namespace) -> None:
     """Somebody who names a saved model's directory learns what it is and what to do with it."""
-    from search_forecast.models import sparkml
+    from search_forecast.models.sparkml.metadata import read_metadata
 
     path = Path(arguments.name)
     if not (path / "metadata").is_dir():
         return
-    found = sparkml.read_metadata(path)
-    module, _, name = found.python_class.rpartition(".")
+    metadata = read_metadata(path)
+    module, _, name = metadata.python_class.rpartition(".")
     raise UsageError(
         f"{arguments.command}: {path} is no registered model but a directory with a {name}, saved by Spark "
-        f"{found.spark_version}: register it with import-model {path} --name NAME, or load it in Python with "
+        f"{metadata.spark_version}: register it with import-model {path} --name NAME, or load it in Python with "
         f"{name}.load({str(path)!r}) from {module}"
     )
 
@@ -91,13 +91,9 @@ def _train_regression(arguments: Namespace, opened: Opens) -> int:
         table=arguments.table,
         features=tuple(name.strip() for name in arguments.features.split(",")),
         label=arguments.label,
-        reg_param=arguments.reg_param,
-        elastic_net_param=arguments.elastic_net_param,
-        max_iter=arguments.max_iter,
-        tol=arguments.tol,
         fit_intercept=not arguments.no_intercept,
         standardization=not arguments.no_standardization,
-        seed=arguments.seed,
+        **{name: getattr(arguments, name) for name in ("reg_param", "elastic_net_param", "max_iter", "tol", "seed")},
     )
     with opened(arguments, writes=True) as lakehouse:
         trained = train_regression(lakehouse, registry_of(arguments), arguments.name, parameters, now())
@@ -134,7 +130,8 @@ def _predict_demand(models: "Registry", version: "Version", given: "Sequence[Inp
 def _show_prediction(version: "Version", answer: Mapping[str, Any]) -> int:
     inputs = ", ".join(f"{name}={value}" for name, value in answer["inputs"].items())
     what = answer["label"] or "prediction"
-    output.line(f"{version}: {inputs} -> {what} {answer['prediction']}")
+    text = f" ({answer['predicted_label']})" if answer["predicted_label"] is not None else ""
+    output.line(f"{version}: {inputs} -> {what} {answer['prediction']}{text}")
     if answer["warning"]:
         output.line(f"warning: {answer['warning']}")
     output.line(f"(a {answer['spark_ml_class'].rpartition('.')[2]}; export-model says how to load it in Python)")
@@ -151,7 +148,7 @@ def _score_model(arguments: Namespace, opened: Opens) -> int:
     models = registry_of(arguments, makes=True)
     version = _chosen(models, arguments)
     with opened(arguments, writes=True) as lakehouse:
-        return show(score_model(lakehouse, models, version, given=given, table=arguments.table, now=now()), arguments)
+        return show(score_model(lakehouse, models, version, inputs=given, table=arguments.table, now=now()), arguments)
 
 
 def _import_model(arguments: Namespace, opened: Opens) -> int:
@@ -166,7 +163,7 @@ def _import_model(arguments: Namespace, opened: Opens) -> int:
             models,
             arguments.archive,
             name=arguments.name,
-            given=given,
+            declared=given,
             model_path=arguments.model,
             now=now(),
         )
@@ -174,7 +171,7 @@ def _import_model(arguments: Namespace, opened: Opens) -> int:
 
 
 def _export_model(arguments: Namespace, opened: Opens) -> int:
-    from search_forecast.models.registered import export_model
+    from search_forecast.models.export import export_model
 
     if arguments.number and arguments.alias:
         raise UsageError("export-model: say a VERSION or --alias, not both")
@@ -184,7 +181,7 @@ def _export_model(arguments: Namespace, opened: Opens) -> int:
 
 
 def _models(arguments: Namespace, opened: Opens) -> int:
-    from search_forecast.models.registered import describe, list_models
+    from search_forecast.models.versions import describe, list_models
 
     models = registry_of(arguments)
     if arguments.number:
@@ -212,12 +209,8 @@ def _reproduce(arguments: Namespace, opened: Opens) -> int:
 
 
 def _promote(arguments: Namespace, opened: Opens) -> int:
-    from search_forecast.models.registered import promote, promote_latest
+    from search_forecast.models.promotion import promote, promote_latest
 
-    if not arguments.alias.replace("_", "").replace("-", "").isalnum():
-        raise UsageError(f"promote: {arguments.alias!r} is no alias: letters, digits, _ and -")
-    if arguments.force is not None and not arguments.force.strip():
-        raise UsageError("promote: --force needs a reason")
     models = registry_of(arguments)
     with _locked(arguments):
         if arguments.number is None and arguments.force is not None:

@@ -27,6 +27,12 @@ MODEL_SCORES = Table(
         Column("inputs", STRING, "What the model was given, as a JSON object in the order of its signature"),
         Column("prediction", RATIO, "What it predicts, in the unit of its label; null where it can't", nullable=True),
         Column(
+            "predicted_label",
+            STRING,
+            "The text that the prediction stands for, where the model says it; null elsewhere",
+            nullable=True,
+        ),
+        Column(
             "warning",
             STRING,
             "Why not to trust the prediction: an input outside the range seen in training, a range that is unknown, an "
