@@ -49,7 +49,7 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
     from search_forecast.medallion.clean import clean
     from search_forecast.medallion.ingest import ingest
     from search_forecast.medallion.reconcile import reconcile
-    from search_forecast.models.registered import promote_latest
+    from search_forecast.models.promotion import promote_latest
     from search_forecast.models.registry import CHAMPION
     from search_forecast.parameters import ForecastParameters, IngestParameters
 

@@ -118,11 +118,11 @@ def monitor_champion(
     Returns:
         As `monitor`; model_version is None where there is no champion.
     """
-    versions = models.versions(name)
-    champion = next((version for version in versions if CHAMPION in version.aliases), None)
+    champion, newest = models.holder(name, CHAMPION), models.latest(name)
     if champion is None:
         return {"model_version": None, "needs_retrain": "true", "reason": f"{name} has no champion yet"}
     trained = _day_of(champion, "trained_from"), _day_of(champion, "trained_to")
+    versions = (champion, newest or champion)
     latest = max(_day_of(version, "trained_to") for version in versions if "trained_to" in version.tags)
     return monitor(lakehouse, champion.number, trained, latest_trained_to=latest, parameters=parameters, as_of=as_of)
 

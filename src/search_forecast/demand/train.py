@@ -67,7 +67,7 @@ def train(
     demand.check_alone(lakehouse, name)
     with scratch(lakehouse.staging) as directory:
         trained = make(lakehouse, parameters, directory, as_of=as_of)
-        champion = next((item for item in models.versions(name) if registry.CHAMPION in item.aliases), None)
+        champion = models.holder(name, registry.CHAMPION)
         passed, reason = _gate(lakehouse, models, champion, trained, directory)
         errors = _errors(trained.covered)
         record = {
