@@ -197,7 +197,7 @@ def test_a_training_that_was_cut_off_cannot_be_promoted(lake: Path, monkeypatch:
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("search_forecast.demand.train.results.backtest_metrics", killed)
+    monkeypatch.setattr("search_forecast.demand.train.backtest_metrics", killed)
     assert command(lake, "train", *QUICK) == 130
 
     done = command(lake, "promote", "search_demand")

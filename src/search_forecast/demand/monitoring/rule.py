@@ -76,11 +76,11 @@ def needs_retrain(
 
 def apart(forecasts: Sequence[ForecastWindow], count: int) -> list[ForecastWindow]:
     """The latest windows that share no day, latest first: of forecasts made daily about every seventh."""
-    kept: list[ForecastWindow] = []
+    latest: list[ForecastWindow] = []
     for forecast in sorted(forecasts, key=lambda row: row.made_on_date, reverse=True):
-        if len(kept) < count and (not kept or forecast.last_target_date < kept[-1].first_target_date):
-            kept.append(forecast)
-    return kept
+        if len(latest) < count and (not latest or forecast.last_target_date < latest[-1].first_target_date):
+            latest.append(forecast)
+    return latest
 
 
 def _margin(forecasts: Sequence[ForecastWindow], parameters: MonitorParameters) -> float:
