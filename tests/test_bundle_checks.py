@@ -129,7 +129,9 @@ def test_the_projects_own_bundle_has_no_problem(bundle):
         pytest.param(
             MEDALLION, "rich==15.0.0", "rich==14.0.0", "not the version in requirements.txt", id="other version"
         ),
-        pytest.param(ALERT, "gold.name}.batches", "gold.name}.batchez", "no table batchez in gold", id="alert's table"),
+        pytest.param(
+            ALERT, "gold.name}`.batches", "gold.name}`.batchez", "no table batchez in gold", id="alert's table"
+        ),
         pytest.param(ALERT, "not reconciled", "not reconciliated", "reconciliated", id="alert's column"),
         pytest.param(ALERT, "name: unreconciled_count", "name: wrong_count", "does not select", id="alert's source"),
         pytest.param(
