@@ -49,6 +49,7 @@ check: setup ## lint, format, types, import layers, the bundle
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m search_forecast.checks
+	@$(BIN)/python scripts/job_environments.py --check
 
 bundle-check: ## deploy to an empty target, run, destroy (needs the Databricks CLI and a workspace)
 	@$(PYTHON) scripts/bundle_check.py $(TARGETS) $(addprefix --confirm=,$(CONFIRM))

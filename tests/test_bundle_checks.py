@@ -11,6 +11,7 @@ from search_forecast.checks.cron import cron_problem
 
 PROJECT = Path(__file__).parent.parent
 MEDALLION, GOLD, ALERT = "resources/medallion.job.yml", "resources/gold.schema.yml", "resources/unreconciled.alert.yml"
+FORECAST = "resources/demand_forecast.job.yml"
 DASHBOARD = "src/dashboards/search_demand.lvdash.json"
 SCHEDULE = """      schedule:
         quartz_cron_expression: {cron}
@@ -125,9 +126,9 @@ def test_the_projects_own_bundle_has_no_problem(bundle):
         ),
         pytest.param(MEDALLION, "- aggregate", "- aggregat", "invalid choice: 'aggregat'", id="no such command"),
         pytest.param(MEDALLION, "--staging=", "--stage-in=", "unrecognized arguments: --stage-in", id="no such flag"),
-        pytest.param(MEDALLION, "rich==15.0.0", "rich", "rich is not pinned", id="not pinned"),
+        pytest.param(FORECAST, "narwhals==2.29.0", "narwhals", "narwhals is not pinned", id="not pinned"),
         pytest.param(
-            MEDALLION, "rich==15.0.0", "rich==14.0.0", "not the version in requirements.txt", id="other version"
+            FORECAST, "narwhals==2.29.0", "narwhals==2.0.0", "not the version in requirements.txt", id="other version"
         ),
         pytest.param(
             ALERT, "gold.name}`.batches", "gold.name}`.batchez", "no table batchez in gold", id="alert's table"
