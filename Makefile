@@ -48,7 +48,7 @@ check: setup ## lint, format, types, import layers, the bundle
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m search_forecast.checks
+	@$(BIN)/search-forecast check-bundle
 	@$(BIN)/python scripts/job_environments.py --check
 
 bundle-check: ## deploy to an empty target, run, destroy (needs the Databricks CLI and a workspace)

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
-from search_forecast.forecasting import calendar_regression, spread
-from search_forecast.forecasting import candidates as c
-from search_forecast.forecasting.history import FREQUENCIES
+from search_forecast.demand.forecasting import calendar_regression, spread
+from search_forecast.demand.forecasting import candidates as c
+from search_forecast.demand.forecasting.history import FREQUENCIES
 from search_forecast.parameters import ForecastParameters
 
 PACKED = "term string, share_ratio double, counts array<double>"

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "demand"))
 
-from search_forecast.session import session
 from test_monitoring import TRAINING_DAYS, WINDOWS, by_term, counts_of, drift_of_rows, shop, verdicts
+
+from search_forecast.lakehouse.session import session
 
 SHOPS = (1000, 30)
 

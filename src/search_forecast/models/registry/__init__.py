@@ -1,0 +1,22 @@
+"""The only modules that talk to MLflow: experiment, runs, registered versions, aliases, tags, files."""
+
+import os
+
+# Before MLflow is imported: it reads them then.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+from search_forecast.models.registry.package import FORECAST_FILES, describe, describe_forecasts
+from search_forecast.models.registry.store import CHALLENGER, CHAMPION, DIRECTORY, Registry, Version, check_name
+
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "DIRECTORY",
+    "FORECAST_FILES",
+    "Registry",
+    "Version",
+    "check_name",
+    "describe",
+    "describe_forecasts",
+]
