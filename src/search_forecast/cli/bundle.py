@@ -107,11 +107,12 @@ def _run_tasks(
     from search_forecast.lakehouse.tables import Lakehouse
 
     spark, root = lakehouse.spark, lakehouse.root or Path.cwd()
+    local = partial(_local_path, root=root, bundle=bundle)
     for volume in bundle.resources("volumes").values():
-        Path(_local_path(volume["volume_path"], root)).mkdir(parents=True, exist_ok=True)
+        Path(local(volume["volume_path"])).mkdir(parents=True, exist_ok=True)
 
     def execute(words: Sequence[str]) -> None:
-        task = parse([_local_path(text, root) for text in words])
+        task = parse([local(text) for text in words])
         schemas = {layer: str(name) for layer, name in task.call.schemas.items()}
         staging = task.call.staging if record.target and task.call.staging else lakehouse.staging
         task.run(Lakehouse(spark, root, staging, schemas=schemas))
@@ -231,8 +232,10 @@ def _largest_source(record: "RunRecord") -> Path | None:
     return next((path for path in paths if path.exists()), None)
 
 
-def _local_path(text: str, root: Path) -> str:
-    """A parameter in which a path in a volume is a directory below the lakehouse."""
+def _local_path(text: str, root: Path, bundle: "Bundle") -> str:
+    """A parameter in which a volume is a directory below the lakehouse, and the bundle's files are those here."""
+    files = str(bundle.config["workspace"]["file_path"])
+    text = re.sub(rf"(^|=){re.escape(files)}(?=/)", lambda match: f"{match[1]}{bundle.root.as_posix()}", text)
     return re.sub(r"(^|=)/Volumes/", lambda match: f"{match[1]}{root.as_posix()}/{VOLUMES}/", text)
 
 

@@ -73,7 +73,7 @@ def documentation(tables: tuple[Table, ...] = TABLES) -> str:
     lines = [
         "# Tables",
         "",
-        "Made from `src/search_forecast/contracts/` by `make docs`; a test keeps the two the same.",
+        "Made from `src/search_forecast/lakehouse/contracts/` by `make docs`; a test keeps the two the same.",
         "`search_count` is always a number of searches, ratios are 0..1, `*_date` is DATE, `*_at` is a UTC TIMESTAMP.",
     ]
     for table in tables:
