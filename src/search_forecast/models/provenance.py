@@ -10,8 +10,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from search_forecast.models.origin import code as code
+from search_forecast.models import origin
 
+code = origin.code
 _PACKAGES = ("pyspark", "delta-spark", "mlflow-skinny", "numpy", "pandas", "pyarrow", "search_forecast")
 _CHUNK = 15  # hex digits, 60 bits: the sum over 10^19 rows still fits a decimal(38, 0)
 
