@@ -154,7 +154,7 @@ def test_a_dataset_of_the_dashboard_runs_on_gold_and_has_every_field_of_its_widg
 def test_an_alert_runs_on_gold_and_gives_the_number_it_looks_at(house, key):
     alert = alerts()[key]
     assert house.spark.catalog.currentCatalog() == "spark_catalog"
-    text = alert["query_text"].replace("main.search_gold.", "spark_catalog.search_gold.")
+    text = alert["query_text"].replace("`main`.", "`spark_catalog`.")
 
     (row,) = house.spark.sql(text).collect()
 

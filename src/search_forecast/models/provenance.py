@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +11,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from search_forecast.lakehouse.hashing import file_sha256
+from search_forecast.models import origin
 
+code = origin.code
 _PACKAGES = ("pyspark", "delta-spark", "mlflow-skinny", "numpy", "pandas", "pyarrow", "search_forecast")
 _CHUNK = 15  # hex digits, 60 bits: the sum over 10^19 rows still fits a decimal(38, 0)
 
@@ -62,33 +63,6 @@ def combined_hash(manifest: dict[str, str]) -> str:
     return hashlib.sha256(
         "".join(f"{path}\0{digest}\n" for path, digest in sorted(manifest.items())).encode()
     ).hexdigest()
-
-
-def code() -> dict[str, object]:
-    """The git commit of this code, whether files were changed since, and the sha256 of the lock of its dependencies.
-
-    Each is None where the package was installed as a wheel; the versions then name the wheel.
-    """
-    package = Path(__file__).resolve().parents[1]
-    root = package.parents[1]
-    # A wheel's site-packages may lie inside some other repository: that one's commit would be a lie.
-    if not (root / "pyproject.toml").is_file() or root / "src" / package.name != package:
-        return {"git_commit": None, "is_dirty": None, "lock_sha256": None}
-    lock = root / "requirements.txt"
-    changes = _git(root, "status", "--porcelain")
-    return {
-        "git_commit": _git(root, "rev-parse", "HEAD"),
-        "is_dirty": None if changes is None else bool(changes),
-        "lock_sha256": file_sha256(lock) if lock.is_file() else None,
-    }
-
-
-def _git(root: Path, *words: str) -> str | None:
-    try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def versions(spark_version: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from search_forecast.lakehouse.contracts import TABLES
 
 _DIALECT = "databricks"
 _MARKER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
-_ALERT_PREFIX = "${var.catalog}.${resources.schemas.gold.name}."
+_ALERT_PREFIX = "`${var.catalog}`.`${resources.schemas.gold.name}`."
 _GOLD: dict[str, object] = {
     t.name: {c.name: c.type.simpleString() for c in t.columns} for t in TABLES if t.layer == "gold"
 }
