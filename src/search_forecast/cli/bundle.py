@@ -18,7 +18,7 @@ from search_forecast.errors import DataError, SearchForecastError, UsageError
 if TYPE_CHECKING:
     from search_forecast.bundle.configuration import Bundle, User
     from search_forecast.bundle.graph import Job
-    from search_forecast.bundle.record import RunRecord
+    from search_forecast.bundle.runs import JobRun
     from search_forecast.lakehouse.tables import Lakehouse
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,12 +96,12 @@ def _run_here(
 
 
 def _run_tasks(
-    bundle: "Bundle", job: "Job", record: "RunRecord", parse: Callable[[Sequence[str]], Task], lakehouse: "Lakehouse"
-) -> "RunRecord":
+    bundle: "Bundle", job: "Job", record: "JobRun", parse: Callable[[Sequence[str]], Task], lakehouse: "Lakehouse"
+) -> "JobRun":
     """Run the tasks in one Spark session, on one locked lakehouse."""
     from search_forecast.bundle import streams
     from search_forecast.bundle.attempts import Backend
-    from search_forecast.bundle.runner import Run
+    from search_forecast.bundle.runner import Runner
     from search_forecast.cli.run_view import View
     from search_forecast.lakehouse.spark_errors import spark_complaint
     from search_forecast.lakehouse.tables import Lakehouse
@@ -126,7 +126,7 @@ def _run_tasks(
     backend = Backend(execute, lambda key: _interrupt(spark, key), tagged, explain)
     view = View()
     with streams.split(), view.open():
-        return Run(bundle, job, record, backend, view.show).execute()
+        return Runner(bundle, job, record, backend, view.show).execute()
 
 
 def _interrupt(spark: Any, key: str) -> None:
@@ -193,7 +193,7 @@ def _bundle_of(asked: Mapping[str, Any]) -> "Callable[..., Bundle]":
         root = asked["root"] or configuration.find(Path.cwd())
         values = dict(asked["variables"])
         return configuration.load(
-            root, user=user, target=asked["target"], given=values, environment=os.environ, has_prefix=has_prefix
+            root, user=user, target=asked["target"], variables=values, environment=os.environ, has_prefix=has_prefix
         )
 
     return load
@@ -211,7 +211,7 @@ def _check_commands(job: "Job", parse: Callable[[Sequence[str]], Task]) -> None:
                 raise UsageError(f"job {job.key}: {task.key}: {parsed.call.command} is no command for a task")
 
 
-def _plan(job: "Job", record: "RunRecord") -> dict[str, Any]:
+def _plan(job: "Job", record: "JobRun") -> dict[str, Any]:
     tasks = [
         {
             "task": task.key,
@@ -225,7 +225,7 @@ def _plan(job: "Job", record: "RunRecord") -> dict[str, Any]:
     return {"job": job.key, "parameters": record.parameters, "tasks": tasks}
 
 
-def _largest_source(record: "RunRecord") -> Path | None:
+def _largest_source(record: "JobRun") -> Path | None:
     """The parameter that names files to read, which the size of the Spark session is chosen by."""
     paths = [Path(value) for value in record.parameters.values() if value]
     return next((path for path in paths if path.exists()), None)
