@@ -55,9 +55,9 @@ def _dashboard(bundle: Bundle, dashboard: Mapping[str, Any], known: Mapping[str,
         return
     columns: dict[str, list[str]] = {}
     for name, text in datasets(content).items():
-        columns[name], found = _checked(text)
-        yield from (f"dataset {name}: {problem}" for problem in found)
-        if not found and _plain(text) not in known:
+        columns[name], problems = _checked(text)
+        yield from (f"dataset {name}: {problem}" for problem in problems)
+        if not problems and _plain(text) not in known:
             yield f"dataset {name}: its SQL is none of search_forecast/queries"
     for page in content["pages"]:
         for item in page["layout"]:
@@ -95,12 +95,12 @@ def _field_names(value: Any) -> Iterator[str]:
 def _alert(alert: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
     text = str(alert.get("query_text", ""))
     plain = text.replace(_ALERT_PREFIX, "")
-    columns, found = _checked(plain)
-    yield from found
-    if not found and _plain(plain) not in known:
+    columns, problems = _checked(plain)
+    yield from problems
+    if not problems and _plain(plain) not in known:
         yield "its SQL is none of search_forecast/queries (apart from the tables' full names)"
     shown = alert.get("evaluation", {}).get("source", {}).get("name")
-    if not found and shown not in columns:
+    if not problems and shown not in columns:
         yield f"looks at {shown}, which its SQL does not select"
     if text == plain:
         yield f"names its tables without {_ALERT_PREFIX}"
