@@ -39,7 +39,7 @@ class TaskRun:
 
 
 def _words(key: str, count: int) -> str:
-    """The name of a count after its number: `record_count` is `1 record` and `2 records`, `rejected_count` `rejected`."""
+    """A count's name after its number: `record_count` is `1 record` and `2 records`, `rejected_count` `rejected`."""
     words = key.removesuffix("_count").replace("_", " ")
     if not key.endswith("_count"):
         return words.removesuffix("s") if count == 1 and words != "series" else words
