@@ -195,15 +195,15 @@ def _reconcile(arguments: argparse.Namespace) -> int:
 
 
 def _query(arguments: argparse.Namespace) -> int:
-    from search_forecast import queries
+    from search_forecast.queries import catalogue
     from search_forecast.queries.answers import query
 
     if arguments.name is None:
-        found = [queries.load(name) for name in queries.names()]
+        found = [catalogue.load(name) for name in catalogue.names()]
         rows = [(q.name, " ".join(map(str, q.parameters)), q.summary) for q in found]
         return output.rows(["query", "parameters", "answers"], rows, form=_form(arguments))
     values = dict(_pair(text) for text in arguments.values)
-    wanted = queries.load(arguments.name)
+    wanted = catalogue.load(arguments.name)
     bound = wanted.arguments(values)
     with _opened(arguments, writes=False) as lakehouse:
         columns, rows = query(lakehouse, wanted, bound)

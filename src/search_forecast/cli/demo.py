@@ -8,7 +8,6 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from search_forecast import queries
 from search_forecast.cli import output
 from search_forecast.demand.score import score
 from search_forecast.demand.train import train
@@ -21,6 +20,7 @@ from search_forecast.medallion.reconcile import reconcile
 from search_forecast.models.registered import promote_latest
 from search_forecast.models.registry import CHAMPION, DIRECTORY, Registry
 from search_forecast.parameters import ForecastParameters, IngestParameters
+from search_forecast.queries import catalogue
 from search_forecast.queries.answers import query
 
 RAW_FIELDS = ("day", "month", "year", "searchterm")
@@ -87,7 +87,7 @@ def _answers(lakehouse: Lakehouse) -> dict[str, Any]:
 
 
 def _query(lakehouse: Lakehouse, name: str, **values: str) -> list[dict[str, Any]]:
-    wanted = queries.load(name)
+    wanted = catalogue.load(name)
     columns, rows = query(lakehouse, wanted, wanted.arguments(values))
     return [dict(zip(columns, row, strict=True)) for row in rows]
 

@@ -27,7 +27,7 @@ class Parameter:
     comment: str
 
     def __str__(self) -> str:
-        """How it is given on the command line, in brackets where it may be left out."""
+        """How it is written on the command line, in brackets where it may be left out."""
         return f"{self.name}=..." if self.is_required else f"[{self.name}={self.default or '...'}]"
 
     def value(self, text: str) -> object:
@@ -62,30 +62,30 @@ class Query:
     inputs: tuple[str, ...]
     parameters: tuple[Parameter, ...]
 
-    def arguments(self, given: Mapping[str, str]) -> dict[str, object]:
-        """The values to bind, from those given and the defaults.
+    def arguments(self, values: Mapping[str, str]) -> dict[str, object]:
+        """The values to bind, from those named and the defaults.
 
         Raises:
             UsageError: a name is unknown, a required one is missing, a value is of the wrong type.
         """
         known = {parameter.name: parameter for parameter in self.parameters}
-        for name in given:
+        for name in values:
             if name not in known:
                 names = ", ".join(known) or "none"
                 raise UsageError(f"query {self.name}: no parameter {name}; its parameters: {names}")
-        missing = [p.name for p in self.parameters if p.is_required and p.name not in given]
+        missing = [p.name for p in self.parameters if p.is_required and p.name not in values]
         if missing:
             example = " ".join(f"{name}=..." for name in missing)
             raise UsageError(
                 f"query {self.name}: missing parameter {', '.join(missing)}; say: query {self.name} {example}"
             )
-        texts = {name: given.get(name, parameter.default) for name, parameter in known.items()}
+        texts = {name: values.get(name, parameter.default) for name, parameter in known.items()}
         return {name: None if text is None else known[name].value(text) for name, text in texts.items()}
 
 
 def names() -> list[str]:
     """The names of all queries, sorted."""
-    files = resources.files(__name__).iterdir()
+    files = resources.files("search_forecast.queries").iterdir()
     return sorted(file.name.removesuffix(".sql") for file in files if file.name.endswith(".sql"))
 
 
@@ -97,7 +97,7 @@ def load(name: str) -> Query:
     """
     if name not in names():
         raise UsageError(f"query: no query {name}; there are: {', '.join(names())}")
-    text = resources.files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    text = resources.files("search_forecast.queries").joinpath(f"{name}.sql").read_text(encoding="utf-8")
     parameters = tuple(
         Parameter(
             name, kind, is_required=not default, default=None if default == "null" else default or None, comment=comment
