@@ -20,7 +20,7 @@ SCHEDULE = """      schedule:
 
 
 def faults(root: Path) -> list[str]:
-    return checks.check(root, cli.parser().parse_args)
+    return checks.check(root, cli.parse)
 
 
 @pytest.fixture

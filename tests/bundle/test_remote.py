@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_HEAD = handle_any  # noqa: N815
 
-    def route(self, path, query, body):  # noqa: PLR0911
+    def route(self, path, query, body):
         server = self.server
         if path == "/api/2.0/preview/scim/v2/Me":
             return self.answer(200, {"id": "1", "userName": "ann@example.com"})

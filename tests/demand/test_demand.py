@@ -18,6 +18,7 @@ import pytest
 from deltalake import DeltaTable
 
 from search_forecast import cli
+from search_forecast.cli.call import Call
 from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
@@ -277,7 +278,7 @@ def test_a_version_that_is_no_better_stays_a_challenger_and_the_job_goes_on(lake
     models = Registry(lake / DIRECTORY)
     latest = models.find("search_demand", trained["version"])
     models.tag(latest, {"gate": "passed", "gate_against": "77"})
-    gone = promote_latest(models, "search_demand", "champion", cli._now())
+    gone = promote_latest(models, "search_demand", "champion", Call.now())
     assert gone["is_promoted"] is False
     assert "compared with version 77, but champion is version 1 now: train again" in gone["gate"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib import resources
 
-from search_forecast.errors import UsageError
+from search_forecast.errors import UsageError, did_you_mean
 
 _INPUTS = re.compile(r"^-- inputs: (.+)$", re.MULTILINE)
 _PARAMETER = re.compile(r"^--   (\w+) (INT|DATE|STRING)(?: = (\S+))?: (.+)$", re.MULTILINE)
@@ -96,7 +96,7 @@ def load(name: str) -> Query:
         UsageError: there is no such query.
     """
     if name not in names():
-        raise UsageError(f"query: no query {name}; there are: {', '.join(names())}")
+        raise UsageError(f"query: no query {name}{did_you_mean(name, names())}")
     text = resources.files("search_forecast.queries").joinpath(f"{name}.sql").read_text(encoding="utf-8")
     parameters = tuple(
         Parameter(

@@ -1,0 +1,1 @@
+"""SQL on gold: the queries that people know (`catalogue`), and their answers."""
