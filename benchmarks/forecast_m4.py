@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 
 from forecast_run import alone, machine, packed, table, train
-from search_forecast.forecasting.candidates import REGRESSIONS
+from search_forecast.demand.forecasting.candidates import REGRESSIONS
+from search_forecast.lakehouse.session import session
 from search_forecast.parameters import ForecastParameters
-from search_forecast.session import session
 
 HORIZON = 13
 CANDIDATES = ("theta", "ets", "ces", "mstl", "median_of_candidates", "mean_of_candidates")

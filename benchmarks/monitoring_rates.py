@@ -2,7 +2,8 @@
 
     python benchmarks/monitoring_rates.py --seeds 20
 
-The shops are those of tests/test_monitoring.py; what is measured is the code that runs in the job. Prints a table.
+The shops are those of tests/demand/test_monitoring.py; what is measured is the code that runs in the job. Prints a
+table.
 """
 
 import argparse
@@ -11,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "demand"))
 
-from search_forecast.session import session
 from test_monitoring import TRAINING_DAYS, WINDOWS, by_term, counts_of, drift_of_rows, shop, verdicts
+
+from search_forecast.lakehouse.session import session
 
 SHOPS = (1000, 30)
 

@@ -20,8 +20,8 @@ import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
-from search_forecast import toolchain
-from search_forecast.toolchain import archive, jars, java, jvm
+from search_forecast.lakehouse import toolchain
+from search_forecast.lakehouse.toolchain import archive, jars, java, jvm
 
 _DEFAULT = """
 from delta import configure_spark_with_delta_pip
@@ -32,7 +32,7 @@ builder = builder.config("spark.sql.catalog.spark_catalog", "org.apache.spark.sq
 spark = configure_spark_with_delta_pip(builder).getOrCreate()
 """
 _OURS = """
-from search_forecast import session
+from search_forecast.lakehouse import session
 spark = session._start("small", None, None, {flags})
 """
 _MEASURE = """

@@ -8,7 +8,7 @@ from hypothesis import settings
 from pyspark.sql import SparkSession
 
 from search_forecast import cli
-from search_forecast.session import session
+from search_forecast.lakehouse.session import session
 
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no bug
 settings.load_profile("no deadline")

@@ -1,0 +1,131 @@
+"""Whether the SQL of queries, dashboards and alerts names tables and columns that the contracts have."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.qualify import qualify
+
+from search_forecast.bundle.configuration import Bundle
+from search_forecast.lakehouse.contracts import TABLES
+from search_forecast.queries import catalogue
+
+_DIALECT = "databricks"
+_MARKER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
+_ALERT_PREFIX = "`${var.catalog}`.`${resources.schemas.gold.name}`."
+_GOLD: dict[str, object] = {
+    t.name: {c.name: c.type.simpleString() for c in t.columns} for t in TABLES if t.layer == "gold"
+}
+
+
+def problems(bundle: Bundle) -> Iterator[str]:
+    """All problems with the SQL that the bundle and the package hold."""
+    known = {_plain(_text(name)): name for name in catalogue.names()}
+    for name in catalogue.names():
+        for problem in _checked(_text(name))[1]:
+            yield f"query {name}: {problem}"
+    for key, dashboard in bundle.resources("dashboards").items():
+        yield from (f"dashboards.{key}: {problem}" for problem in _dashboard(bundle, dashboard, known))
+    for key, alert in ((bundle.raw.get("resources") or {}).get("alerts") or {}).items():
+        yield from (f"alerts.{key}: {problem}" for problem in _alert(alert, known))
+
+
+def dashboard_file(bundle: Bundle, dashboard: Mapping[str, Any]) -> Path:
+    """The file of a dashboard; its path is written relative to resources/."""
+    return (bundle.root / "resources" / str(dashboard["file_path"])).resolve()
+
+
+def datasets(content: Mapping[str, Any]) -> dict[str, str]:
+    """The SQL of each dataset of a dashboard."""
+    return {item["name"]: "".join(item.get("queryLines") or [item.get("query", "")]) for item in content["datasets"]}
+
+
+def _dashboard(bundle: Bundle, dashboard: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
+    path = dashboard_file(bundle, dashboard)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        yield f"{path.name}: {error}"
+        return
+    columns: dict[str, list[str]] = {}
+    for name, text in datasets(content).items():
+        columns[name], problems = _checked(text)
+        yield from (f"dataset {name}: {problem}" for problem in problems)
+        if not problems and _plain(text) not in known:
+            yield f"dataset {name}: its SQL is none of search_forecast/queries"
+    for page in content["pages"]:
+        for item in page["layout"]:
+            yield from (f"widget {item['widget']['name']}: {p}" for p in _widget(item["widget"], columns))
+
+
+def _widget(widget: Mapping[str, Any], columns: Mapping[str, list[str]]) -> Iterator[str]:
+    fields = set()
+    for query in widget.get("queries") or []:
+        dataset = query["query"]["datasetName"]
+        if dataset not in columns:
+            yield f"there is no dataset {dataset}"
+            continue
+        for field in query["query"]["fields"]:
+            fields.add(field["name"])
+            for column in re.findall(r"`([^`]+)`", field["expression"]):
+                if column not in columns[dataset]:
+                    yield f"dataset {dataset} has no column {column}"
+    for name in _field_names((widget.get("spec") or {}).get("encodings")):
+        if name not in fields:
+            yield f"shows {name}, which its query does not select"
+
+
+def _field_names(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "fieldName" in value:
+            yield value["fieldName"]
+        for inner in value.values():
+            yield from _field_names(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _field_names(inner)
+
+
+def _alert(alert: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
+    text = str(alert.get("query_text", ""))
+    plain = text.replace(_ALERT_PREFIX, "")
+    columns, problems = _checked(plain)
+    yield from problems
+    if not problems and _plain(plain) not in known:
+        yield "its SQL is none of search_forecast/queries (apart from the tables' full names)"
+    shown = alert.get("evaluation", {}).get("source", {}).get("name")
+    if not problems and shown not in columns:
+        yield f"looks at {shown}, which its SQL does not select"
+    if text == plain:
+        yield f"names its tables without {_ALERT_PREFIX}"
+
+
+def _checked(text: str) -> tuple[list[str], list[str]]:
+    """The columns that a query gives, and its problems."""
+    try:
+        query = sqlglot.parse_one(_MARKER.sub("1", re.sub(r"--.*", "", text)), dialect=_DIALECT)
+        ctes = {cte.alias for cte in query.find_all(exp.CTE)}
+        for table in query.find_all(exp.Table):
+            if table.db or table.catalog:
+                return [], [f"spells out {table.catalog or ''}{'.' if table.catalog else ''}{table.db}.{table.name}"]
+            if table.name not in ctes | set(_GOLD):
+                return [], [f"there is no table {table.name} in gold"]
+        qualified = qualify(query, schema=_GOLD, dialect=_DIALECT)
+    except SqlglotError as error:
+        return [], [re.sub(r"\x1b\[\d+m", "", str(error)).splitlines()[0]]
+    return [str(name) for name in qualified.named_selects], []  # type: ignore[attr-defined]
+
+
+def _plain(text: str) -> str:
+    """SQL without comments and line breaks, to compare."""
+    return " ".join(re.sub(r"--.*", "", text).split())
+
+
+def _text(name: str) -> str:
+    return resources.files("search_forecast.queries").joinpath(f"{name}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,111 @@
+"""The commands that forecast demand."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from typing import Any, TypeVar
+
+import click
+
+from search_forecast.cli.call import Call
+from search_forecast.cli.command import VERSION, Command, at_most_one, flags
+from search_forecast.errors import UsageError, did_you_mean
+from search_forecast.parameters import ForecastParameters, MonitorParameters
+
+F = TypeVar("F", bound=Callable[..., Any])
+_DEFAULTS = ForecastParameters()
+_TRAIN = {
+    "horizon": "periods ahead",
+    "step": "periods between the cutoffs of the backtest",
+    "windows": "cutoffs of the backtest, at most",
+    "floor_count": "terms with fewer searches are pooled into (other)",
+    "history_periods": "periods that the series reach back",
+    "alpha": "level of the test",
+}
+_MONITOR = {
+    "accuracy_windows": "latest forecasts to look at",
+    "worse_windows": "how many of them must be bad",
+    "worse_by_ratio": "how much larger than the mean's an error is to count as worse",
+    "least_coverage_ratio": "share of counts inside the 95 % interval below which it is bad",
+    "drift_alpha": "p-value below which chance does not explain a mix of terms",
+    "drift_psi": "population stability index above which a change matters",
+    "cooldown_days": "days after the last training data in which nothing is trained again",
+}
+
+
+def _model(function: F) -> F:
+    name = click.option("--name", default="search_demand", show_default=True, help="the registered model")
+    as_of = click.option("--as-of", metavar="DATE", help="as if it were then: counts up to this day only")
+    return name(as_of(function))
+
+
+@click.command("train", cls=Command, is_task=True, has_models=True, example="train --horizon 28 --candidates theta,ets")
+@_model
+@flags(_DEFAULTS, _TRAIN, {"floor_count": "--floor", "history_periods": "--history"})
+@click.option("--frequency", type=click.Choice(["day", "week"]), default="day", show_default=True, help="of the series")
+@click.option("--candidates", metavar="A,B", help=f"default {', '.join(_DEFAULTS.candidates)}")
+@click.option("--coherent", is_flag=True, help="make the terms' forecasts add up to the total's")
+@click.pass_obj
+def train(call: Call, /, name: str, as_of: str | None, candidates: str | None, coherent: bool, **values: Any) -> int:
+    """Backtest and choose how to forecast each term, and register it."""
+    parameters, day = ForecastParameters(**values, is_coherent=coherent), _day(call, as_of)
+    if candidates is not None:
+        parameters = replace(parameters, candidates=_known(candidates))
+    from search_forecast.demand.train import train
+
+    with call.opened(writes=True) as lakehouse:
+        models = call.registry(writes=True)
+        trained = train(lakehouse, models, name, parameters, as_of=day, now=call.now())
+    return call.result(trained, next_step=f"promote {name}")
+
+
+def _known(candidates: str) -> tuple[str, ...]:
+    from search_forecast.demand.forecasting.candidates import NAMES
+
+    chosen = tuple(name.strip() for name in candidates.split(",") if name.strip())
+    for name in chosen:
+        if name not in NAMES:
+            raise UsageError(f"train: no candidate {name!r}{did_you_mean(name, NAMES)}")
+    return chosen
+
+
+@click.command("score", cls=Command, is_task=True, has_models=True, example="score --version 2")
+@_model
+@click.option("--version", type=VERSION, metavar="V", help="this version")
+@click.option("--alias", metavar="A", help="the version with this alias (default: champion)")
+@click.pass_obj
+def score(call: Call, name: str, as_of: str | None, version: int | None, alias: str | None) -> int:
+    """Add the champion's forecasts to search_gold.term_forecasts."""
+    at_most_one(version=version, alias=alias)
+    day = _day(call, as_of)
+    from search_forecast.demand.score import score
+
+    models = call.registry()
+    chosen = models.find(name, version, alias or (None if version else "champion"))
+    with call.opened(writes=True) as lakehouse:
+        return call.result(score(lakehouse, models, chosen, day), next_step="query forecast term=...")
+
+
+@click.command("monitor", cls=Command, is_task=True, has_models=True, example="monitor --as-of 2025-12-31")
+@_model
+@flags(MonitorParameters(), _MONITOR)
+@click.pass_obj
+def monitor(call: Call, /, name: str, as_of: str | None, **values: Any) -> int:
+    """Compare past forecasts with what came, and say whether to train again."""
+    parameters, day = MonitorParameters(**values), _day(call, as_of)
+    from search_forecast.demand.monitor import monitor_champion
+
+    models = call.registry(writes=True)
+    with call.opened(writes=True) as lakehouse:
+        return call.result(monitor_champion(lakehouse, models, name, parameters, day))
+
+
+def _day(call: Call, text: str | None) -> date | None:
+    """The last day to know of; a job's parameter may be empty."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise UsageError(f"{call.command}: --as-of {text} is no day such as 2025-12-31") from None
+
+
+COMMANDS = (train, score, monitor)

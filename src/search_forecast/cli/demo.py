@@ -1,0 +1,161 @@
+"""The command `demo`: files to gold and forecasts, and the answers that the origin of this project asked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from search_forecast.cli import output
+from search_forecast.cli.call import Call
+from search_forecast.cli.command import PATH, Command
+from search_forecast.errors import UsageError
+
+if TYPE_CHECKING:
+    from search_forecast.lakehouse.tables import Lakehouse
+
+RAW_FIELDS = ("day", "month", "year", "searchterm")
+TERM = "gaming laptop"
+MODEL = "search_demand"
+NEXT = (
+    "query forecastable_terms",
+    'query daily_counts term="ebooks data science"',
+    "query top_terms limit=3 from=2021-12-01 --json",
+    "generate --rows 100000 --seed 1 --dirty 0.05 --out more",
+    "ingest --source more",
+)
+
+
+@click.command("demo", cls=Command, example="demo")
+@click.option("--fixtures", type=PATH, default=Path("fixtures/landing"), metavar="DIR", help="files to ingest")
+@click.pass_obj
+def demo(call: Call, fixtures: Path) -> int:
+    """Run everything on the fixtures and print the answers."""
+    if not fixtures.is_dir():
+        raise UsageError(f"demo: no {fixtures}; run it in the project's directory, or say --fixtures DIR")
+    with call.opened(writes=True, source=fixtures) as lakehouse:
+        answers = _run_all(call, lakehouse, fixtures)
+    if call.json:
+        return call.result(answers)
+    _show(answers)
+    return 0
+
+
+def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]:
+    """Run all tasks on `source`, and read the answers back from the tables."""
+    from search_forecast.demand.score import score
+    from search_forecast.demand.train import train
+    from search_forecast.medallion.aggregate import aggregate
+    from search_forecast.medallion.clean import clean
+    from search_forecast.medallion.ingest import ingest
+    from search_forecast.medallion.reconcile import reconcile
+    from search_forecast.models.promotion import promote_latest
+    from search_forecast.models.registry import CHAMPION
+    from search_forecast.parameters import ForecastParameters, IngestParameters
+
+    models, now = call.registry(writes=True), call.now
+    tasks: dict[str, Callable[[], dict[str, Any]]] = {
+        "ingest": lambda: ingest(lakehouse, IngestParameters(source), now()),
+        "clean": lambda: clean(lakehouse),
+        "aggregate": lambda: aggregate(lakehouse),
+        "reconcile": lambda: reconcile(lakehouse, now()),
+        "train": lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now()),
+        "promote": lambda: promote_latest(models, MODEL, CHAMPION, now()),
+        "score": lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None),
+    }
+    results = {}
+    for number, (name, task) in enumerate(tasks.items(), start=1):
+        with output.step(f"{number}/{len(tasks)} {name}"):
+            results[name] = task()
+    return {
+        **_answers(lakehouse),
+        "forecast": _query(lakehouse, "forecast", term=TERM),
+        "terms": _query(lakehouse, "forecastable_terms"),
+        "training": results["train"],
+        "reconciliation": results["reconcile"],
+        "lakehouse": str(lakehouse.root),
+    }
+
+
+def _answers(lakehouse: "Lakehouse") -> dict[str, Any]:
+    """The questions, answered from bronze (as delivered), silver (rejected) and gold (counted)."""
+    from pyspark.sql import functions as F
+
+    from search_forecast.lakehouse.contracts import RAW_SEARCH_TERMS, REJECTED_RECORDS
+
+    raw = lakehouse.read(RAW_SEARCH_TERMS)
+    extra_count = F.coalesce(F.max(F.size("extra_fields")), F.lit(0))
+    by_file = raw.groupBy("source_file").agg(F.count("*").alias("record_count"), extra_count.alias("extra_count"))
+    files = [row.asDict() for row in by_file.orderBy(F.desc("record_count")).collect()]
+    first_rows = raw.where(F.col("source_file") == files[0]["source_file"]) if files else raw
+    reasons = lakehouse.read(REJECTED_RECORDS).select(F.explode("reject_reasons").alias("reason"))
+    return {
+        "files": [{**file, "column_count": len(RAW_FIELDS) + file.pop("extra_count")} for file in files],
+        "first_rows": [row.asDict() for row in first_rows.select(*RAW_FIELDS).limit(5).collect()],
+        "searchterm_type": raw.schema["searchterm"].dataType.simpleString(),
+        "term": TERM,
+        "term_count": _query(lakehouse, "term_count", term=TERM)[0]["search_count"],
+        "top_terms": _query(lakehouse, "top_terms", limit="5"),
+        "rejected_by_reason": {
+            row["reason"]: row["count"] for row in reasons.groupBy("reason").count().orderBy("reason").collect()
+        },
+    }
+
+
+def _query(lakehouse: "Lakehouse", name: str, **values: str) -> list[dict[str, Any]]:
+    from search_forecast.queries import catalogue
+    from search_forecast.queries.answers import query
+
+    chosen = catalogue.load(name)
+    columns, rows = query(lakehouse, chosen, chosen.arguments(values))
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _show(answers: dict[str, Any]) -> None:
+    """Print the answers for a person."""
+    from search_forecast.lakehouse.contracts import TABLES
+
+    files, checked = answers["files"], answers["reconciliation"]
+    output.heading("What was delivered")
+    for file in files:
+        name = Path(file["source_file"]).name
+        output.line(f"  {name}: {file['record_count']:,} rows, {file['column_count']} columns")
+    output.heading("The first five rows")
+    output.records(answers["first_rows"])
+    output.heading("Answers")
+    output.line(f"  The column searchterm is of type {answers['searchterm_type']}.")
+    output.line(f'  "{answers["term"]}" was searched {answers["term_count"]:,} times.')
+    output.heading("The five most searched terms")
+    output.records(answers["top_terms"])
+    output.heading("Records that are no searches (one can have several reasons)")
+    output.records([{"reason": name, "records": count} for name, count in answers["rejected_by_reason"].items()])
+    output.heading("Reconciled: nothing lost, nothing counted twice")
+    output.line(f"  {checked['delivered_count']:,} records delivered = {checked['raw_count']:,} in bronze")
+    output.line(f"  = {checked['event_count']:,} searches + {checked['rejected_count']:,} rejected in silver")
+    output.line(f"  {checked['search_count']:,} searches counted in gold")
+    _show_forecast(answers)
+    output.heading(f"The tables, in {answers['lakehouse']}")
+    output.records([{"table": table.full_name, "one row per": table.grain} for table in TABLES])
+    output.heading("Try next")
+    for command in NEXT:
+        output.line(f"  {output.program()} {command}")
+
+
+def _show_forecast(answers: dict[str, Any]) -> None:
+    training, days = answers["training"], answers["forecast"]
+    output.heading(f'"{answers["term"]}" in the next two weeks: {days[0]["verdict"]}' if days else "No forecast")
+    ends = ("lower_80", "upper_80", "lower_95", "upper_95")
+    output.records([{name: row[name] for name in ("target_date", "forecast", *ends, "candidate")} for row in days[:7]])
+    output.line("  ... 7 days more. Of 100 days, 80 and 95 are to lie between lower and upper.")
+    output.heading("Can a term be forecast? The backtest's error beside the mean's, and what chance alone gives")
+    errors = ("wape", "mean_wape", "poisson_floor_wape")
+    output.records(
+        [{name: row[name] for name in ("term", "verdict", "candidate", *errors)} for row in answers["terms"]]
+    )
+    output.line(
+        f"  {training['forecastable']} of {training['series']} series can be forecast better than by their mean."
+    )
+    output.line("  docs/forecasting.md: what to make of these numbers.")
+
+
+COMMANDS = (demo,)

@@ -1,0 +1,204 @@
+"""Forecasting methods behind one interface: a history in, the expected counts of the next periods out.
+
+A new candidate is a class or a `Statistical(...)` with a name in `_ALL`; docs/forecasting.md shows one.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from statsforecast import models
+
+from search_forecast.demand.forecasting.history import Floats, History
+from search_forecast.errors import UsageError
+
+MEAN, SEASONAL_NAIVE = "historic_mean", "seasonal_naive"
+# The simplest first: of equally good ones the first is kept.
+BASELINES = (MEAN, "window_average", SEASONAL_NAIVE, "naive")
+_RUNAWAY = 20  # times the largest count ever seen: no forecast but a model that went wrong
+
+
+class Candidate(Protocol):
+    """A forecasting method."""
+
+    @property
+    def name(self) -> str:
+        """What tables and people call it: lower case, underscores."""
+        ...
+
+    def suits(self, history: History) -> bool:
+        """Whether to try it on such a series at all; asked again for every cutoff."""
+        ...
+
+    def forecast(self, history: History, horizon: int) -> Floats:
+        """The expected counts of the next `horizon` periods; it may raise anything, the series then goes without it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Statistical:
+    """A model of statsforecast, fitted to the series alone.
+
+    Attributes:
+        name: of the candidate.
+        make: the model, from a season length; 1 where the history is shorter than two seasons.
+        least_periods: periods of history that it needs.
+        least_seasons: seasons of history that it needs.
+        has_memory: whether it looks at the frequency's memory only, and not at all of the history.
+        is_for: which series it is for, all where None.
+    """
+
+    name: str
+    make: Callable[[int], Any]
+    least_periods: int = 1
+    least_seasons: float = 0
+    has_memory: bool = True
+    is_for: Callable[[History], bool] | None = None
+
+    def suits(self, history: History) -> bool:
+        """Long enough, and of its kind."""
+        least = max(self.least_periods, self.least_seasons * history.frequency.season_length)
+        return len(history.values) >= least and (self.is_for is None or self.is_for(history))
+
+    def forecast(self, history: History, horizon: int) -> Floats:
+        """Fit and forecast."""
+        values = history.recent() if self.has_memory else history.values
+        season = history.frequency.season_length
+        model = self.make(season if self.least_seasons or len(values) >= 2 * season else 1)
+        return np.asarray(model.forecast(y=values, h=horizon)["mean"], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class WindowAverage:
+    """The mean of the last periods, as many as the frequency's window."""
+
+    name: str = "window_average"
+
+    def suits(self, history: History) -> bool:
+        """Always."""
+        return len(history.values) > 0
+
+    def forecast(self, history: History, horizon: int) -> Floats:
+        """A flat line."""
+        return np.full(horizon, history.values[-history.frequency.window :].mean())
+
+
+@dataclass(frozen=True)
+class Combination:
+    """The mean or median of other candidates' forecasts, of those at least two that gave one.
+
+    Combinations win most forecasting competitions (Makridakis, Spiliotis, Assimakopoulos 2020, The M4 Competition).
+    """
+
+    name: str
+    members: tuple[str, ...]
+    combine: Callable[[Floats], Floats]
+
+    def of(self, forecasts: Mapping[str, Floats]) -> Floats | None:
+        """The combined forecast; None where fewer than two members gave one."""
+        given = [forecasts[name] for name in self.members if name in forecasts]
+        return self.combine(np.stack(given)) if len(given) > 1 else None
+
+
+def _is_intermittent(history: History) -> bool:
+    return bool((history.recent() == 0).mean() > 0.25)
+
+
+def _ets(season_length: int) -> Any:
+    return models.AutoETS(season_length=season_length if season_length <= 24 else 1)
+
+
+def _mstl(season_length: int) -> Any:
+    return models.MSTL(season_length=season_length, trend_forecaster=models.AutoETS(season_length=1, model="ZZN"))
+
+
+_MEMBERS = ("theta", "ets", "ces", "mstl")
+_ALL: tuple[Candidate | Combination, ...] = (
+    Statistical(MEAN, lambda _: models.HistoricAverage(), has_memory=False),
+    WindowAverage(),
+    Statistical(SEASONAL_NAIVE, lambda season: models.SeasonalNaive(season_length=season), least_seasons=1),
+    Statistical("naive", lambda _: models.Naive()),
+    Combination("median_of_candidates", _MEMBERS, lambda forecasts: np.median(forecasts, axis=0)),
+    Combination("mean_of_candidates", _MEMBERS, lambda forecasts: forecasts.mean(axis=0)),
+    Statistical("croston", lambda _: models.CrostonSBA(), is_for=_is_intermittent),
+    Statistical("theta", lambda season: models.DynamicOptimizedTheta(season_length=season), least_periods=10),
+    Statistical("ets", _ets, least_periods=10),
+    Statistical("ces", lambda season: models.AutoCES(season_length=season), least_periods=10),
+    Statistical("mstl", _mstl, least_seasons=2.5),
+)
+DEFAULT_CANDIDATES = {candidate.name: candidate for candidate in _ALL}
+REGRESSIONS = ("linear_regression", "poisson_regression")  # made by `calendar_regression`: Spark fits them to all terms
+NAMES = (*DEFAULT_CANDIDATES, *REGRESSIONS)
+
+
+def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, Candidate | Combination]:
+    """The candidates of these names, the baselines always among them, in the order of preference.
+
+    A combination named without any of its members brings them all.
+
+    Args:
+        names: some of `NAMES`.
+        extra: candidates that are no module constants, such as fitted regressions; taken if named.
+
+    Raises:
+        UsageError: a name is unknown.
+    """
+    for name in names:
+        if name not in NAMES and name not in {candidate.name for candidate in extra}:
+            raise UsageError(f"no candidate {name}; there are {', '.join(NAMES)}")
+    known = {**DEFAULT_CANDIDATES, **{candidate.name: candidate for candidate in extra}}
+    named = [known[name] for name in names if name in known]
+    members = [member for item in named if isinstance(item, Combination) for member in item.members]
+    wanted = {*names, *BASELINES, *(members if not set(names) & set(members) else ())}
+    return {name: candidate for name, candidate in known.items() if name in wanted}
+
+
+def forecasts(
+    history: History, horizon: int, candidates: Mapping[str, Candidate | Combination]
+) -> tuple[dict[str, Floats], dict[str, str]]:
+    """Ask all candidates that suit a series.
+
+    Returns:
+        The forecasts by name, never below zero; and why the others gave none, by name.
+    """
+    made: dict[str, Floats] = {}
+    failures: dict[str, str] = {}
+    singles = {name: item for name, item in candidates.items() if not isinstance(item, Combination)}
+    for name, candidate in singles.items():
+        if not candidate.suits(history):
+            failures[name] = "does not suit the series: too short, or not of its kind"
+            continue
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                made[name] = _checked(candidate.forecast(history, horizon), history, horizon)
+        except Exception as error:  # a model may fail in any way on an odd series, and the others go on
+            failures[name] = f"failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
+    for name, item in candidates.items():
+        if isinstance(item, Combination):
+            combined = item.of(made)
+            if combined is None:
+                failures[name] = "fewer than two of its members gave a forecast"
+            else:
+                made[name] = combined
+    return made, failures
+
+
+def _checked(forecast: Floats, history: History, horizon: int) -> Floats:
+    if forecast.shape != (horizon,):
+        raise ValueError(f"{forecast.shape} forecasts for {horizon} periods")
+    if not np.isfinite(forecast).all():
+        raise ValueError("a forecast is no number")
+    largest = history.values.max(initial=0.0)
+    if forecast.max() > _RUNAWAY * max(largest, 1.0):
+        raise ValueError(f"a forecast of {forecast.max():.3g} where {largest:.3g} is the most there ever was")
+    return np.maximum(forecast, 0.0)
+
+
+def with_members(name: str, candidates: Mapping[str, Candidate | Combination]) -> dict[str, Candidate | Combination]:
+    """The one candidate, its members where it is a combination, and the mean to fall back on."""
+    item = candidates[name]
+    wanted = {name, MEAN, *(item.members if isinstance(item, Combination) else ())}
+    return {key: value for key, value in candidates.items() if key in wanted}

@@ -1,0 +1,51 @@
+"""One series as the candidates see it: evenly spaced values up to a last date."""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_forecast.demand.periods import Frequency
+
+Floats = NDArray[np.float64]
+LARGEST_COUNT = 1e10  # more searches a day than there are people is a bad edit
+
+
+@dataclass(frozen=True)
+class History:
+    """Counts of a series, one a period, none missing, and the date of the last period."""
+
+    values: Floats
+    last_date: date
+    frequency: Frequency
+
+    def until(self, count: int) -> "History":
+        """The first `count` periods: what was known then."""
+        later = (len(self.values) - count) * self.frequency.days
+        return replace(self, values=self.values[:count], last_date=self.last_date - timedelta(days=later))
+
+    def target_dates(self, horizon: int) -> list[date]:
+        """The dates of the next `horizon` periods."""
+        return [self.last_date + timedelta(days=self.frequency.days * (step + 1)) for step in range(horizon)]
+
+    def recent(self) -> Floats:
+        """The values within the frequency's memory."""
+        return self.values[-self.frequency.memory :]
+
+
+def mended(values: Floats) -> tuple[Floats, str | None]:
+    """Replace values that are no counts (missing, negative, absurd) by interpolation between their neighbours.
+
+    Gold holds none; a table that somebody edited may.
+
+    Returns:
+        The values, and a sentence about what was replaced (None where nothing was).
+    """
+    values = np.asarray(values, dtype=np.float64)
+    is_count = np.isfinite(values) & (values >= 0) & (values <= LARGEST_COUNT)
+    if is_count.all():
+        return values, None
+    places = np.arange(len(values))
+    filled = np.interp(places, places[is_count], values[is_count]) if is_count.any() else np.zeros(len(values))
+    return filled, f"{(~is_count).sum()} of {len(values)} values were missing, negative or absurd: interpolated"

@@ -1,0 +1,52 @@
+"""`score`: what a version of search_demand expects of the coming days, from the latest counts, into term_forecasts."""
+
+import logging
+from datetime import date
+from typing import Any
+
+from search_forecast.demand import term_series, training
+from search_forecast.demand.forecasting.forecasts import term_forecasts
+from search_forecast.demand.publication import check_alone
+from search_forecast.demand.version_files import VersionFiles
+from search_forecast.errors import UsageError
+from search_forecast.lakehouse.contracts import TERM_FORECASTS
+from search_forecast.lakehouse.scratch import scratch
+from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.models.registry import Registry, Version
+
+logger = logging.getLogger(__name__)
+KEYS = ("term", "target_date", "model_version", "interval_level", "made_on_date")
+
+
+def score(lakehouse: Lakehouse, models: Registry, version: Version, as_of: date | None) -> dict[str, Any]:
+    """Fit each term's champion to the counts up to now and add its forecasts; those that are there stay as they are.
+
+    Returns:
+        The version, the date of the last counts, the series, and the number of rows added.
+    """
+    check_alone(lakehouse, version.name)
+    with scratch(lakehouse.staging) as directory:
+        files = VersionFiles.of(models, version, directory)
+        about, champions = files.about(), files.champions(lakehouse)
+        parameters = about.parameters
+        if as_of is not None and as_of.isoformat() < about.last_day:
+            raise UsageError(
+                f"score: {version} was trained on counts up to {about.last_day}; as of {as_of} it would know the "
+                f"future: train --as-of {as_of} first"
+            )
+        # The terms that the version knows; what came up since counts as (other) until the next training.
+        terms = champions.select("term")
+        series = term_series.read(lakehouse, parameters, directory, terms=terms, as_of=as_of)
+        tested = training.forecaster(series, parameters, about.regressions, about.multipliers)
+        forecasts = training.forecast(lakehouse, series, champions, tested, parameters=parameters, directory=directory)
+        rows = term_forecasts(forecasts, version.name, version.number, series.last_date)
+        added = lakehouse.add(rows, TERM_FORECASTS, KEYS)
+    logger.info("score: %d rows added for %d series, made on %s by %s", added, series.count, series.last_date, version)
+    return {
+        "model": version.name,
+        "version": version.number,
+        "made_on": series.last_date.isoformat(),
+        "series": series.count,
+        "horizon": parameters.horizon,
+        "added": added,
+    }

@@ -1,1 +1,0 @@
-"""One module a command: read tables, call a transformation, write, log counts."""

@@ -1,0 +1,1 @@
+"""Where tables lie: their contracts, reading and writing them, sessions, the lock, scratch files."""

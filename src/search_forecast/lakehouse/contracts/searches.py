@@ -1,0 +1,197 @@
+"""Tables from delivered files to counted searches."""
+
+from search_forecast.lakehouse.contracts.base import (
+    BOOLEAN,
+    DATE,
+    LONG,
+    RATIO,
+    STRING,
+    STRINGS,
+    TEXT_BY_NAME,
+    TIMESTAMP,
+    Table,
+    TableColumn,
+)
+
+_BATCH_ID = TableColumn("batch_id", STRING, "Batch (one ingest run that took files in), `batch-000001` upwards")
+_DELIVERY_ID = TableColumn(
+    "delivery_id", STRING, "Delivery the record came with: sha256 of its uncompressed content, hex"
+)
+_SOURCE_FILE = TableColumn("source_file", STRING, "Path of the delivered file")
+_EVENT_DATE = TableColumn("event_date", DATE, "Day of the search")
+_TERM = TableColumn("term", STRING, "Search term, normalised")
+_SEARCHED_AS = TableColumn("searched_as", STRING, "Search term as the visitor typed it")
+SEARCH_COUNT = TableColumn("search_count", LONG, "Number of searches")
+_RAW_COLUMNS = (
+    TableColumn("day", STRING, "Day of the month, as delivered; null where the line could not be split", nullable=True),
+    TableColumn("month", STRING, "Month, as delivered; null where the line could not be split", nullable=True),
+    TableColumn("year", STRING, "Year, as delivered; null where the line could not be split", nullable=True),
+    TableColumn(
+        "searchterm", STRING, "Search term, as delivered; null where the line could not be split", nullable=True
+    ),
+    TableColumn(
+        "extra_fields", TEXT_BY_NAME, "Columns the file had beside these, by name; null where none", nullable=True
+    ),
+    TableColumn("malformed_record", STRING, "The whole line where it could not be split, else null", nullable=True),
+)
+
+DELIVERIES = Table(
+    "bronze",
+    "deliveries",
+    "file seen (a file that lies there unchanged is seen once)",
+    (
+        TableColumn(
+            "delivery_id",
+            STRING,
+            "sha256 of the uncompressed content, hex; null where the file could not be read at all",
+            nullable=True,
+        ),
+        _SOURCE_FILE,
+        TableColumn("bytes", LONG, "Size of the file as it lay there, bytes"),
+        TableColumn(
+            "record_count",
+            LONG,
+            "Records in the file, counted while it was read; null unless ingested",
+            nullable=True,
+        ),
+        TableColumn("status", STRING, "`ingested`, `duplicate` (its content was ingested before) or `rejected`"),
+        TableColumn("reason", STRING, "Why it was not ingested; null where it was", nullable=True),
+        _BATCH_ID,
+        TableColumn("received_at", TIMESTAMP, "When the ingest run that saw the file began, UTC"),
+    ),
+    checks={
+        "known_status": "status in ('ingested', 'duplicate', 'rejected')",
+        "ingested_or_reason": "(status = 'ingested') = (reason is null)",
+        "ingested_is_counted": "(status = 'ingested') = (record_count is not null)",
+    },
+)
+
+RAW_SEARCH_TERMS = Table(
+    "bronze",
+    "raw_search_terms",
+    "CSV record, as delivered",
+    (
+        *_RAW_COLUMNS,
+        _DELIVERY_ID,
+        _SOURCE_FILE,
+        _BATCH_ID,
+        TableColumn("ingested_at", TIMESTAMP, "When the ingest run began, UTC; its date bounds `date_in_future`"),
+    ),
+    cluster_by=("batch_id",),
+)
+
+SEARCH_EVENTS = Table(
+    "silver",
+    "search_events",
+    "search",
+    (_EVENT_DATE, _TERM, _SEARCHED_AS, _DELIVERY_ID, _BATCH_ID),
+    checks={
+        "term_length": "char_length(term) between 1 and 256",
+        "not_too_early": "event_date >= date'1995-01-01'",
+    },
+    cluster_by=("event_date",),
+    has_change_feed=True,
+)
+
+REJECTED_RECORDS = Table(
+    "silver",
+    "rejected_records",
+    "raw record that is no search",
+    (
+        *_RAW_COLUMNS,
+        TableColumn("reject_reasons", STRINGS, "All rules the record broke, sorted"),
+        _DELIVERY_ID,
+        _SOURCE_FILE,
+        _BATCH_ID,
+    ),
+    checks={"has_reason": "size(reject_reasons) > 0"},
+    cluster_by=("batch_id",),
+)
+
+DAILY_TERM_COUNTS = Table(
+    "gold",
+    "daily_term_counts",
+    "(event_date, term) with at least one search",
+    (_EVENT_DATE, _TERM, SEARCH_COUNT),
+    checks={"counted": "search_count > 0"},
+    cluster_by=("event_date",),
+)
+
+DAILY_TOTALS = Table(
+    "gold",
+    "daily_totals",
+    "event_date, every day from the first to the last search, days without searches included",
+    (
+        _EVENT_DATE,
+        SEARCH_COUNT,
+        TableColumn("distinct_term_count", LONG, "Number of different terms searched that day"),
+        TableColumn(
+            "is_complete_day",
+            BOOLEAN,
+            "False for the first and the last day where they have fewer searches than the quietest day with any among "
+            "the (up to) 28 days inside the range that are nearest to them; true for every other day",
+        ),
+    ),
+    checks={"not_negative": "search_count >= 0 and distinct_term_count between 0 and search_count"},
+    cluster_by=("event_date",),
+)
+
+TERM_SUMMARY = Table(
+    "gold",
+    "term_summary",
+    "term",
+    (
+        _TERM,
+        SEARCH_COUNT,
+        TableColumn("share_ratio", RATIO, "Share of all searches, 0..1"),
+        TableColumn("rank", LONG, "1 for the most searched; equal counts share a rank and the next ranks are left out"),
+        TableColumn("first_seen_date", DATE, "Day of the first search"),
+        TableColumn("last_seen_date", DATE, "Day of the last search"),
+        TableColumn("active_day_count", LONG, "Number of days with at least one search"),
+    ),
+    checks={
+        "counted": "search_count > 0 and active_day_count > 0",
+        "ratio": "share_ratio > 0 and share_ratio <= 1",
+        "seen_in_order": "first_seen_date <= last_seen_date",
+    },
+)
+
+TERM_VARIANTS = Table(
+    "gold",
+    "term_variants",
+    "(term, searched_as)",
+    (
+        _TERM,
+        _SEARCHED_AS,
+        SEARCH_COUNT,
+        TableColumn(
+            "rule",
+            STRING,
+            "What normalising changed: `exact` nothing, `case` letters' case, `spacing` spaces, `case_and_spacing` "
+            "both, `unicode` characters too (compatibility forms, accents typed apart, invisible characters)",
+        ),
+    ),
+    checks={
+        "counted": "search_count > 0",
+        "known_rule": "rule in ('exact', 'case', 'spacing', 'case_and_spacing', 'unicode')",
+    },
+)
+
+BATCHES = Table(
+    "gold",
+    "batches",
+    "batch",
+    (
+        _BATCH_ID,
+        TableColumn("delivered_count", LONG, "Records in its ingested files, counted while they were read"),
+        TableColumn("raw_count", LONG, "Records of it in search_bronze.raw_search_terms"),
+        TableColumn("event_count", LONG, "Records of it in search_silver.search_events"),
+        TableColumn("rejected_count", LONG, "Records of it in search_silver.rejected_records"),
+        TableColumn(
+            "aggregated_count", LONG, "Events of it on days for which gold counts exactly as many searches as silver"
+        ),
+        TableColumn("reconciled", BOOLEAN, "delivered = raw = events + rejected, and events = aggregated"),
+        TableColumn("started_at", TIMESTAMP, "When its ingest run began, UTC"),
+        TableColumn("finished_at", TIMESTAMP, "When it was checked first with these counts, UTC"),
+    ),
+)

@@ -1,0 +1,191 @@
+"""The only module that reads and writes Delta tables, always through their contracts.
+
+Plain SQL and DataFrames only: that works on classic Spark, on Spark Connect and on Databricks serverless alike.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from search_forecast.errors import ContractError
+from search_forecast.lakehouse.contracts import Table
+
+DEFAULT_SCHEMAS = {"bronze": "search_bronze", "silver": "search_silver", "gold": "search_gold"}
+# Commits that move data without changing it, or change no data: they don't end a position's validity.
+_NEUTRAL_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD CONSTRAINT", "CLUSTER BY")
+
+
+@dataclass(frozen=True)
+class Lakehouse:
+    """A set of tables: a directory on this machine (`root`), or schemas of a catalog on Databricks (`root` is None)."""
+
+    spark: SparkSession
+    root: Path | None
+    staging: Path
+    catalog: str = "spark_catalog"
+    schemas: Mapping[str, str] = field(default_factory=lambda: DEFAULT_SCHEMAS)
+    _opened: set[str] = field(default_factory=set, repr=False)
+
+    def name(self, table: Table) -> str:
+        """The table's three-level name, quoted for SQL."""
+        return ".".join(f"`{part}`" for part in (self.catalog, self.schemas[table.layer], table.name))
+
+    def location(self, table: Table) -> Path | None:
+        """The table's directory on this machine; None on Databricks."""
+        return None if self.root is None else self.root / self.schemas[table.layer] / table.name
+
+    def exists(self, table: Table) -> bool:
+        """Whether the table has been created."""
+        location = self.location(table)
+        if location is None:
+            return bool(self.spark.catalog.tableExists(self.name(table)))
+        return (location / "_delta_log").is_dir()
+
+    def open(self, table: Table) -> str:
+        """Create the table from its contract if it isn't there, attach it, and return its name.
+
+        Raises:
+            ContractError: a table lies there whose columns are not the contract's.
+        """
+        name, location = self.name(table), self.location(table)
+        shown = f"search_forecast.location.{name}"
+        # The session's in-memory catalog may show another lakehouse's table under that name.
+        is_shown = location is None or self.spark.conf.get(shown, None) == str(location)
+        if name in self._opened and is_shown:
+            return name
+        is_new = not self.exists(table)
+        if location is not None and not is_shown:
+            self.spark.sql(f"create schema if not exists `{self.catalog}`.`{self.schemas[table.layer]}`")
+            self.spark.sql(f"drop table if exists {name}")  # external: its files stay
+        place = "" if location is None else f"location {_literal(location.as_posix())}"
+        if is_new:
+            self.spark.sql(_create_statement(table, name, place))
+        elif location is not None and not is_shown:
+            self.spark.sql(f"create table {name} using delta {place}")
+        if location is not None:
+            self.spark.conf.set(shown, str(location))
+        if not is_new:
+            self._check_existing(table, name)
+        self._opened.add(name)
+        return name
+
+    def read(self, table: Table, version: int | None = None) -> DataFrame:
+        """The table's rows, now or as of a version."""
+        return self.at(self.open(table), version)
+
+    def write(self, df: DataFrame, table: Table, *, where: str | None = None, position: str | None = None) -> None:
+        """Replace the rows that match `where` (all rows without it) by `df`, in one commit.
+
+        Writing the same twice leaves the same table: that is what makes every job safe to run again.
+
+        Args:
+            df: the new rows; with `where`, each of them matches it.
+            table: the contract.
+            where: SQL predicate on the table's columns.
+            position: how far the source of `df` was read, kept with the commit; see `position`.
+
+        Raises:
+            ContractError: names or types are not the contract's.
+        """
+        table.check(df)
+        name = self.open(table)
+        writer = df.select(*table.schema.names).write.format("delta").mode("overwrite")
+        # Without a replaceWhere Delta recreates the table and forgets its clustering.
+        writer = writer.option("replaceWhere", "true" if where is None else where)
+        if position is not None:
+            writer = writer.option("userMetadata", position)
+        writer.saveAsTable(name)
+
+    def add(self, df: DataFrame, table: Table, keys: tuple[str, ...]) -> int:
+        """Add the rows whose key the table does not hold yet, in one commit; adding them again changes nothing.
+
+        Args:
+            df: the rows; of several with one key, one is added.
+            table: the contract.
+            keys: the columns that tell rows apart.
+
+        Returns:
+            The number of rows added.
+
+        Raises:
+            ContractError: names or types are not the contract's.
+        """
+        table.check(df)
+        name = self.open(table)
+        same = " and ".join(f"present.`{key}` <=> news.`{key}`" for key in keys)
+        columns = ", ".join(f"`{column}`" for column in table.schema.names)
+        values = ", ".join(f"news.`{column}`" for column in table.schema.names)
+        df.dropDuplicates(list(keys)).createOrReplaceTempView(f"news_of_{table.name}")
+        merged = self.spark.sql(
+            f"merge into {name} present using news_of_{table.name} news on {same} "  # noqa: S608 - names from contracts
+            f"when not matched then insert ({columns}) values ({values})"
+        )
+        return int(merged.collect()[0]["num_inserted_rows"])
+
+    def latest(self, source: str) -> int:
+        """The latest version of a table that `names.resolve` named."""
+        return int(self.spark.sql(f"describe history {source} limit 1").collect()[0]["version"])
+
+    def at(self, source: str, version: int | None) -> DataFrame:
+        """The rows of a table that `names.resolve` named, as of a version (None: now)."""
+        as_of = "" if version is None else f" version as of {version}"
+        return self.spark.sql(f"select * from {source}{as_of}")  # noqa: S608 - `open` or `names.resolve` named it
+
+    def create(self, rows: list[tuple[object, ...]], table: Table) -> DataFrame:
+        """A DataFrame of the contract's schema from a few rows."""
+        return self.spark.createDataFrame(rows, table.schema)
+
+    def history(self, table: Table) -> list[Row]:
+        """The table's commits, newest first (Delta keeps 30 days of them)."""
+        columns = ("version", "operation", "userMetadata")
+        return self.spark.sql(f"describe history {self.open(table)}").select(*columns).collect()
+
+    def version(self, table: Table) -> int:
+        """The table's latest version."""
+        return self.latest(self.open(table))
+
+    def position(self, table: Table) -> str | None:
+        """What the last write said about how far it had read; None where something else changed the table since."""
+        for commit in self.history(table):
+            if commit["operation"] not in _NEUTRAL_OPERATIONS:
+                return str(commit["userMetadata"]) if commit["userMetadata"] else None
+        return None
+
+    def changes(self, table: Table, after: int, until: int) -> DataFrame:
+        """Rows that came and went in versions after+1..until: the table's columns and `change` (1 came, -1 went)."""
+        feed = self.spark.read.option("readChangeFeed", "true")
+        feed = feed.option("startingVersion", after + 1).option("endingVersion", until)
+        came = F.col("_change_type").isin("insert", "update_postimage")
+        rows = feed.table(self.open(table)).withColumn("change", F.when(came, 1).otherwise(-1))
+        return rows.select(*table.schema.names, "change")
+
+    def _check_existing(self, table: Table, name: str) -> None:
+        try:
+            table.check(self.spark.table(name))
+        except ContractError as error:
+            raise ContractError(
+                f"{error}; the table was made by another version of search_forecast or another program: "
+                f"move it away or use another lakehouse"
+            ) from error
+
+
+def _create_statement(table: Table, name: str, location: str) -> str:
+    columns = ", ".join(
+        f"`{c.name}` {c.type.simpleString()}{'' if c.nullable else ' not null'} comment {_literal(c.comment)}"
+        for c in table.columns
+    )
+    cluster = f"cluster by ({', '.join(table.cluster_by)})" if table.cluster_by else ""
+    properties = ", ".join(f"{_literal(key)} = {_literal(value)}" for key, value in table.properties.items())
+    return (
+        f"create table if not exists {name} ({columns}) using delta {cluster} "
+        f"comment {_literal(f'One row per {table.grain}.')} "
+        f"{f'tblproperties ({properties})' if properties else ''} {location}"
+    )
+
+
+def _literal(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

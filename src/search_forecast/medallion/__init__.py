@@ -1,0 +1,1 @@
+"""From delivered files to bronze, silver and gold: the tasks, and the rules that they apply."""

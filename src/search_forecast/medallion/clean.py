@@ -1,0 +1,57 @@
+"""`clean`: raw records to search_silver, batch by batch."""
+
+import logging
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from search_forecast.lakehouse.contracts import BATCHES, DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, SEARCH_EVENTS
+from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.medallion import silver
+
+logger = logging.getLogger(__name__)
+
+
+def clean(lakehouse: Lakehouse) -> dict[str, Any]:
+    """Turn every batch that silver does not hold whole into searches and rejected records.
+
+    Returns:
+        batches: the ids cleaned; event_count and rejected_count: their records.
+    """
+    delivered = _delivered_counts(lakehouse)
+    cleaned = _silver_counts(lakehouse, list(delivered))
+    # Each table takes a batch in one commit: all of its rows are there, or none.
+    pending = sorted(batch_id for batch_id, count in delivered.items() if sum(cleaned.get(batch_id, (0, 0))) != count)
+    for batch_id in pending:
+        own_rows = f"batch_id = '{batch_id}'"
+        records = silver.classified(lakehouse.read(RAW_SEARCH_TERMS).where(own_rows))
+        lakehouse.write(silver.rejected_records(records), REJECTED_RECORDS, where=own_rows)
+        lakehouse.write(silver.search_events(records), SEARCH_EVENTS, where=own_rows)
+    event_counts, rejected_counts = zip((0, 0), *_silver_counts(lakehouse, pending).values(), strict=True)
+    result = {"batches": pending, "event_count": sum(event_counts), "rejected_count": sum(rejected_counts)}
+    logger.info("clean: %d batches, %d events, %d rejected", len(pending), sum(event_counts), sum(rejected_counts))
+    return result
+
+
+def _delivered_counts(lakehouse: Lakehouse) -> dict[str, int]:
+    """Delivered records of each batch that is not reconciled yet."""
+    done = lakehouse.read(BATCHES).where("reconciled").select("batch_id")
+    ingested = lakehouse.read(DELIVERIES).where("status = 'ingested'").join(done, "batch_id", how="left_anti")
+    counts = ingested.groupBy("batch_id").agg(F.sum("record_count").alias("record_count"))
+    return {row["batch_id"]: row["record_count"] for row in counts.collect()}
+
+
+def _silver_counts(lakehouse: Lakehouse, batch_ids: list[str]) -> dict[str, tuple[int, int]]:
+    """Events and rejected records of each of a few batches, those that have any."""
+    if not batch_ids:
+        return {}
+    is_event = F.lit(True).alias("is_event")
+    events = lakehouse.read(SEARCH_EVENTS).select("batch_id", is_event)
+    rejected = lakehouse.read(REJECTED_RECORDS).select("batch_id", (~is_event).alias("is_event"))
+    counts = (
+        events.unionByName(rejected)
+        .where(F.col("batch_id").isin(batch_ids))
+        .groupBy("batch_id")
+        .agg(F.count_if("is_event").alias("events"), F.count_if(~F.col("is_event")).alias("rejected"))
+    )
+    return {row["batch_id"]: (row["events"], row["rejected"]) for row in counts.collect()}

@@ -1,0 +1,305 @@
+"""Each check of the bundle catches the fault it is for, planted in a copy of the project's own bundle."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from search_forecast import cli
+from search_forecast.bundle import checks
+from search_forecast.bundle.checks.cron import cron_problem
+from support.places import PROJECT
+
+MEDALLION, GOLD, ALERT = "resources/medallion.job.yml", "resources/gold.schema.yml", "resources/unreconciled.alert.yml"
+FORECAST = "resources/demand_forecast.job.yml"
+DASHBOARD = "src/dashboards/search_demand.lvdash.json"
+SCHEDULE = """      schedule:
+        quartz_cron_expression: {cron}
+        timezone_id: {zone}
+      trigger:"""
+
+
+def faults(root: Path) -> list[str]:
+    return checks.check(root, cli.parse)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    for name in ("databricks.yml", "requirements.txt"):
+        shutil.copy(PROJECT / name, tmp_path / name)
+    for name in ("resources", "src/dashboards"):
+        shutil.copytree(PROJECT / name, tmp_path / name)
+    return tmp_path
+
+
+def edit(bundle: Path, file: str, old: str, new: str) -> None:
+    path = bundle / file
+    text = path.read_text()
+    assert old in text, f"{file} no longer holds what the test changes: {old}"
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_the_projects_own_bundle_has_no_problem(bundle):
+    assert faults(bundle) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "problem"),
+    [
+        pytest.param(MEDALLION, "max_concurrent_runs", "max_concurent_runs", "Unexpected field", id="unknown field"),
+        pytest.param(MEDALLION, "op: GREATER_THAN", "op: MORE_THAN", "not a valid JobsHealthOperator", id="bad enum"),
+        pytest.param(ALERT, "      warehouse_id: ${var.warehouse_id}\n", "", "warehouse_id", id="missing field"),
+        pytest.param(
+            MEDALLION,
+            "- task_key: clean\n          environment_key",
+            "- task_key: clan\n          environment_key",
+            "task aggregate depends on clan, which is no task",
+            id="depends on a missing task",
+        ),
+        pytest.param(
+            MEDALLION,
+            "- task_key: ingest\n          environment_key",
+            "- task_key: ingest\n          depends_on: [{task_key: reconcile}]\n          environment_key",
+            "tasks wait for each other",
+            id="cycle",
+        ),
+        pytest.param(
+            MEDALLION,
+            "          environment_key: default\n",
+            "",
+            "task ingest: no environment None",
+            id="no environment",
+        ),
+        pytest.param(
+            MEDALLION, "environment_key: default", "environment_key: other", "no environment default", id="other"
+        ),
+        pytest.param(
+            MEDALLION,
+            "        - task_key: clean\n          depends_on",
+            "        - task_key: ingest\n          depends_on",
+            "two tasks are called ingest",
+            id="duplicate task_key",
+        ),
+        pytest.param(
+            MEDALLION,
+            "{{job.parameters.source}}",
+            "{{job.parameters.sauce}}",
+            "uses the parameter sauce",
+            id="undeclared",
+        ),
+        pytest.param(
+            MEDALLION, "{{job.parameters.source}}", "files", "nothing uses the parameter source", id="unused parameter"
+        ),
+        pytest.param(
+            MEDALLION,
+            "{{job.parameters.source}}",
+            "{{tasks.fetch.values.dir}}",
+            "reads a value of fetch",
+            id="no such task",
+        ),
+        pytest.param(
+            MEDALLION, "${var.medallion_timeout", "${var.time", "no variable time_seconds", id="undeclared var"
+        ),
+        pytest.param(
+            MEDALLION,
+            "${var.medallion_timeout_seconds}",
+            "7200",
+            "medallion_timeout_seconds: nothing uses it",
+            id="unused var",
+        ),
+        pytest.param(
+            MEDALLION, "resources.volumes.landing", "resources.volumes.land", "no volumes.land", id="no resource"
+        ),
+        pytest.param(
+            MEDALLION,
+            "      trigger:",
+            SCHEDULE.format(cron="0 0 25 * * ?", zone="UTC"),
+            "hours 25 is not in 0-23",
+            id="cron",
+        ),
+        pytest.param(
+            MEDALLION,
+            "      trigger:",
+            SCHEDULE.format(cron="0 0 5 * * ?", zone="Europe/Pariss"),
+            "no time zone Europe/Pariss",
+            id="time zone",
+        ),
+        pytest.param("databricks.yml", "0 30 6 * * ?", "30 6 * * *", "has 5 fields", id="alert's cron"),
+        pytest.param(
+            MEDALLION, "entry_point: search-forecast", "entry_point: main", "no entry point", id="entry point"
+        ),
+        pytest.param(MEDALLION, "- aggregate", "- aggregat", "no command aggregat", id="no such command"),
+        pytest.param(MEDALLION, "--staging=", "--stage-in=", "No such option '--stage-in'", id="no such flag"),
+        pytest.param(FORECAST, "narwhals==2.29.0", "narwhals", "narwhals is not pinned", id="not pinned"),
+        pytest.param(
+            FORECAST, "narwhals==2.29.0", "narwhals==2.0.0", "not the version in requirements.txt", id="other version"
+        ),
+        pytest.param(ALERT, "`.batches", "`.batchez", "no table batchez in gold", id="alert's table"),
+        pytest.param(ALERT, "not reconciled", "not reconciliated", "reconciliated", id="alert's column"),
+        pytest.param(ALERT, "name: unreconciled_count", "name: wrong_count", "does not select", id="alert's source"),
+        pytest.param(
+            ALERT, "${resources.schemas.gold.name}", "search_gold", "spells out the schema search_gold", id="schema"
+        ),
+        pytest.param(
+            ALERT, "as unreconciled_count", "+ 0 as unreconciled_count", "none of search_forecast/queries", id="own"
+        ),
+        pytest.param(DASHBOARD, "from daily_totals", "from daily_sums", "no table daily_sums", id="dashboard's table"),
+        pytest.param(DASHBOARD, "  distinct_term_count,", "  term_counts,", "term_counts", id="dashboard's column"),
+        pytest.param(DASHBOARD, "`search_count`", "`searches`", "no column searches", id="widget's column"),
+        pytest.param(
+            DASHBOARD,
+            '"fieldName": "term_count"',
+            '"fieldName": "terms"',
+            "shows terms, which its query",
+            id="widget's field",
+        ),
+        pytest.param(
+            GOLD, "catalog_name: ${var.catalog}", "catalog_name: main", "spells out the catalog main", id="catalog"
+        ),
+        pytest.param(
+            MEDALLION,
+            "default: ${resources.volumes.landing.volume_path}",
+            "default: /Volumes/main/x/landing",
+            "spells out /Volumes/main/x/landing",
+            id="volume",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "mode: development",
+            "mode: development\n    presets: {name_prefix: dev_}",
+            "schemas.gold is main.devsearch_gold for every developer",
+            id="shared schema",
+        ),
+        pytest.param(
+            "resources/landing.volume.yml",
+            "${resources.schemas.bronze.name}",
+            "incoming",
+            "volumes.landing is /Volumes/main/incoming/landing for every developer",
+            id="shared volume",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "root_path: ~/.bundle/${bundle.name}/${bundle.target}",
+            "root_path: /Workspace/Shared/x",
+            "workspace.root_path is /Workspace/Shared/x for every developer",
+            id="shared path",
+        ),
+        pytest.param(
+            "databricks.yml",
+            '      name_prefix: "[staging] "',
+            "      tags: {a: b}",
+            "targets staging and prod share schemas.gold",
+            id="shared by targets",
+        ),
+        pytest.param(
+            MEDALLION,
+            "      trigger:\n",
+            "      trigger:\n        pause_status: UNPAUSED\n",
+            "target dev: the trigger of jobs.medallion is active",
+            id="active in dev",
+        ),
+        pytest.param(
+            ALERT,
+            "timezone_id: UTC",
+            "timezone_id: UTC\n        pause_status: UNPAUSED",
+            "the schedule of alerts.unreconciled is active",
+            id="alert active in dev",
+        ),
+    ],
+)
+def test_a_planted_fault_is_found(bundle, file, old, new, problem):
+    edit(bundle, file, old, new)
+
+    found = faults(bundle)
+
+    assert any(problem in line for line in found), found
+
+
+def test_two_developers_sharing_a_model_is_found(bundle):
+    (bundle / "resources/demand.registered_model.yml").write_text(
+        "resources:\n  registered_models:\n    demand:\n      catalog_name: ${var.catalog}\n"
+        "      schema_name: models\n      name: search_demand\n"
+    )
+    edit(bundle, "databricks.yml", "mode: development", "presets: {name_prefix: same_}")
+
+    problems = faults(bundle)
+
+    assert not any(
+        "registered_models.demand is main.models" in line for line in problems
+    )  # no development mode, no rule
+    edit(
+        bundle,
+        "databricks.yml",
+        "presets: {name_prefix: same_}",
+        "mode: development\n    presets: {name_prefix: same_}",
+    )
+    assert any("registered_models.demand is main.models.samesearch_demand for every" in line for line in faults(bundle))
+
+
+def test_a_resource_declared_in_two_files_is_found(bundle):
+    shutil.copy(bundle / GOLD, bundle / "resources/gold_again.schema.yml")
+
+    assert any("schemas.gold is declared in another file too" in line for line in faults(bundle))
+
+
+def test_a_key_that_two_kinds_of_resources_share_is_found(bundle):
+    model = (bundle / "resources/search_demand_model.registered_model.yml").read_text()
+    (bundle / "resources/again.registered_model.yml").write_text(
+        model.replace("search_demand_model:", "search_demand:")
+    )
+
+    assert any("dashboards.search_demand and registered_models.search_demand: a key" in line for line in faults(bundle))
+
+
+def test_a_dashboard_that_is_no_json_is_found(bundle):
+    (bundle / DASHBOARD).write_text("{")
+
+    assert any(line.startswith("dashboards.search_demand: search_demand.lvdash.json") for line in faults(bundle))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["0 30 6 * * ?", "0 0/15 8-18 ? * MON-FRI", "0 0 0 L * ? 2026", "0 0 12 ? * 6#3", "*/10 * * 1,15 JAN,JUL ?"],
+)
+def test_quartz_expressions_that_are_right(expression):
+    assert cron_problem(expression) is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        ("0 0 6 * * *", "one of day of month and day of week must be ?"),
+        ("0 0 6 ? * ?", "one of day of month and day of week must be ?"),
+        ("61 0 6 * * ?", "seconds 61"),
+        ("0 0 6 ? * FUN", "day of week FUN"),
+        ("0 0/0 6 * * ?", "minutes 0/0"),
+        ("", "has 0 fields"),
+    ],
+)
+def test_quartz_expressions_that_are_wrong(expression, problem):
+    assert problem in (cron_problem(expression) or "")
+
+
+def test_the_module_ends_with_1_where_something_is_wrong(bundle):
+    import subprocess
+    import sys
+
+    edit(bundle, DASHBOARD, "`search_count`", "`searches`")
+    done = subprocess.run(
+        [sys.executable, "-m", "search_forecast", "check-bundle", str(bundle)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.endswith(" 1 problem\n")
+    assert "dataset row_count has no column searches" in done.stdout
+
+
+def test_dashboard_json_keeps_one_dataset_a_query():
+    content = json.loads((PROJECT / DASHBOARD).read_text())
+
+    names = [dataset["name"] for dataset in content["datasets"]]
+    assert len(names) == len(set(names)) > 5

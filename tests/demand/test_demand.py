@@ -1,0 +1,372 @@
+"""train, promote, score, predict and reproduce through the command line, on gold tables of our own making."""
+
+import contextlib
+import io
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from deltalake import DeltaTable
+from search_forecast.models.registered import promote_latest
+
+from search_forecast import cli
+from search_forecast.cli.call import Call
+from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
+from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.medallion import gold
+from search_forecast.models.registry import DIRECTORY, Registry
+from support.places import PROJECT
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+FIRST = date(2025, 3, 3)  # a Monday
+DAYS = 84
+WEEKDAYS = np.array([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8])
+QUICK = ("--candidates", "theta,ces,median_of_candidates", "--windows", "5")
+
+
+def day(number: int) -> date:
+    return FIRST + timedelta(days=number)
+
+
+def searches() -> dict[str, list[int]]:
+    """A growing term with a week's pattern, one of noise, one too rare for a series."""
+    random = np.random.default_rng(11)
+    return {
+        "laptop": random.poisson(200 * WEEKDAYS[np.arange(DAYS) % 7] * (1 + np.arange(DAYS) / 42)).tolist(),
+        "tv": random.poisson(40, DAYS).tolist(),
+        "rare thing": [1 if number % 9 == 0 else 0 for number in range(DAYS)],
+    }
+
+
+def write_gold(spark: "SparkSession", root: Path, counts: dict[str, list[int]]) -> Lakehouse:
+    lakehouse = Lakehouse(spark, root, root / "_staging")
+    rows = [(day(n), term, count) for term, line in counts.items() for n, count in enumerate(line) if count]
+    df = spark.createDataFrame(rows, DAILY_TERM_COUNTS.schema)
+    lakehouse.write(df, DAILY_TERM_COUNTS)
+    lakehouse.write(gold.daily_totals(lakehouse.read(DAILY_TERM_COUNTS)), DAILY_TOTALS)
+    return lakehouse
+
+
+def command(lake: Path, *words: str) -> Any:
+    """A command's JSON result; the exit code where it failed."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = cli.main(["--lakehouse", str(lake), *words, "--json"])
+    return json.loads(printed.getvalue()) if code == 0 else code
+
+
+@pytest.fixture(scope="module")
+def connected(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[subprocess.Popen[str]]":
+    """The commands in a Spark Connect session, in a process of its own that runs beside the other tests."""
+    root = tmp_path_factory.mktemp("connect") / "lake"
+    write_gold(spark, root, searches())
+    words = [
+        ["train", *QUICK],
+        ["promote", "search_demand"],
+        ["score"],
+        ["monitor"],
+        ["reproduce", "search_demand", "1"],
+    ]
+    commands = json.dumps([["--lakehouse", str(root), *line, "--json"] for line in words])
+    process = subprocess.Popen(
+        [sys.executable, str(PROJECT / "tests" / "support" / "connect.py"), commands],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+    yield process
+    if process.poll() is None:  # the test that waits for it was not chosen
+        os.killpg(process.pid, signal.SIGKILL)  # with the JVM that it started
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def lake(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory, connected: "subprocess.Popen[str]") -> Path:
+    """A lakehouse with a promoted version 1 and its forecasts. Tests may add to it, none removes."""
+    assert connected.poll() is None
+    root = tmp_path_factory.mktemp("demand") / "lake"
+    write_gold(spark, root, searches())
+    trained = command(root, "train", *QUICK)
+    assert (trained["version"], trained["series"]) == (1, 4)
+    assert command(root, "promote", "search_demand")["is_promoted"] is True
+    assert command(root, "score")["added"] == 4 * 14 * 2
+    return root
+
+
+def table(lake: Path, name: str) -> list[dict[str, Any]]:
+    return DeltaTable(str(lake / "search_gold" / name)).to_pyarrow_table().to_pylist()
+
+
+def test_each_term_has_one_champion_and_a_verdict(lake: Path) -> None:
+    rows = [row for row in table(lake, "backtest_metrics") if row["model_version"] == 1]
+    champions = {row["term"]: row for row in rows if row["is_champion"]}
+
+    assert set(champions) == {"laptop", "tv", "(other)", "(total)"}
+    assert champions["laptop"]["verdict"] == "forecastable"
+    assert champions["tv"]["verdict"] == "no better than the mean"
+    assert champions["tv"]["candidate"] == "historic_mean"
+    assert champions["laptop"]["p_value"] < 0.05 <= champions["tv"]["p_value"]
+    assert {row["term"] for row in rows} == {*champions, "(all)"}
+    assert all(row["window_count"] == 5 for row in rows if row["wape"] is not None)
+
+
+def test_the_naive_forecasts_errors_are_what_plain_python_says(lake: Path) -> None:
+    counts = searches()["tv"]
+    windows = [DAYS - 14 - 7 * number for number in range(5)]
+    errors = [abs(counts[cutoff - 1] - actual) for cutoff in windows for actual in counts[cutoff : cutoff + 14]]
+    actuals = [actual for cutoff in windows for actual in counts[cutoff : cutoff + 14]]
+
+    found = [
+        (row["wape"], row["bias"])
+        for row in table(lake, "backtest_metrics")
+        if (row["term"], row["candidate"], row["model_version"]) == ("tv", "naive", 1)
+    ]
+
+    bias = sum(counts[cutoff - 1] - actual for cutoff in windows for actual in counts[cutoff : cutoff + 14])
+    assert found == [(pytest.approx(sum(errors) / sum(actuals)), pytest.approx(bias / sum(actuals)))]
+
+
+def test_forecasts_start_after_the_last_complete_day_with_both_intervals(lake: Path) -> None:
+    rows = [row for row in table(lake, "term_forecasts") if row["model_version"] == 1 and row["term"] == "tv"]
+    made_on = max(row["made_on_date"] for row in rows)
+    rows = [row for row in rows if row["made_on_date"] == made_on]
+
+    assert made_on in (day(DAYS - 1), day(DAYS - 2))  # the last day may be too quiet to be complete
+    assert sorted({row["target_date"] for row in rows}) == [made_on + timedelta(days=n) for n in range(1, 15)]
+    known = searches()["tv"][: (made_on - FIRST).days + 1]
+    first = 1 if sum(line[0] for line in searches().values()) < 150 else 0
+    mean = float(np.mean(known[first:]))
+    assert all(row["forecast"] == pytest.approx(mean, rel=0.02) for row in rows)
+    assert all(row["mean_forecast"] == row["forecast"] for row in rows)
+    by_level = {level: [r for r in rows if r["interval_level"] == level] for level in (0.8, 0.95)}
+    assert [len(found) for found in by_level.values()] == [14, 14]
+    widths = {level: [row["upper"] - row["lower"] for row in found] for level, found in by_level.items()}
+    assert all(narrow < wide for narrow, wide in zip(widths[0.8], widths[0.95], strict=True))
+
+
+def test_scoring_again_adds_nothing(lake: Path) -> None:
+    before = DeltaTable(str(lake / "search_gold" / "term_forecasts")).to_pyarrow_table().num_rows
+
+    assert command(lake, "score")["added"] == 0
+    assert DeltaTable(str(lake / "search_gold" / "term_forecasts")).to_pyarrow_table().num_rows == before
+
+
+def test_a_version_does_not_forecast_days_that_it_was_trained_on(
+    lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(lake, "score", "--as-of", day(60).isoformat()) == 2
+    assert f"as of {day(60)} it would know the future: train --as-of {day(60)} first" in capsys.readouterr().err
+
+
+def test_as_of_an_earlier_day_nothing_is_known_of_later_ones(spark: "SparkSession", tmp_path: Path) -> None:
+    write_gold(spark, tmp_path, {"tv": searches()["tv"]})
+
+    trained = command(tmp_path, "train", *QUICK, "--as-of", day(60).isoformat())
+    command(tmp_path, "promote", "search_demand")
+    done = command(tmp_path, "score", "--as-of", day(60).isoformat())
+
+    assert (trained["trained_to"], done["made_on"]) == (day(60).isoformat(), day(60).isoformat())
+    known = searches()["tv"]
+    means = {float(np.mean(known[first:61])) for first in (0, 1)}  # the first day may be too quiet to be complete
+    (row, *_) = [row for row in table(tmp_path, "term_forecasts") if row["term"] == "tv"]
+    assert any(row["mean_forecast"] == pytest.approx(mean) for mean in means)
+
+
+def test_one_gold_schema_holds_one_demand_model(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(lake, "train", "--name", "another") == 1
+    assert "holds forecasts of search_demand: one demand model a gold schema" in capsys.readouterr().err
+
+
+def test_what_cannot_be_compared_with_the_champion_does_not_pass(lake: Path) -> None:
+    assert "its horizon is 7, version 1's is 14" in command(lake, "train", *QUICK, "--horizon", "7")["gate"]
+    untried = command(lake, "train", "--candidates", "mstl", "--windows", "5")["gate"]
+    assert untried.startswith("failed: version 1 forecasts ")
+    assert "candidates that were not tried here" in untried
+
+
+def test_a_training_that_was_cut_off_cannot_be_promoted(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search_forecast.demand.train.backtest_metrics", killed)
+    assert command(lake, "train", *QUICK) == 130
+
+    done = command(lake, "promote", "search_demand")
+
+    assert (done["is_promoted"], done["holder"]) == (False, 1)
+    assert "its training was cut off before its metrics were kept: train again" in done["gate"]
+
+
+NO_SPARK = """
+import json, sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("pyspark", "search_forecast", "statsforecast"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+import mlflow, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+rows = pd.DataFrame({"term": ["laptop", "tv", "no such term"], "horizon": [1, 14, 3]})
+wide = model.predict(rows)
+narrow = model.predict(rows, params={"interval_level": 0.8})
+print(json.dumps([wide.astype({"target_date": str}).values.tolist(), narrow["lower"].tolist()]))
+"""
+
+
+def test_a_version_loads_without_spark_and_says_what_score_wrote(lake: Path) -> None:
+    models = Registry(lake / DIRECTORY)
+    model = models.files(models.find("search_demand", 1), lake).parent
+
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", NO_SPARK, str(model)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stderr
+    wide, narrow = json.loads(done.stdout)
+    latest = max(row["made_on_date"] for row in table(lake, "term_forecasts"))
+    written = {
+        (row["term"], row["horizon_days"], row["interval_level"]): row
+        for row in table(lake, "term_forecasts")
+        if row["made_on_date"] == latest and row["model_version"] == 1
+    }
+    for found, low, key in zip(wide, narrow, [("laptop", 1), ("tv", 14)], strict=False):
+        row = written[(*key, 0.95)]
+        assert found[0][:10] == row["target_date"].isoformat()
+        assert found[1:] == pytest.approx([row["forecast"], row["lower"], row["upper"]])
+        assert low == pytest.approx(written[(*key, 0.8)]["lower"])
+    assert all(math.isnan(number) for number in wide[2][1:])
+
+
+def test_predict_shows_one_forecast_and_says_what_is_wrong(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = command(lake, "predict", "search_demand", "term=laptop", "horizon=2", "--version", "1")
+
+    assert 50 < answer["lower"] < answer["forecast"] < answer["upper"] < 1500
+    assert command(lake, "predict", "search_demand", "term=Laptop", "horizon=2") == 2
+    assert "'Laptop' has no series of its own" in capsys.readouterr().err
+    assert command(lake, "predict", "search_demand", "term=tv", "horizon=15") == 2
+    assert "forecasts 1 to 14 periods ahead" in capsys.readouterr().err
+    assert command(lake, "score-model", "search_demand", "--input", "term=tv") == 2
+
+
+def test_a_version_that_is_no_better_stays_a_challenger_and_the_job_goes_on(lake: Path) -> None:
+    trained = command(lake, "train", *QUICK)
+    promoted = command(lake, "promote", "search_demand")
+
+    assert trained["gate"].startswith("failed: no better than version 1: error 0.")
+    assert (promoted["is_promoted"], promoted["holder"]) == (False, 1)
+    versions = {row["version"]: row for row in command(lake, "models", "search_demand")}
+    assert versions[1]["aliases"] == "champion"
+    known = command(lake, "models", "search_demand", str(trained["version"]))
+    assert known["tags"]["champion_refused_because"] in trained["gate"]
+    assert {item["table"] for item in known["tables"]} == {"search_gold.daily_totals", "search_gold.daily_term_counts"}
+    assert known["tables"][0]["content_hash"].startswith("sha256:")
+    assert command(lake, "promote", "search_demand", str(trained["version"])) == 1  # said by number it must pass
+
+    models = Registry(lake / DIRECTORY)
+    latest = models.find("search_demand", trained["version"])
+    models.tag(latest, {"gate": "passed", "gate_against": "77"})
+    gone = promote_latest(models, "search_demand", "champion", Call.now())
+    assert gone["is_promoted"] is False
+    assert "compared with version 77, but champion is version 1 now: train again" in gone["gate"]
+
+
+def test_a_version_is_reproduced_from_what_it_recorded(lake: Path) -> None:
+    found = command(lake, "reproduce", "search_demand", "1")
+
+    assert (found["verdict"], found["is_reproduced"], found["differences"]) == ("identical", True, {})
+
+
+def test_coherent_forecasts_add_up(spark: "SparkSession", tmp_path: Path) -> None:
+    write_gold(spark, tmp_path, searches())
+    command(tmp_path, "train", "--coherent", "--candidates", "theta", "--windows", "3")
+    command(tmp_path, "promote", "search_demand")
+    command(tmp_path, "score")
+
+    rows = [row for row in table(tmp_path, "term_forecasts") if row["interval_level"] == 0.95]
+    for target in {row["target_date"] for row in rows}:
+        by_term = {row["term"]: row["forecast"] for row in rows if row["target_date"] == target}
+        assert len(by_term) == 4
+        assert by_term.pop("(total)") == pytest.approx(sum(by_term.values()))
+
+
+def test_weeks_are_forecast_by_weeks(spark: "SparkSession", tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    write_gold(spark, tmp_path, {"tv": (random.poisson(10, 300) + 1).tolist()})
+
+    trained = command(tmp_path, "train", "--frequency", "week", "--horizon", "4", "--step", "2", *QUICK)
+    command(tmp_path, "promote", "search_demand")
+    command(tmp_path, "score")
+
+    rows = [row for row in table(tmp_path, "term_forecasts") if row["term"] == "tv" and row["interval_level"] == 0.8]
+    assert trained["series"] == 2
+    assert [row["horizon_days"] for row in sorted(rows, key=lambda row: row["target_date"])] == [7, 14, 21, 28]
+    assert {row["target_date"].weekday() for row in rows} == {0}
+    assert all(60 < row["forecast"] < 95 for row in rows)
+
+
+def test_nothing_to_train_on_is_said_in_a_line(
+    spark: "SparkSession", tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Lakehouse(spark, tmp_path, tmp_path / "_staging").open(DAILY_TOTALS)
+
+    assert command(tmp_path, "train") == 1
+    assert "search_gold.daily_totals has no complete day: nothing to forecast from" in capsys.readouterr().err
+    assert command(tmp_path, "score") == 2
+    assert "no model search_demand" in capsys.readouterr().err
+    assert command(tmp_path, "train", "--candidates", "prophet") == 2
+    assert "train: no candidate 'prophet'; there are historic_mean" in capsys.readouterr().err
+
+
+def test_a_shop_of_three_days_gets_forecasts_too(spark: "SparkSession", tmp_path: Path) -> None:
+    write_gold(spark, tmp_path, {"tv": [30, 30, 30], "radio": [1, 0, 1]})
+
+    assert command(tmp_path, "train")["forecastable"] == 0
+    assert command(tmp_path, "promote", "search_demand")["is_promoted"] is True
+    assert command(tmp_path, "score")["added"] > 0
+
+    rows = [row for row in table(tmp_path, "backtest_metrics") if row["is_champion"]]
+    assert {row["verdict"] for row in rows} == {"too short to tell"}
+    assert all("a backtest needs 28" in row["reason"] for row in rows)
+
+
+def test_monitoring_trains_where_there_is_no_champion_and_leaves_a_good_one_alone(
+    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    write_gold(spark, tmp_path, {"tv": searches()["tv"]})
+
+    first = command(tmp_path, "run", "monitoring")
+    second = command(tmp_path, "run", "monitoring")
+
+    assert {key: task["state"] for key, task in first["tasks"].items()} == {
+        "monitor": "SUCCESS",
+        "needs_retrain": "SUCCESS",
+        "retrain": "SUCCESS",
+    }
+    assert second["tasks"]["retrain"]["state"] == "EXCLUDED"
+    assert [row["aliases"] for row in command(tmp_path, "models", "search_demand")] == ["challenger champion"]
+    assert len(table(tmp_path, "term_forecasts")) == 2 * 14 * 2
+
+
+def test_the_commands_run_through_spark_connect(connected: "subprocess.Popen[str]") -> None:
+    printed, _ = connected.communicate(timeout=400)
+    session, *done = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+
+    assert session == {"session": "pyspark.sql.connect.session"}
+    assert [item["code"] for item in done] == [0] * 5, done[-1]["errors"]
+    trained, promoted, scored, monitored, reproduced = [json.loads(item["output"]) for item in done]
+    assert (trained["series"], promoted["holder"], scored["added"]) == (4, 1, 4 * 14 * 2)
+    assert (monitored["needs_retrain"], reproduced["verdict"]) == ("false", "identical")

@@ -1,0 +1,533 @@
+"""Candidates, metrics, choice, intervals and the backtest of one series: numpy only, no Spark."""
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from utilsforecast import losses as utils
+
+from search_forecast.demand.forecasting import candidates as c
+from search_forecast.demand.forecasting import choice, intervals, metrics
+from search_forecast.demand.forecasting.backtest import ROW, SELECTION, Windows, backtest
+from search_forecast.demand.forecasting.calendar_regression import FEATURES, CalendarRegression, features
+from search_forecast.demand.forecasting.history import Floats, History, mended
+from search_forecast.demand.periods import FREQUENCIES
+from search_forecast.errors import UsageError
+from search_forecast.parameters import ForecastParameters
+from support.places import PROJECT
+
+DAY, WEEK = FREQUENCIES["day"], FREQUENCIES["week"]
+SUNDAY = date(2025, 6, 29)
+WEEKDAYS = np.array([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8])
+QUICK = c.chosen(["theta", "median_of_candidates", "ces"])
+
+
+def history(values: object, last_date: date = SUNDAY, frequency: object = DAY) -> History:
+    return History(np.asarray(values, dtype=np.float64), last_date, frequency)  # type: ignore[arg-type]
+
+
+def weekly_pattern(level: float, days: int, seed: int) -> Floats:
+    return np.random.default_rng(seed).poisson(level * WEEKDAYS[np.arange(days) % 7]).astype(np.float64)
+
+
+def champion(rows: list[dict]) -> dict:
+    (row,) = [row for row in rows if row["is_champion"]]
+    return row
+
+
+# --- history
+
+
+def test_what_was_known_earlier_ends_earlier() -> None:
+    known = history(range(10)).until(7)
+
+    assert known.values.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert known.last_date == SUNDAY - timedelta(days=3)
+    assert known.target_dates(2) == [SUNDAY - timedelta(days=2), SUNDAY - timedelta(days=1)]
+
+
+def test_a_week_is_seven_days_long() -> None:
+    monday = date(2025, 6, 23)
+
+    assert history([1, 2, 3], monday, WEEK).target_dates(2) == [date(2025, 6, 30), date(2025, 7, 7)]
+    assert history([1, 2, 3], monday, WEEK).until(2).last_date == date(2025, 6, 16)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "words"),
+    [
+        ([1, 2, 3], [1, 2, 3], None),
+        ([1, math.nan, 3], [1, 2, 3], "1 of 3 values"),
+        ([1, -5, 3, math.inf], [1, 2, 3, 3], "2 of 4 values"),
+        ([1, 1e300, 5], [1, 3, 5], "1 of 3 values"),
+        ([math.nan, -1], [0, 0], "2 of 2 values"),
+    ],
+)
+def test_values_that_are_no_counts_are_interpolated_and_it_is_said(
+    values: list[float], expected: list[float], words: str | None
+) -> None:
+    found, sentence = mended(np.array(values))
+
+    assert found.tolist() == expected
+    assert sentence is None if words is None else words in str(sentence)
+
+
+# --- metrics, against utilsforecast
+
+
+def test_metrics_are_those_of_utilsforecast() -> None:
+    random = np.random.default_rng(3)
+    values = random.poisson(8, 60).astype(np.float64)
+    cutoffs, horizon = (30, 37, 44), 14
+    forecast = random.uniform(2, 14, (3, horizon))
+    actual = np.stack([values[cutoff : cutoff + horizon] for cutoff in cutoffs])
+    absolute, squared = np.array([metrics.scales(values[:cutoff], 7) for cutoff in cutoffs]).T
+    found = metrics.Errors(actual, forecast, absolute, squared)
+
+    days = pd.date_range("2025-01-01", periods=60)
+    train = pd.DataFrame({"unique_id": "a", "ds": days, "y": values})
+    frames = [
+        pd.DataFrame({
+            "unique_id": "a", "cutoff": days[cutoff - 1], "ds": days[cutoff : cutoff + horizon],
+            "y": actual[i], "m": forecast[i],
+        })
+        for i, cutoff in enumerate(cutoffs)
+    ]  # fmt: skip
+    windows = pd.concat(frames)
+    whole = windows.drop(columns="cutoff")
+
+    assert found.smape == pytest.approx(utils.smape(whole, ["m"])["m"].item())
+    mase = [
+        utils.mase(f.drop(columns="cutoff"), ["m"], 7, train[train["ds"] <= f["cutoff"].iloc[0]])["m"].item()
+        for f in frames
+    ]
+    rmsse = [
+        utils.rmsse(f.drop(columns="cutoff"), ["m"], 7, train[train["ds"] <= f["cutoff"].iloc[0]])["m"].item()
+        for f in frames
+    ]
+    assert found.mase == pytest.approx(np.mean(mase))
+    assert found.rmsse == pytest.approx(np.mean(rmsse))
+    assert found.wape == pytest.approx(utils.nd(whole, ["m"])["m"].item())
+    assert found.bias == pytest.approx(utils.bias(whole, ["m"])["m"].item() / values_mean(whole))
+
+
+def values_mean(frame: pd.DataFrame) -> float:
+    return float(frame["y"].mean())
+
+
+def test_nothing_to_divide_by_gives_no_number() -> None:
+    nothing = metrics.Errors(np.zeros((1, 3)), np.ones((1, 3)), np.array([math.nan]), np.array([math.nan]))
+
+    assert math.isnan(nothing.wape)
+    assert math.isnan(nothing.mase)
+    assert nothing.smape == 1.0
+
+
+@pytest.mark.parametrize("mean", [0.2, 1.0, 3.7, 20.0, 400.0])
+def test_the_poisson_floor_is_the_error_of_a_forecast_that_is_right(mean: float) -> None:
+    counts = np.arange(0, int(mean * 3 + 40))
+    expected = float((np.abs(counts - mean) * stats.poisson.pmf(counts, mean)).sum())
+
+    assert metrics.poisson_floor(np.array([mean]))[0] == pytest.approx(expected, rel=1e-9)
+
+
+# --- candidates
+
+
+def test_naive_methods_give_what_their_names_say() -> None:
+    known = history([*range(1, 41)])
+    made, _ = c.forecasts(known, 8, c.chosen([]))
+
+    assert made["historic_mean"].tolist() == [20.5] * 8
+    assert made["window_average"].tolist() == [26.5] * 8  # of the last 28
+    assert made["naive"].tolist() == [40.0] * 8
+    assert made["seasonal_naive"].tolist() == [34, 35, 36, 37, 38, 39, 40, 34]
+
+
+def test_a_combination_is_the_median_of_its_members() -> None:
+    made, _ = c.forecasts(
+        history(weekly_pattern(30, 80, 1)), 5, c.chosen(["theta", "ets", "ces", "median_of_candidates"])
+    )
+
+    np.testing.assert_allclose(
+        made["median_of_candidates"], np.median([made["theta"], made["ets"], made["ces"]], axis=0)
+    )
+
+
+@dataclass(frozen=True)
+class Odd:
+    result: object
+    name: str = "odd"
+
+    def suits(self, history: History) -> bool:
+        return True
+
+    def forecast(self, history: History, horizon: int) -> Floats:
+        if isinstance(self.result, Exception):
+            raise self.result
+        return np.full(horizon, self.result)
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (ZeroDivisionError("by\nzero"), "ZeroDivisionError: by"),
+        (math.nan, "no number"),
+        (math.inf, "no number"),
+        (1e9, "is the most there ever was"),
+    ],
+)
+def test_a_candidate_that_goes_wrong_is_left_out_with_its_reason(result: object, words: str) -> None:
+    made, failures = c.forecasts(history(range(30)), 3, c.chosen(["odd"], [Odd(result)]))
+
+    assert "odd" not in made
+    assert words in failures["odd"]
+    assert set(made) == set(c.BASELINES)
+
+
+def test_no_forecast_is_below_zero() -> None:
+    made, _ = c.forecasts(history(range(30, 0, -1)), 60, c.chosen(["odd", "theta", "ets"], [Odd(-5.0)]))
+
+    assert all((forecast >= 0).all() for forecast in made.values())
+    assert made["odd"].tolist() == [0.0] * 60
+
+
+def test_a_combination_named_alone_brings_its_members() -> None:
+    assert set(c.chosen(["mean_of_candidates"])) == {*c.BASELINES, "mean_of_candidates", "theta", "ets", "ces", "mstl"}
+    assert set(c.chosen(["mean_of_candidates", "theta", "ets"])) == {*c.BASELINES, "mean_of_candidates", "theta", "ets"}
+
+
+def test_an_unknown_candidate_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="no candidate prophet; there are historic_mean, "):
+        c.chosen(["prophet"])
+
+
+def test_croston_is_for_intermittent_series_only() -> None:
+    candidates = c.chosen(["croston"])
+    sparse = history([0, 0, 3, 0, 1] * 10)
+
+    assert "croston" in c.forecasts(sparse, 2, candidates)[0]
+    assert "not of its kind" in c.forecasts(history([3, 1] * 20), 2, candidates)[1]["croston"]
+
+
+# --- regressions with calendar features
+
+
+def test_features_of_a_flat_series_say_nothing_but_the_calendar() -> None:
+    level, x = features(history([5.0] * 40), 7)
+    columns = dict(zip(FEATURES, x.T, strict=True))
+
+    assert level == 5.0
+    assert columns["recent_log_ratio"].tolist() == [0.0] * 7
+    assert columns["seasonal_log_ratio"].tolist() == [0.0] * 7
+    # The day after a Sunday is a Monday, which no feature marks.
+    assert [columns[f"is_weekday_{day}"].tolist().index(1.0) for day in range(2, 8)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_seasonal_feature_looks_back_whole_weeks() -> None:
+    _, x = features(history(weekly_pattern(1000, 70, 2)), 14)
+    ratio = np.exp(x[:, FEATURES.index("seasonal_log_ratio")])
+
+    np.testing.assert_allclose(ratio, np.tile(WEEKDAYS, 2), rtol=0.1)
+
+
+def test_a_regression_multiplies_the_level() -> None:
+    flat = [0.0] * len(FEATURES)
+    log = CalendarRegression("poisson_regression", math.log(2), tuple(flat), is_log=True)
+    plain = CalendarRegression("linear_regression", 0.5, tuple(flat), is_log=False)
+
+    assert log.forecast(history([5.0] * 40), 2).tolist() == pytest.approx([10.0, 10.0])
+    assert plain.forecast(history([5.0] * 40), 2).tolist() == pytest.approx([2.5, 2.5])
+
+
+# --- the choice
+
+
+def test_without_overlap_the_test_is_a_paired_t_test_with_the_small_sample_correction() -> None:
+    gains = np.array([0.5, 1.5, -0.2, 0.9, 0.4, 1.1])
+    # (n + 1 - 2h + h(h - 1)/n) / n with h = 1, and the variance divided by n: together those of the t-test.
+    assert choice.p_better(gains, 1) == pytest.approx(stats.ttest_1samp(gains, 0.0, alternative="greater").pvalue)
+
+
+def test_a_gain_that_is_always_the_same_is_no_chance_and_none_is_none() -> None:
+    assert choice.p_better(np.full(5, 0.3), 2) == 0.0
+    assert choice.p_better(np.zeros(5), 2) == 1.0
+    assert choice.p_better(np.full(5, -0.3), 2) == 1.0
+
+
+def test_overlapping_windows_weaken_the_evidence() -> None:
+    gains = np.array([0.5, 1.5, 0.2, 0.9, 0.4, 1.1])
+
+    assert choice.p_better(gains, 2) > choice.p_better(gains, 1)
+
+
+def test_a_baseline_that_is_clearly_better_than_the_candidates_is_champion() -> None:
+    wobble = np.array([0.1, -0.1, 0.2, 0.0, -0.2, 0.1])
+    losses = {**LOSSES, "window_average": 2.0 + wobble, "theta": 5.5 - wobble}
+
+    assert choice.choose(losses, 2, 0.05).champion == "window_average"
+
+
+LOSSES = {name: np.full(6, 10.0) for name in c.BASELINES}
+
+
+def test_a_candidate_that_clearly_beats_the_baselines_is_champion() -> None:
+    found = choice.choose({**LOSSES, "theta": np.array([5, 6, 5, 6, 5, 6.0])}, 2, 0.05)
+
+    assert (found.champion, found.verdict) == ("theta", "forecastable")
+    assert found.p_value < 0.05
+
+
+def test_of_equally_good_candidates_the_first_is_kept() -> None:
+    noisy = np.array([5, 6, 5, 6, 5, 6.0])
+    losses = {**LOSSES, "median_of_candidates": noisy + np.array([0.5, -0.4, 0.6, -0.5, 0.4, -0.5]), "theta": noisy}
+
+    assert choice.choose(losses, 2, 0.05).champion == "median_of_candidates"
+
+
+def test_a_candidate_no_better_than_the_mean_leaves_the_term_to_the_best_baseline() -> None:
+    noisy = np.array([9, 12, 9, 11, 8, 12.0])
+    found = choice.choose({**LOSSES, "naive": np.full(6, 14.0), "theta": noisy}, 2, 0.05)
+
+    assert (found.champion, found.verdict) == ("historic_mean", "no better than the mean")
+    assert found.p_value >= 0.05
+
+
+def test_a_candidate_that_beats_the_mean_must_beat_the_seasonal_naive_too() -> None:
+    losses = {**LOSSES, "seasonal_naive": np.full(6, 5.0), "theta": np.array([5, 5.2, 4.9, 5, 5.1, 4.8])}
+
+    found = choice.choose(losses, 2, 0.05)
+
+    assert (found.champion, found.verdict) == ("seasonal_naive", "no better than the seasonal naive")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_two_windows_tell_nothing(count: int) -> None:
+    found = choice.choose({**{k: v[:count] for k, v in LOSSES.items()}, "theta": np.full(count, 0.1)}, 2, 0.05)
+
+    assert (found.champion, found.verdict) == ("historic_mean", "too short to tell")
+    assert math.isnan(found.p_value)
+
+
+def test_few_windows_are_no_reason_to_prefer_another_baseline_to_the_mean() -> None:
+    better = {**LOSSES, "naive": np.array([5, 6, 4, 5, 6, 5.0]), "theta": np.full(6, 11.0)}
+
+    assert choice.choose(better, 2, 0.05).champion == "naive"
+    assert choice.choose({name: values[:3] for name, values in better.items()}, 2, 0.05).champion == "historic_mean"
+
+
+def test_a_choice_is_measured_without_the_window_it_is_measured_on() -> None:
+    # The candidate is superb in one window only: the others would not have chosen it there.
+    losses = {**LOSSES, "theta": np.array([0.0, 14, 14, 14, 14, 14])}
+
+    assert choice.choose_without_each_window(losses, 1, 0.05)[0] == "historic_mean"
+
+
+def _verdicts(series: list[Floats]) -> list[str]:
+    parameters = ForecastParameters()
+    return [champion(backtest("t", 0.1, history(values), QUICK, parameters))["verdict"] for values in series]
+
+
+def test_pure_noise_is_called_forecastable_no_more_often_than_the_level_of_the_test_allows() -> None:
+    noise = [np.random.default_rng(seed).poisson(20, 120).astype(np.float64) for seed in range(100)]
+
+    # 5 in 100 are expected at most; more than 10 in 100 has a probability below 1.2 % then.
+    assert _verdicts(noise).count("forecastable") <= 10
+
+
+def test_a_weekly_pattern_is_found() -> None:
+    seasonal = [weekly_pattern(100, 120, seed) for seed in range(20)]
+    verdicts = _verdicts(seasonal)
+
+    assert verdicts.count("forecastable") >= 12
+    assert "no better than the mean" not in verdicts
+
+
+# --- intervals
+
+
+@given(st.floats(0.01, 4.9), st.floats(0.1, 5.0))
+def test_a_count_interval_holds_at_least_its_share_of_such_counts(mean: float, error: float) -> None:
+    variance = max(error**2, mean * (1 + 1e-6))
+    size = mean**2 / (variance - mean)
+    for level in intervals.LEVELS:
+        (lower,), (upper,) = intervals.count_interval(np.array([mean]), error, level)
+        law = stats.nbinom(size, size / (size + mean))
+        assert law.cdf(upper) - law.cdf(lower - 1) >= level - 1e-6
+
+
+@given(st.floats(0.0, 4.9))
+def test_the_upper_end_of_a_count_interval_never_falls_as_errors_grow(mean: float) -> None:
+    errors = [0.1, 0.3, 0.6, 1, 2, 5, 20, 40, 100, 1000]
+
+    for level in intervals.LEVELS:
+        uppers = [intervals.count_interval(np.array([mean]), error, level)[1][0] for error in errors]
+        assert uppers == sorted(uppers)
+        assert uppers[-1] > 100
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.3, 0.5])
+def test_the_interval_around_a_forecast_of_nothing_still_holds_what_comes(rate: float) -> None:
+    error = math.sqrt(rate)  # as large as the errors of such a forecast are
+    upper = intervals.count_interval(np.array([0.0]), error, 0.95)[1][0]
+
+    assert stats.poisson.cdf(upper, rate) >= 0.95
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=20), st.floats(0, 1e5), st.booleans())
+def test_an_interval_is_never_below_zero_holds_the_forecast_and_widens_with_its_level(
+    expected: list[float], error: float, is_small: bool
+) -> None:
+    found = intervals.interval(np.array(expected), {}, "naive", error, is_small=is_small)
+
+    for ends in found.values():
+        assert (ends[0] >= 0).all()
+        assert (ends[0] <= expected).all()
+        assert (ends[1] >= expected).all()
+    assert (found[0.95][1] >= found[0.8][1]).all()
+
+
+def test_few_scores_of_a_step_give_way_to_those_of_all_steps_then_to_the_normal_law() -> None:
+    known = {("naive", 1): (150, (1.0, 2.0)), ("naive", 2): (3, (9.0, 9.0)), ("naive", 0): (300, (1.5, 3.0))}
+
+    widths = intervals.half_width(known, "naive", 2, 10.0)
+
+    assert widths.tolist() == [[10.0, 20.0], [15.0, 30.0]]
+    assert intervals.half_width({}, "naive", 1, 1.0)[0].tolist() == pytest.approx([1.2816, 1.96], abs=1e-3)
+
+
+# --- the backtest
+
+
+def test_windows_end_with_the_series_and_leave_enough_to_learn_from() -> None:
+    assert Windows.of(100, ForecastParameters(horizon=14, step=7, windows=3)).cutoffs == (72, 79, 86)
+    assert Windows.of(42, ForecastParameters(horizon=14, step=7, windows=6)).cutoffs == (14, 21, 28)
+    assert Windows.of(27, ForecastParameters(horizon=14)).cutoffs == ()
+
+
+def test_a_backtest_never_sees_what_it_forecasts() -> None:
+    seen: list[tuple[int, date]] = []
+
+    @dataclass(frozen=True)
+    class Spy:
+        name: str = "spy"
+
+        def suits(self, history: History) -> bool:
+            return True
+
+        def forecast(self, history: History, horizon: int) -> Floats:
+            seen.append((len(history.values), history.last_date))
+            assert history.values[-1] == len(history.values) - 1
+            return np.full(horizon, history.values[-1])
+
+    backtest("t", 1.0, history(range(60)), c.chosen(["spy"], [Spy()]), ForecastParameters(windows=2))
+
+    assert seen == [(39, SUNDAY - timedelta(days=21)), (46, SUNDAY - timedelta(days=14))]
+
+
+def test_a_backtest_adds_up_to_what_plain_python_says() -> None:
+    values = weekly_pattern(30, 60, 5)
+    rows = backtest("t", 0.25, history(values), c.chosen([]), ForecastParameters(windows=2))
+    mean = next(row for row in rows if row["candidate"] == "historic_mean")
+
+    errors = [[abs(values[:cutoff].mean() - actual) for actual in values[cutoff : cutoff + 14]] for cutoff in (39, 46)]
+    assert mean["absolute_error"] == pytest.approx(sum(map(sum, errors)))
+    assert mean["loss_ratio"] == 1.0
+    naive = next(row for row in rows if row["candidate"] == "naive")
+    assert naive["loss_ratio"] == pytest.approx(naive["absolute_error"] / mean["absolute_error"])
+    assert mean["actual"] == values[39:53].sum() + values[46:60].sum()
+    # The errors of the first half of the windows make the scale that the others are measured with.
+    assert (mean["window_count"], mean["score_count"], mean["share_ratio"]) == (2, 14, 0.25)
+    assert {row["candidate"] for row in rows} == {*c.BASELINES, SELECTION}
+
+
+def test_an_intervals_width_is_measured_by_what_was_known_at_its_cutoff() -> None:
+    values = weekly_pattern(30, 120, 5)
+    rows = backtest("t", 0.25, history(values), c.chosen([]), ForecastParameters())
+    naive = next(row for row in rows if row["candidate"] == "naive")
+
+    # Six windows a week apart, two weeks long: before the fourth, two were over. The first three only make scales.
+    cutoffs = [71, 78, 85, 92, 99, 106]
+    errors = [np.abs(values[cutoff : cutoff + 14] - values[cutoff - 1]) for cutoff in cutoffs]
+    expected = []
+    for number, over in ((3, 2), (4, 3), (5, 4)):
+        prior = intervals.prior_variance(values[: cutoffs[number]], DAY)
+        scale = math.sqrt(np.mean([prior, *((errors[i] ** 2).mean() for i in range(over))]))
+        expected += (errors[number] / scale).tolist()
+    assert naive["scores"] == pytest.approx(expected)
+    assert naive["score_count"] == 42
+
+
+NASTY = {
+    "constant": np.full(100, 7.0),
+    "all zero": np.zeros(100),
+    "nothing": np.array([]),
+    "one point": np.array([3.0]),
+    "two points": np.array([3.0, 4.0]),
+    "a gap": np.where(np.arange(100) % 50 < 25, 5.0, np.nan),
+    "all missing": np.full(100, np.nan),
+    "huge": np.where(np.arange(100) == 50, 1e300, 5.0),
+    "large counts": np.random.default_rng(0).poisson(1e9, 100).astype(np.float64),
+    "negative": np.where(np.arange(100) % 9 == 0, -4.0, 6.0),
+    "infinite": np.where(np.arange(100) == 99, np.inf, 6.0),
+    "one spike": np.where(np.arange(100) == 99, 1e6, 0.0),
+    "only today": np.append(np.zeros(99), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_an_odd_series_falls_back_and_never_fails(name: str) -> None:
+    regression = CalendarRegression("poisson_regression", 0.1, (0.1,) * len(FEATURES), is_log=True)
+    candidates = c.chosen([*(n for n in c.NAMES if n not in c.REGRESSIONS), regression.name], [regression])
+    rows = backtest(name, 0.0, history(NASTY[name]), candidates, ForecastParameters())
+    best = champion(rows)
+
+    assert all(set(row) == {part.split()[0] for part in ROW.split(", ")} for row in rows)
+    assert best["candidate"] in candidates
+    assert math.isfinite(best["typical_error"])
+    assert best["typical_error"] > 0
+    if name in ("a gap", "all missing", "huge", "negative", "infinite"):
+        assert "interpolated" in best["reason"]
+    if name in ("nothing", "one point", "two points"):
+        assert "periods, a backtest needs 28" in best["reason"]
+        assert best["verdict"] == "too short to tell"
+    known, _ = mended(NASTY[name])
+    if len(known):
+        made, _ = c.forecasts(history(known), 14, c.with_members(best["candidate"], candidates))
+        assert np.isfinite(made[best["candidate"]]).all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"horizon": 0}, "train: --horizon must be at least 1, got 0"),
+        ({"windows": -1}, "train: --windows must be at least 1, got -1"),
+        ({"floor_count": -1}, "train: --floor must be at least 0, got -1"),
+        ({"history_periods": 1}, "train: --history must be at least 2, got 1"),
+        ({"frequency": "month"}, "train: --frequency is day or week, got month"),
+        ({"alpha": 1.0}, "train: --alpha is between 0 and 1, got 1.0"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_wrong_usage(wrong: dict, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        ForecastParameters(**wrong)
+    assert str(error.value) == message
+
+
+def test_the_candidate_of_the_documentation_works() -> None:
+    page = (PROJECT / "docs" / "forecasting.md").read_text(encoding="utf-8")
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class Drift" in block]
+    names: dict[str, Any] = {"dataclass": dataclass, "History": History, "Floats": Floats, "np": np}
+    exec(code, names)
+
+    made, _ = c.forecasts(history([1.0, 3.0, 5.0]), 2, c.chosen(["drift"], [names["Drift"]()]))
+
+    assert made["drift"].tolist() == [7.0, 9.0]

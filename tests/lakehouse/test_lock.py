@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from search_forecast.errors import DataError, EnvironmentProblem
+from search_forecast.lakehouse.lock import exclusive
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from search_forecast.lakehouse.lock import exclusive
+
+with exclusive(Path(sys.argv[1]), "aggregate", 0):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def held(root: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lakehouse until its input ends."""
+    command = [sys.executable, "-c", _HOLDER, str(root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_process_stops_with_a_message_that_names_the_first(tmp_path: Path) -> None:
+    with held(tmp_path) as process, pytest.raises(DataError) as raised, exclusive(tmp_path, "ingest", 0.1):
+        pass
+
+    assert str(raised.value) == (
+        f"ingest: aggregate (process {process.pid}) still holds {tmp_path}; wait for it or stop it, then run again"
+    )
+
+
+def test_a_second_process_waits_and_goes_on_once_the_first_is_done(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="search_forecast")
+    with held(tmp_path) as process:
+        assert process.stdin is not None
+        threading.Timer(0.5, process.stdin.close).start()
+        start = time.monotonic()
+
+        with exclusive(tmp_path, "ingest", 60):
+            waited = time.monotonic() - start
+
+    assert 0.3 < waited < 30
+    assert f"waiting up to 60 s for aggregate (process {process.pid}) on {tmp_path}" in caplog.text
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    with held(tmp_path) as process:
+        process.kill()
+        process.wait()
+
+        with exclusive(tmp_path, "ingest", 0):
+            holder = (tmp_path / ".lock.holder").read_text()
+
+    assert holder == f"ingest (process {os.getpid()})"
+
+
+def test_a_command_that_fails_lets_go_of_the_lakehouse(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="failed"), exclusive(tmp_path, "ingest", 0):
+        raise ValueError("failed")
+
+    with held(tmp_path) as process:
+        assert process.poll() is None
+
+
+def test_one_process_after_the_other_holds_a_lakehouse_that_is_made_for_the_first(tmp_path: Path) -> None:
+    root = tmp_path / "not yet" / "there"
+    with exclusive(root, "ingest", 0):
+        pass
+
+    with held(root) as process:
+        assert (root / ".lock.holder").read_text() == f"aggregate (process {process.pid})"
+
+
+def test_two_lakehouses_are_held_at_once(tmp_path: Path) -> None:
+    with held(tmp_path / "a"), exclusive(tmp_path / "b", "ingest", 0):
+        assert (tmp_path / "b" / ".lock.holder").exists()
+
+
+def test_a_directory_that_cannot_be_made_is_a_problem_of_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with (
+        pytest.raises(EnvironmentProblem, match="ingest: cannot write the lakehouse"),
+        exclusive(tmp_path / "file" / "lakehouse", "ingest", 0),
+    ):
+        pass

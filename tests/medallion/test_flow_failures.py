@@ -1,0 +1,98 @@
+"""The whole flow when something goes wrong: killed at any point, or records lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search_forecast.lakehouse import tables
+from search_forecast.medallion import landing
+from support.flow import HEADER, assert_gold_is, delivered, gold, pipeline, rows
+
+pytestmark = pytest.mark.usefixtures("spark")
+
+
+class Killed(BaseException):
+    """Ends a run at a chosen point, as a kill would."""
+
+
+# What each command does, in order: every commit, and every step of staging; killed before or after it.
+CRASH_POINTS = {
+    "ingest": [("seal", "before"), ("seal", "after"), ("raw_search_terms", "after"), ("deliveries", "after")],
+    "clean": [("rejected_records", "after"), ("search_events", "after")],
+    "aggregate": [(name, "after") for name in ("daily_term_counts", "daily_totals", "term_summary", "term_variants")],
+    "reconcile": [("batches", "after")],
+}
+
+
+def killing(work: Callable[..., Any], point: str, when: str) -> Callable[..., Any]:
+    """`work`, but the process dies before or after it where it does what `point` says."""
+
+    def killed(*args: Any, **options: Any) -> Any:
+        name = getattr(args[2], "name", None) if work is WRITE else work.__name__
+        if name == point and when == "before":
+            raise Killed
+        result = work(*args, **options)
+        if name == point:
+            raise Killed
+        return result
+
+    return killed
+
+
+WRITE, SEAL = tables.Lakehouse.write, landing.seal
+
+
+def test_a_run_killed_at_every_point_in_turn_and_run_again_gives_the_same_tables(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, lake = tmp_path / "in", tmp_path / "lake"
+    source.mkdir()
+    (source / "a.csv").write_text(HEADER + "1,3,2024,hat\n3,3,2024,hat\n1,3,2024,\n", encoding="utf-8")
+    pipeline(run, source)
+    # The second delivery repeats a term and a day of the first, so that anything counted twice or lost shows.
+    (source / "b.csv").write_text(HEADER + "1,3,2024,Hat\n2,3,2024,shoes\n2,3,2024,\n", encoding="utf-8")
+
+    for command, points in CRASH_POINTS.items():
+        words = [command, *(["--source", str(source)] if command == "ingest" else [])]
+        for point, when in points:
+            with monkeypatch.context() as patch:
+                patch.setattr(tables.Lakehouse, "write", killing(WRITE, point, when))
+                patch.setattr(landing, "seal", killing(SEAL, point, when))
+                try:
+                    run(*words)
+                except Killed:
+                    continue
+            # Only a commit that the run before was killed right after is not made again.
+            assert point in {"search_events", "term_variants", "batches"}, f"{command} never came to {point}"
+        run(*words)
+
+    assert_gold_is(lake, delivered(source))
+    assert [(r["raw_count"], r["reconciled"]) for r in rows(lake, "search_gold/batches")] == [(3, True), (3, True)]
+    assert not list((lake / "_staging").iterdir())
+    before = gold(lake)
+    run("aggregate", "--full")
+    assert gold(lake) == before
+
+
+def test_lost_records_fail_reconcile_which_names_batch_and_layer(
+    run: Callable[..., Any], tmp_path: Path, spark: Any
+) -> None:
+    source, lake = tmp_path / "in", tmp_path / "lake"
+    source.mkdir()
+    (source / "a.csv").write_text(HEADER + "1,3,2024,hat\n2,3,2024,shoes\n", encoding="utf-8")
+    pipeline(run, source)
+    losses = {
+        "gold": "search_gold/daily_term_counts` where term = 'hat'",
+        "silver": "search_silver/search_events` where term = 'hat'",
+        "bronze": "search_bronze/raw_search_terms` where searchterm = 'hat'",
+    }
+
+    for layer, loss in losses.items():
+        spark.sql(f"delete from delta.`{lake}/{loss}")
+        code, line = run("reconcile")
+
+        assert code == 1
+        assert f"batch-000001: {layer} holds 1 of its records, expected 2" in line
+        assert [r["reconciled"] for r in rows(lake, "search_gold/batches")] == [False]

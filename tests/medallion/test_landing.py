@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from search_forecast.errors import DataError
+from search_forecast.medallion import ingest, landing
+from search_forecast.medallion.bronze import Layout
+from search_forecast.medallion.landing import Batch, Delivery
+from support import reference
+from support.places import FIXTURES
+
+HEADER = b"day,month,year,searchterm\n"
+RECORDS = b"7,11,2021,laptop\n8,11,2021,mobile 5g\n"
+PLAIN = Layout(",", ("day", "month", "year", "searchterm"))
+NOW = datetime(2021, 12, 25, 12, 30, 0, 123456, tzinfo=timezone.utc)
+
+
+def delivered(directory: Path, content: bytes, name: str = "terms.csv") -> Path:
+    path = directory / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def staged(directory: Path, content: bytes, name: str = "terms.csv") -> tuple[Delivery, bytes]:
+    """Stages a file with this content; returns its delivery and the lines that Spark will read."""
+    batch = directory / "batch"
+    batch.mkdir()
+    delivery = landing.stage(delivered(directory, content, name), batch)
+    return delivery, (batch / f"{delivery.delivery_id}.lines").read_bytes()
+
+
+def sealed(staging: Path, name: str, *deliveries: Delivery) -> Batch:
+    directory = staging / name
+    directory.mkdir(parents=True)
+    batch = Batch(name, NOW, deliveries, directory)
+    landing.seal(batch)
+    return batch
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        pytest.param(HEADER + RECORDS, RECORDS, id="plain"),
+        pytest.param(HEADER + RECORDS.rstrip(b"\n"), RECORDS, id="no last newline"),
+        pytest.param(b"\xef\xbb\xbf" + HEADER + RECORDS, RECORDS, id="BOM"),
+        pytest.param((HEADER + RECORDS).replace(b"\n", b"\r\n"), RECORDS, id="CRLF"),
+        pytest.param((HEADER + RECORDS).replace(b"\n", b"\r"), RECORDS, id="lone CR"),
+        pytest.param((HEADER + RECORDS).replace(b"\n", b"\n \t\n\n"), RECORDS, id="blank lines"),
+        pytest.param(b"\n \t\n\r\n" + HEADER + RECORDS, RECORDS, id="leading blank lines"),
+        pytest.param(b"\xef\xbb\xbf\n\n" + HEADER + RECORDS, RECORDS, id="BOM, then leading blank lines"),
+        pytest.param(HEADER, b"", id="header only"),
+        pytest.param(HEADER.rstrip(b"\n"), b"", id="header only, no newline"),
+        pytest.param(HEADER + b",,,\n", b",,,\n", id="a line of delimiters is a record"),
+        pytest.param(HEADER + b"7,11,2021,a\xff\xc3b\n", b"7,11,2021,a\xff\xc3b\n", id="not UTF-8"),
+        pytest.param(HEADER + b"7,11,2021,a\x00b\n", b"7,11,2021,a\x00b\n", id="NUL in a record"),
+        pytest.param(
+            HEADER + "7,11,2021,a\u0085b\u2028c\x0b\x0c\x1c\u00a0\n".encode(),
+            "7,11,2021,a\u0085b\u2028c\x0b\x0c\x1c\u00a0\n".encode(),
+            id="line separators of Unicode and ASCII end no line",
+        ),
+        pytest.param(HEADER + b"\x1c\x85\n", b"\x1c\x85\n", id="other white space is no blank line"),
+        pytest.param(HEADER + b'  7,"\n', b'  7,"\n', id="a malformed line is left alone"),
+    ],
+)
+def test_the_records_of_a_file_are_staged_a_line_each(tmp_path: Path, content: bytes, lines: bytes) -> None:
+    delivery, found = staged(tmp_path, content)
+
+    assert found == lines
+    assert delivery == Delivery(
+        delivery_id=hashlib.sha256(content).hexdigest(),
+        source_file=str(tmp_path / "terms.csv"),
+        bytes=len(content),
+        record_count=lines.count(b"\n"),
+        status="ingested",
+        reason=None,
+        layout=PLAIN,
+    )
+
+
+def test_a_gzip_file_is_known_by_its_uncompressed_content(tmp_path: Path) -> None:
+    packed = gzip.compress(HEADER + RECORDS)
+
+    delivery, lines = staged(tmp_path, packed, "TERMS.CSV.GZ")
+
+    assert lines == RECORDS
+    assert delivery.delivery_id == hashlib.sha256(HEADER + RECORDS).hexdigest()
+    assert delivery.bytes == len(packed)
+
+
+def test_all_members_of_a_gzip_file_are_read(tmp_path: Path) -> None:
+    _, lines = staged(tmp_path, gzip.compress(HEADER) + gzip.compress(RECORDS), "terms.csv.gz")
+
+    assert lines == RECORDS
+
+
+def test_a_line_of_tabs_is_a_record_of_a_tab_separated_file(tmp_path: Path) -> None:
+    delivery, lines = staged(tmp_path, HEADER.replace(b",", b"\t") + b"\t\t\t\n  \n\n")
+
+    assert lines == b"\t\t\t\n"
+    assert delivery.layout == Layout("\t", PLAIN.columns)
+
+
+def test_a_header_that_is_not_utf_8_still_gives_its_names(tmp_path: Path) -> None:
+    delivery, _ = staged(tmp_path, b"day,month,year,searchterm,Gr\xf6\xdfe\n" + RECORDS)
+
+    assert delivery.layout == Layout(",", (*PLAIN.columns, "Gr\ufffd\ufffde"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        pytest.param("a.csv", b"", "the file is empty", id="empty"),
+        pytest.param("a.csv", b"\xef\xbb\xbf", "missing day, month, year, searchterm|the file is empty", id="BOM only"),
+        pytest.param("a.csv", b"\n \r\n\t\n", "the file is empty", id="blank lines only"),
+        pytest.param("a.csv.gz", b"", "the file is empty", id="empty, named gzip"),
+        pytest.param("a.csv.gz", gzip.compress(b""), "the file is empty", id="empty gzip"),
+        pytest.param("a.csv", b"day,month,year\n1,2,3\n", "missing searchterm", id="no such column"),
+        pytest.param("a.csv", b"7,11,2021,laptop\n", "missing day, month, year, searchterm", id="no header"),
+        pytest.param("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "missing day|not text", id="PNG"),
+        pytest.param("a.csv", b"PK\x03\x04\x00\x00\x08\n", "not text", id="spreadsheet"),
+        pytest.param("a.csv", (HEADER + RECORDS).decode().encode("utf-16"), "is UTF-16", id="UTF-16"),
+        pytest.param("a.csv", b"\xfe\xff" + HEADER.decode().encode("utf-16-be"), "is UTF-16", id="UTF-16 BE"),
+        pytest.param("a.csv", HEADER.decode().encode("utf-16-le"), "not text", id="UTF-16 without BOM"),
+        pytest.param("a.csv.gz", HEADER + RECORDS, "gzip file is broken", id="not gzip"),
+        pytest.param("a.csv.gz", gzip.compress(HEADER + RECORDS)[:-9], "gzip file is broken", id="cut off"),
+        pytest.param("a.csv.gz", gzip.compress(HEADER + RECORDS)[:12], "gzip file is broken", id="cut off early"),
+        pytest.param(
+            "a.csv.gz", gzip.compress(HEADER + RECORDS)[:-8] + bytes(8), "gzip file is broken", id="wrong checksum"
+        ),
+        pytest.param("a.csv.gz", gzip.compress(HEADER) + b"tail", "gzip file is broken", id="something after it"),
+        pytest.param("a.csv", gzip.compress(HEADER), "not text|missing day", id="gzip, but not named so"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_and_nothing_of_it_staged(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    with pytest.raises(DataError, match=reason):
+        staged(tmp_path, content, name)
+
+    assert [path.name for path in (tmp_path / "batch").iterdir() if path.name != "partial.lines"] == []
+
+
+def test_a_file_that_is_gone_is_refused_like_one_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        landing.stage(tmp_path / "gone.csv", tmp_path)
+
+
+def test_a_file_after_a_refused_one_is_staged_clean(tmp_path: Path) -> None:
+    broken = delivered(tmp_path, gzip.compress(HEADER + RECORDS * 5000)[:-9], "broken.csv.gz")
+    with pytest.raises(DataError):
+        landing.stage(broken, tmp_path)
+
+    delivery = landing.stage(delivered(tmp_path, HEADER + RECORDS), tmp_path)
+
+    assert (tmp_path / f"{delivery.delivery_id}.lines").read_bytes() == RECORDS
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_line_over_the_limit_is_refused_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_last: bool
+) -> None:
+    monkeypatch.setattr(landing, "MAX_LINE_BYTES", 64)
+
+    with pytest.raises(DataError, match="line 4 is over 64 bytes long"):
+        staged(tmp_path, HEADER + RECORDS + b"x" * 65 + (b"" if is_last else b"\n" + RECORDS))
+
+
+def test_a_line_just_under_the_limit_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landing, "MAX_LINE_BYTES", 64)
+
+    _, lines = staged(tmp_path, HEADER + b"x" * 62 + b"\n" + b"y" * 62)
+
+    assert lines == b"x" * 62 + b"\n" + b"y" * 62 + b"\n"
+
+
+def test_a_large_file_is_hashed_and_counted_whole(tmp_path: Path) -> None:
+    content = HEADER + RECORDS * 150_000
+
+    delivery, lines = staged(tmp_path, content)
+
+    assert (delivery.record_count, lines) == (300_000, RECORDS * 150_000)
+    assert delivery.delivery_id == hashlib.sha256(content).hexdigest()
+
+
+def test_every_fixture_is_staged_or_refused_as_the_reference_does(tmp_path: Path) -> None:
+    found, expected = {}, {}
+    for path in landing.delivered_files(FIXTURES):
+        try:
+            found[path.name] = landing.stage(path, tmp_path).record_count
+        except DataError:
+            found[path.name] = None
+        try:
+            expected[path.name] = len(reference.read_delivery(path))
+        except reference.UnreadableError:
+            expected[path.name] = None
+
+    assert found == expected
+    assert sum(count is not None for count in found.values()) >= 7
+    assert None in found.values()
+
+
+def test_csv_files_are_found_by_any_spelling_of_their_ending_and_dot_files_left(tmp_path: Path) -> None:
+    wanted = [
+        "A.CSV",
+        "B.csv.GZ",
+        "_x [1].csv",
+        "a b/c d.csv",
+        "größe 'ö' \"q\" ${x} %20 #1.csv",
+        "x{a,b}*?.csv",
+        "deep/er/still.csv",
+    ]
+    others = [".hidden.csv", "deep/.upload.csv.gz", ".csv", "terms.csv.part", "terms.txt", "csv", "terms.csv.zip"]
+    for name in (*wanted, *others):
+        delivered(tmp_path, HEADER, name)
+    (tmp_path / "directory.csv").mkdir()
+    (tmp_path / "dangling.csv").symlink_to(tmp_path / "nowhere.csv")
+
+    assert landing.delivered_files(tmp_path) == sorted(tmp_path / name for name in wanted)
+
+
+def test_a_source_may_be_one_file_and_its_path_becomes_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered(tmp_path, HEADER)
+    monkeypatch.chdir(tmp_path)
+
+    assert landing.delivered_files(Path("terms.csv")) == [tmp_path / "terms.csv"]
+
+
+def test_the_id_of_a_file_is_that_of_its_content_packed_or_not(tmp_path: Path) -> None:
+    plain = delivered(tmp_path, HEADER + RECORDS)
+    packed = delivered(tmp_path, gzip.compress(HEADER + RECORDS), "terms.csv.gz")
+
+    assert landing.content_id(plain) == landing.content_id(packed) == hashlib.sha256(HEADER + RECORDS).hexdigest()
+
+
+def test_the_id_of_a_broken_gzip_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    broken = gzip.compress(HEADER + RECORDS)[:-9]
+
+    assert landing.content_id(delivered(tmp_path, broken, "a.csv.gz")) == hashlib.sha256(broken).hexdigest()
+
+
+def test_a_file_that_is_gone_has_no_id(tmp_path: Path) -> None:
+    assert landing.content_id(tmp_path / "gone.csv") is None
+
+
+def test_a_file_that_changes_while_it_is_read_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = delivered(tmp_path / "in", HEADER + RECORDS)
+    stage = landing.stage
+
+    def stage_late(path: Path, directory: Path) -> Delivery:
+        delivered(path.parent, HEADER + RECORDS * 2)
+        return stage(path, directory)
+
+    monkeypatch.setattr(landing, "stage", stage_late)
+
+    batch, known = ingest._stage_new_files(tmp_path / "staging", tmp_path / "in", [], NOW)
+
+    assert known == []
+    assert [(d.source_file, d.status, d.record_count, d.layout) for d in batch.deliveries] == [
+        (str(path), "rejected", None, None)
+    ]
+    assert "changed while it was read" in str(batch.deliveries[0].reason)
+
+
+def test_of_files_with_the_same_content_the_first_is_staged(tmp_path: Path) -> None:
+    for name, content in (("a.csv", HEADER), ("b.csv.gz", gzip.compress(HEADER)), ("c.csv", HEADER + RECORDS)):
+        delivered(tmp_path / "in", content, name)
+
+    batch, _ = ingest._stage_new_files(tmp_path / "staging", tmp_path / "in", [], NOW)
+
+    assert [(Path(d.source_file).name, d.status) for d in batch.deliveries] == [
+        ("a.csv", "ingested"),
+        ("b.csv.gz", "duplicate"),
+        ("c.csv", "ingested"),
+    ]
+    assert str(batch.deliveries[1].reason).endswith("in/a.csv")
+
+
+def test_a_sealed_batch_is_found_as_it_was(tmp_path: Path) -> None:
+    layout = Layout("\t", ("day", "month", "year", "searchterm", 'Größe "ö"\u2028'))
+    batch = sealed(
+        tmp_path,
+        "batch-000002",
+        Delivery("ab" * 32, "/in/größe [1].csv", 120, 0, "ingested", None, layout),
+        Delivery("ab" * 32, "/in/b.csv", 120, None, "duplicate", "same content as /in/größe [1].csv"),
+        Delivery(None, "/in/c.csv", 0, None, "rejected", "the file cannot be opened"),
+    )
+
+    assert landing.sealed_batches(tmp_path) == [batch]
+    assert batch.staged_file(batch.deliveries[0]) == tmp_path / "batch-000002" / f"{'ab' * 32}.lines"
+
+
+def test_sealed_batches_come_oldest_first_and_what_was_not_sealed_is_removed(tmp_path: Path) -> None:
+    ninth, tenth = (sealed(tmp_path, f"batch-{number:06d}") for number in (9, 10))
+    delivered(tmp_path, RECORDS, "batch-000011/abc.lines")
+    delivered(tmp_path, b"{", "batch-000012/manifest.partial")
+    (tmp_path / "batch-000001").mkdir()
+
+    assert landing.sealed_batches(tmp_path) == [ninth, tenth]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["batch-000009", "batch-000010"]
+
+
+def test_before_the_first_run_there_is_no_sealed_batch(tmp_path: Path) -> None:
+    assert landing.sealed_batches(tmp_path / "staging") == []
+
+
+def test_a_batch_whose_removal_was_interrupted_is_not_taken_for_a_sealed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = sealed(tmp_path, "batch-000001")
+    delivered(batch.directory, RECORDS, "abc.lines")
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            landing.discard(batch)
+
+    assert (batch.directory / "abc.lines").exists()
+    assert landing.sealed_batches(tmp_path) == []
+    assert not batch.directory.exists()
+
+
+def test_a_discarded_batch_is_gone_sealed_or_not(tmp_path: Path) -> None:
+    batch = sealed(tmp_path, "batch-000001")
+    unsealed = Batch("batch-000002", NOW, (), tmp_path / "batch-000002")
+    unsealed.directory.mkdir()
+
+    landing.discard(batch)
+    landing.discard(unsealed)
+
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+from chispa import assert_df_equality
+
+from search_forecast.lakehouse import contracts
+from search_forecast.medallion import silver
+from support import reference
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+NOON = datetime(2021, 12, 25, 12, tzinfo=timezone.utc)
+LATE = datetime(2021, 12, 25, 23, 59, 59, 999999, tzinfo=timezone.utc)
+SOURCE = ("d1", "/in/a.csv", "batch-000001")
+# day, month, year, searchterm, extra_fields, malformed_record
+FIELDS = [
+    ("7", "11", "2021", "laptop", None, None),
+    ("7", "11", "2021", "laptop", None, None),
+    ("07", " 11 ", "2021", " Gaming  LAPTOP", {"device": "mobile"}, None),
+    ("8", "11", "2021", "Cafe\u0301", None, None),
+    ("25", "12", "2021", "on the day it was received", None, None),
+    ("26", "12", "2021", "on the day after", None, None),
+    ("31", "12", "1994", "early", None, None),
+    ("30", "2", "2021", "", {"device": "\ufffd"}, None),
+    ("x", "", "2021", "laptop", None, None),
+    ("7", "11", "2021", "\u200b", None, None),
+    ("7", "11", "2021", "x" * 257, None, None),
+    (None, None, None, None, None, '7,11,2021,"laptop'),
+]
+
+
+@pytest.fixture(scope="module")
+def classified(spark: SparkSession) -> DataFrame:
+    rows = [(*fields, *SOURCE, NOON) for fields in FIELDS]
+    return silver.classified(spark.createDataFrame(rows, contracts.RAW_SEARCH_TERMS.schema)).cache()
+
+
+def test_searches_have_their_date_and_their_normalised_term(spark: SparkSession, classified: DataFrame) -> None:
+    expected = spark.createDataFrame(
+        [
+            (date(2021, 11, 7), "laptop", "laptop", "d1", "batch-000001"),
+            (date(2021, 11, 7), "laptop", "laptop", "d1", "batch-000001"),
+            (date(2021, 11, 7), "gaming laptop", " Gaming  LAPTOP", "d1", "batch-000001"),
+            (date(2021, 11, 8), "café", "Cafe\u0301", "d1", "batch-000001"),
+            (date(2021, 12, 25), "on the day it was received", "on the day it was received", "d1", "batch-000001"),
+        ],
+        contracts.SEARCH_EVENTS.schema,
+    )
+
+    actual = silver.search_events(classified)
+
+    assert_df_equality(actual, expected, ignore_nullable=True, ignore_row_order=True, ignore_metadata=True)
+
+
+def test_rejected_records_keep_what_was_delivered_and_say_why(spark: SparkSession, classified: DataFrame) -> None:
+    expected = spark.createDataFrame(
+        [
+            (*fields, reasons, "d1", "/in/a.csv", "batch-000001")
+            for fields, reasons in [
+                (FIELDS[5], ["date_in_future"]),
+                (FIELDS[6], ["date_too_early"]),
+                (FIELDS[7], ["bad_encoding", "empty_term", "impossible_date"]),
+                (FIELDS[8], ["missing_date", "not_a_number"]),
+                (FIELDS[9], ["empty_term"]),
+                (FIELDS[10], ["term_too_long"]),
+                (FIELDS[11], ["malformed_record"]),
+            ]
+        ],
+        contracts.REJECTED_RECORDS.schema,
+    )
+
+    actual = silver.rejected_records(classified).orderBy("reject_reasons")
+
+    # A map can't be sorted by, so both sides are sorted by the reasons, which differ from row to row.
+    assert_df_equality(actual, expected.orderBy("reject_reasons"), ignore_nullable=True, ignore_metadata=True)
+
+
+def test_every_record_is_judged_as_by_the_reference(classified: DataFrame) -> None:
+    records = [reference.RawRecord(*fields[:4], fields[4] or {}, fields[5]) for fields in FIELDS]
+    expected = reference.expected(records, NOON.date())
+
+    reasons = [tuple(row["reject_reasons"]) for row in classified.select("reject_reasons").collect()]
+
+    assert sorted(filter(None, reasons)) == sorted(expected.rejected_by_reasons.elements())
+    assert reasons.count(()) == expected.event_count
+
+
+def test_every_record_becomes_either_a_search_or_a_rejected_record(classified: DataFrame) -> None:
+    counts = silver.search_events(classified).count(), silver.rejected_records(classified).count()
+
+    assert counts == (5, 7)
+    assert sum(counts) == len(FIELDS) == classified.count()
+
+
+def test_the_day_of_receipt_ends_at_midnight_utc(spark: SparkSession) -> None:
+    fields = [(day, "12", "2021", "laptop", None, None) for day in ("25", "26")]
+    raw = spark.createDataFrame([(*f, *SOURCE, LATE) for f in fields], contracts.RAW_SEARCH_TERMS.schema)
+
+    rows = silver.classified(raw).select("day", "reject_reasons").collect()
+
+    assert sorted((row["day"], row["reject_reasons"]) for row in rows) == [("25", []), ("26", ["date_in_future"])]
+
+
+def test_records_of_one_branch_alone_are_classified_too(spark: SparkSession) -> None:
+    for term in ("laptop", "Café"):
+        raw = spark.createDataFrame(
+            [("7", "11", "2021", term, None, None, *SOURCE, NOON)], contracts.RAW_SEARCH_TERMS.schema
+        )
+
+        assert [row["term"] for row in silver.search_events(silver.classified(raw)).collect()] == [term.lower()]
+
+
+def test_no_records_give_empty_tables_of_the_right_columns(spark: SparkSession) -> None:
+    records = silver.classified(spark.createDataFrame([], contracts.RAW_SEARCH_TERMS.schema))
+
+    for table, rows in (
+        (contracts.SEARCH_EVENTS, silver.search_events(records)),
+        (contracts.REJECTED_RECORDS, silver.rejected_records(records)),
+    ):
+        table.check(rows)
+        assert rows.columns == table.schema.names
+        assert rows.collect() == []

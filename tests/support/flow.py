@@ -1,0 +1,58 @@
+"""What the tests of the whole flow share: plain Python's answer, and readers that are not Spark."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from deltalake import DeltaTable
+
+from support import reference
+
+HEADER = "day,month,year,searchterm\n"
+STEPS = ("clean", "aggregate", "reconcile")
+
+
+def pipeline(run: Callable[..., Any], source: Path) -> list[Any]:
+    return [run("ingest", "--source", str(source)), *(run(step) for step in STEPS)]
+
+
+def delivered(directory: Path) -> reference.Expected:
+    """Plain Python's answer for every readable file of a directory, each content once."""
+    contents = {reference.content_of(path): path for path in sorted(directory.iterdir()) if ".csv" in path.name}
+    records = [record for path in contents.values() for record in reference.read_delivery(path)]
+    return reference.expected(records, datetime.now(timezone.utc).date())
+
+
+def rows(lake: Path, name: str) -> list[dict[str, Any]]:
+    """A table's rows, read without Spark."""
+    return DeltaTable(str(lake / name)).to_pyarrow_table().to_pylist()
+
+
+def versions(lake: Path) -> dict[str, int]:
+    """The version of every table of a lakehouse."""
+    return {str(path): DeltaTable(str(path)).version() for path in lake.glob("search_*/*")}
+
+
+def gold(lake: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """All gold tables but for the times of batches, as sorted rows."""
+    found = {}
+    for path in sorted((lake / "search_gold").iterdir()):
+        listed = rows(lake, f"search_gold/{path.name}")
+        kept = [tuple(v for k, v in row.items() if not k.endswith("_at")) for row in listed]
+        found[path.name] = sorted(kept, key=repr)
+    return found
+
+
+def assert_gold_is(lake: Path, expected: reference.Expected) -> None:
+    counts = {(r["event_date"], r["term"]): r["search_count"] for r in rows(lake, "search_gold/daily_term_counts")}
+    assert counts == expected.daily_term_counts
+    totals = {r["event_date"]: r["search_count"] for r in rows(lake, "search_gold/daily_totals") if r["search_count"]}
+    assert totals == expected.search_count_by_date
+    summary = {r["term"]: r["search_count"] for r in rows(lake, "search_gold/term_summary")}
+    assert summary == expected.search_count_by_term
+    variants = {(r["term"], r["searched_as"]): r["search_count"] for r in rows(lake, "search_gold/term_variants")}
+    assert variants == expected.variants
+    reasons = Counter(tuple(r["reject_reasons"]) for r in rows(lake, "search_silver/rejected_records"))
+    assert reasons == expected.rejected_by_reasons
