@@ -7,12 +7,15 @@ LOCKS := requirements-build.txt requirements.txt pyproject.toml
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast check bundle-check docs lock clean
+.PHONY: help setup setup-dev demo test test-fast check bundle-check docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-19s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.set-up ## make .venv with search-forecast in it; fetch Delta's jars
+	@:
+
+setup-dev: $(VENV)/.set-up-dev ## the same with what tests and checks need
 	@:
 
 $(VENV)/.set-up: $(LOCKS)
