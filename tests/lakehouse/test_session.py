@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from search_forecast.errors import EnvironmentProblem, UsageError
+from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.lakehouse.session import session, settings
 from search_forecast.lakehouse.toolchain import archive, jars, java, paths
 
@@ -104,7 +105,7 @@ def test_an_archive_that_keeps_java_from_starting_is_thrown_away(
     bad = archive.find_archive(java.find_java(), jars.find_jars())
     bad.directory.mkdir()
     bad.file.write_bytes(b"no archive at all")
-    seal = {"bytes": bad.file.stat().st_size, "sha256": paths.sha256(bad.file)}
+    seal = {"bytes": bad.file.stat().st_size, "sha256": file_sha256(bad.file)}
     (bad.directory / "seal.json").write_text(json.dumps(seal))
     program = (
         "from search_forecast.lakehouse.toolchain import archive\n"
