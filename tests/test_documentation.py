@@ -1,7 +1,7 @@
 """Every command of the README and the pages runs as it is written, pasted in order into a new clone.
 
-A block marked `sh` holds commands that are run here; `make`, the activation of .venv and what needs a workspace stand in
-blocks without that mark.
+A block marked `sh` holds commands that are run here; `make`, the activation of .venv and what needs a workspace stand
+in blocks without that mark.
 """
 
 import re

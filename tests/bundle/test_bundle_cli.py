@@ -77,7 +77,7 @@ def test_targets_variables_names_and_resources_are_what_the_cli_makes_of_them(ho
     assert done.stdout, done.stderr
     theirs = json.loads(done.stdout)
 
-    ours = load(PROJECT, user=User(USER), target=target, given=given)
+    ours = load(PROJECT, user=User(USER), target=target, variables=given)
 
     for name in ("root_path", "file_path", "artifact_path", "resource_path", "state_path"):
         assert ours.config["workspace"][name] == theirs["workspace"][name]

@@ -41,7 +41,7 @@ def wrong(capsys):
         (["predict", "x", "--version", "0"], "predict: Invalid value for '--version': 0 is not in the range"),
         (["query", "top_terms", "limit"], "query: Invalid value for '[k=v]...': 'limit' is no k=v"),
         (["help", "scor"], "help: no command scor; did you mean score?"),
-        (["promote", "m", "--force", "why"], "promote: --force needs a VERSION and a reason"),
+        (["promote", "m", "--force", "why"], "promote: --force needs a VERSION too"),
     ],
 )
 def test_wrong_usage_is_one_line_that_says_what_to_do(wrong, words, line):

@@ -18,7 +18,7 @@ from search_forecast.errors import DataError, SearchForecastError, UsageError
 if TYPE_CHECKING:
     from search_forecast.bundle.configuration import Bundle, User
     from search_forecast.bundle.graph import Job
-    from search_forecast.bundle.record import RunRecord
+    from search_forecast.bundle.runs import JobRun
     from search_forecast.lakehouse.tables import Lakehouse
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,34 +74,34 @@ def _run_here(
     from search_forecast.cli import run_view
 
     order = runner.Order(asked["job"], parameters, tuple(asked["tasks"]), asked["from_failed"])
-    job, record = runner.start(bundle, order, call.root, asked["target"], call.now())
+    job, job_run = runner.start(bundle, order, call.root, asked["target"], call.now())
     _check_commands(job, parse)
     if asked["dry_run"]:
         if call.json:
-            return call.result(_plan(job, record))
-        run_view.graph(job, record)
+            return call.result(_plan(job, job_run))
+        run_view.graph(job, job_run)
         return 0
-    if all(task.state.value == "SUCCESS" for task in record.tasks.values()):
-        output.line(f"run {job.key}: nothing to repair, the last run succeeded ({record.directory})")
+    if all(task.state.value == "SUCCESS" for task in job_run.tasks.values()):
+        output.line(f"run {job.key}: nothing to repair, the last run succeeded ({job_run.directory})")
         return 0
-    with call.opened(writes=True, source=_largest_source(record)) as lakehouse:
-        record = _run_tasks(bundle, job, record, parse, lakehouse)
+    with call.opened(writes=True, source=_largest_source(job_run)) as lakehouse:
+        job_run = _run_tasks(bundle, job, job_run, parse, lakehouse)
     if call.json:
-        call.result(record.as_dict())
+        call.result(job_run.as_dict())
     else:
-        run_view.summary(record)
-    if not record.state.startswith("SUCCESS"):
-        raise DataError(run_view.failure(record))
+        run_view.summary(job_run)
+    if not job_run.state.startswith("SUCCESS"):
+        raise DataError(run_view.failure(job_run))
     return 0
 
 
 def _run_tasks(
-    bundle: "Bundle", job: "Job", record: "RunRecord", parse: Callable[[Sequence[str]], Task], lakehouse: "Lakehouse"
-) -> "RunRecord":
+    bundle: "Bundle", job: "Job", job_run: "JobRun", parse: Callable[[Sequence[str]], Task], lakehouse: "Lakehouse"
+) -> "JobRun":
     """Run the tasks in one Spark session, on one locked lakehouse."""
     from search_forecast.bundle import streams
     from search_forecast.bundle.attempts import Backend
-    from search_forecast.bundle.runner import Run
+    from search_forecast.bundle.runner import Runner
     from search_forecast.cli.run_view import View
     from search_forecast.lakehouse.spark_errors import spark_complaint
     from search_forecast.lakehouse.tables import Lakehouse
@@ -114,7 +114,7 @@ def _run_tasks(
     def execute(words: Sequence[str]) -> None:
         task = parse([local(text) for text in words])
         schemas = {layer: str(name) for layer, name in task.call.schemas.items()}
-        staging = task.call.staging if record.target and task.call.staging else lakehouse.staging
+        staging = task.call.staging if job_run.target and task.call.staging else lakehouse.staging
         task.run(Lakehouse(spark, root, staging, schemas=schemas))
 
     def explain(error: Exception) -> str:
@@ -127,7 +127,7 @@ def _run_tasks(
     backend = Backend(execute, lambda key: _interrupt(spark, key), tagged, explain)
     view = View()
     with streams.split(), view.open():
-        return Run(bundle, job, record, backend, view.show).execute()
+        return Runner(bundle, job, job_run, backend, view.show).execute()
 
 
 def _interrupt(spark: Any, key: str) -> None:
@@ -194,7 +194,7 @@ def _bundle_of(asked: Mapping[str, Any]) -> "Callable[..., Bundle]":
         root = asked["root"] or configuration.find(Path.cwd())
         values = dict(asked["variables"])
         return configuration.load(
-            root, user=user, target=asked["target"], given=values, environment=os.environ, has_prefix=has_prefix
+            root, user=user, target=asked["target"], variables=values, environment=os.environ, has_prefix=has_prefix
         )
 
     return load
@@ -212,7 +212,7 @@ def _check_commands(job: "Job", parse: Callable[[Sequence[str]], Task]) -> None:
                 raise UsageError(f"job {job.key}: {task.key}: {parsed.call.command} is no command for a task")
 
 
-def _plan(job: "Job", record: "RunRecord") -> dict[str, Any]:
+def _plan(job: "Job", job_run: "JobRun") -> dict[str, Any]:
     tasks = [
         {
             "task": task.key,
@@ -223,12 +223,12 @@ def _plan(job: "Job", record: "RunRecord") -> dict[str, Any]:
         }
         for task in job.tasks
     ]
-    return {"job": job.key, "parameters": record.parameters, "tasks": tasks}
+    return {"job": job.key, "parameters": job_run.parameters, "tasks": tasks}
 
 
-def _largest_source(record: "RunRecord") -> Path | None:
+def _largest_source(job_run: "JobRun") -> Path | None:
     """The parameter that names files to read, which the size of the Spark session is chosen by."""
-    paths = [Path(value) for value in record.parameters.values() if value]
+    paths = [Path(value) for value in job_run.parameters.values() if value]
     return next((path for path in paths if path.exists()), None)
 
 

@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.models import origin
 
 code = origin.code
@@ -54,16 +55,7 @@ def _canonical(field: T.StructField) -> Column:
 def files_manifest(directory: Path) -> dict[str, str]:
     """The sha256 of every file below a directory, by its path there."""
     files = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {path.relative_to(directory).as_posix(): file_hash(path) for path in files}
-
-
-def file_hash(path: Path) -> str:
-    """A file's sha256, hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return {path.relative_to(directory).as_posix(): file_sha256(path) for path in files}
 
 
 def combined_hash(manifest: dict[str, str]) -> str:
@@ -77,8 +69,8 @@ def versions(spark_version: str) -> dict[str, str]:
     """The versions of Python, Spark and the packages that a model's numbers may depend on."""
     # Databricks' runtime has no distribution called pyspark or delta-spark.
     installed = {name: list(metadata.distributions(name=name)) for name in _PACKAGES}
-    found = {name: distributions[0].version for name, distributions in installed.items() if distributions}
-    return {"python": platform.python_version(), "spark": spark_version, **found}
+    packages = {name: distributions[0].version for name, distributions in installed.items() if distributions}
+    return {"python": platform.python_version(), "spark": spark_version, **packages}
 
 
 def changed(recorded: Mapping[str, object], now: Mapping[str, object], names: Sequence[str]) -> list[str]:

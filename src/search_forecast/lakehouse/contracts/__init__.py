@@ -1,6 +1,6 @@
 """Every table, declared once: DDL, write checks, test schemas and docs/tables.md all come from here."""
 
-from search_forecast.lakehouse.contracts.base import Column, Layer, Table
+from search_forecast.lakehouse.contracts.base import Layer, Table, TableColumn
 from search_forecast.lakehouse.contracts.forecasts import (
     ALL,
     BACKTEST_METRICS,
@@ -43,9 +43,9 @@ __all__ = [
     "TERM_SUMMARY",
     "TERM_VARIANTS",
     "TOTAL",
-    "Column",
     "Layer",
     "Table",
+    "TableColumn",
     "documentation",
 ]
 
