@@ -25,8 +25,9 @@ from search_forecast import cli
 from search_forecast.demand import demand, train
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import metrics
-from search_forecast.demand.forecasting.history import FREQUENCIES, History
+from search_forecast.demand.forecasting.history import History
 from search_forecast.demand.forecasting.series import TOTAL
+from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
 from search_forecast.lakehouse.session import session
 from search_forecast.lakehouse.tables import Lakehouse

@@ -117,6 +117,11 @@ class ForecastParameters:
         """Periods that must be known at the first cutoff: two weeks of days, and not less than is forecast."""
         return max(14, self.horizon)
 
+    @property
+    def tested_periods(self) -> int:
+        """Periods at the end that the backtest's windows reach over."""
+        return self.horizon + (self.windows - 1) * self.step
+
 
 @dataclass(frozen=True)
 class MonitorParameters:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from deltalake import DeltaTable
+from search_forecast.models.registered import promote_latest
 
 from search_forecast import cli
 from search_forecast.cli.call import Call
 from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
-from search_forecast.models.registered import promote_latest
 from search_forecast.models.registry import DIRECTORY, Registry
 from support.places import PROJECT
 
@@ -197,7 +197,7 @@ def test_a_training_that_was_cut_off_cannot_be_promoted(lake: Path, monkeypatch:
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("search_forecast.demand.train.results.backtest_metrics", killed)
+    monkeypatch.setattr("search_forecast.demand.train.backtest_metrics", killed)
     assert command(lake, "train", *QUICK) == 130
 
     done = command(lake, "promote", "search_demand")
@@ -270,7 +270,7 @@ def test_a_version_that_is_no_better_stays_a_challenger_and_the_job_goes_on(lake
     versions = {row["version"]: row for row in command(lake, "models", "search_demand")}
     assert versions[1]["aliases"] == "champion"
     known = command(lake, "models", "search_demand", str(trained["version"]))
-    assert known["tags"]["champion.refused_because"] in trained["gate"]
+    assert known["tags"]["champion_refused_because"] in trained["gate"]
     assert {item["table"] for item in known["tables"]} == {"search_gold.daily_totals", "search_gold.daily_term_counts"}
     assert known["tables"][0]["content_hash"].startswith("sha256:")
     assert command(lake, "promote", "search_demand", str(trained["version"])) == 1  # said by number it must pass

@@ -18,7 +18,8 @@ from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import choice, intervals, metrics
 from search_forecast.demand.forecasting.backtest import ROW, SELECTION, Windows, backtest
 from search_forecast.demand.forecasting.calendar_regression import FEATURES, CalendarRegression, features
-from search_forecast.demand.forecasting.history import FREQUENCIES, Floats, History, mended
+from search_forecast.demand.forecasting.history import Floats, History, mended
+from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.errors import UsageError
 from search_forecast.parameters import ForecastParameters
 from support.places import PROJECT

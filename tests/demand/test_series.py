@@ -8,9 +8,19 @@ import pytest
 from chispa import assert_df_equality
 from pyspark.sql import functions as F
 
-from search_forecast.demand.forecasting import calendar_regression, coherence, gate, results, series, spread
+from search_forecast.demand.forecasting import (
+    backtest_metrics,
+    calendar_regression,
+    calibration,
+    coherence,
+    forecasts,
+    gate,
+    series,
+)
 from search_forecast.demand.forecasting import candidates as c
-from search_forecast.demand.forecasting.history import FREQUENCIES
+from search_forecast.demand.forecasting.backtest import backtests
+from search_forecast.demand.forecasting.history import History
+from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.lakehouse.contracts import BACKTEST_METRICS, OTHER, TERM_FORECASTS, TOTAL
 from search_forecast.parameters import ForecastParameters
 
@@ -51,12 +61,12 @@ def test_incomplete_edge_days_and_days_to_come_are_left_out(spark: "SparkSession
 def test_a_week_counts_only_if_all_its_days_are_complete(spark: "SparkSession") -> None:
     days = [(day(number), number) for number in range(2, 23)]  # Wednesday to Tuesday
 
-    kept = series.periods(spark.createDataFrame(days, "event_date date, search_count bigint"), WEEK, 10)
+    periods = series.periods(spark.createDataFrame(days, "event_date date, search_count bigint"), WEEK, 10)
 
-    same(kept, spark.createDataFrame([(day(7), sum(range(7, 14))), (day(14), sum(range(14, 21)))], PERIODS))
+    same(periods, spark.createDataFrame([(day(7), sum(range(7, 14))), (day(14), sum(range(14, 21)))], PERIODS))
 
 
-def test_only_the_latest_periods_are_kept(spark: "SparkSession") -> None:
+def test_only_the_latest_periods_are_periods(spark: "SparkSession") -> None:
     days = spark.createDataFrame([(day(n), n) for n in range(5)], "event_date date, search_count bigint")
 
     same(series.periods(days, DAY, 2), spark.createDataFrame([(day(3), 3), (day(4), 4)], PERIODS))
@@ -66,9 +76,9 @@ def test_terms_below_the_floor_have_no_series_of_their_own(spark: "SparkSession"
     counts = spark.createDataFrame(
         [(day(0), "laptop", 3), (day(1), "laptop", 2), (day(1), "tv", 4), (day(9), "tv", 9)], COUNTS
     )
-    kept = spark.createDataFrame([(day(0), 3), (day(1), 6)], PERIODS)
+    periods = spark.createDataFrame([(day(0), 3), (day(1), 6)], PERIODS)
 
-    same(series.known_terms(counts, kept, DAY, 5), spark.createDataFrame([("laptop",)], "term string"))
+    same(series.known_terms(counts, periods, DAY, 5), spark.createDataFrame([("laptop",)], "term string"))
 
 
 def test_a_series_is_complete_from_the_terms_first_day_on_and_the_rest_is_pooled(spark: "SparkSession") -> None:
@@ -84,10 +94,10 @@ def test_a_series_is_complete_from_the_terms_first_day_on_and_the_rest_is_pooled
         ],
         COUNTS,
     )
-    kept = spark.createDataFrame([(day(0), 1), (day(1), 7), (day(2), 0), (day(3), 6)], PERIODS)
+    periods = spark.createDataFrame([(day(0), 1), (day(1), 7), (day(2), 0), (day(3), 6)], PERIODS)
     terms = spark.createDataFrame([("laptop",), ("(total)",)], "term string")
 
-    found = series.series(counts, kept, terms, DAY)
+    found = series.series(counts, periods, terms, DAY)
 
     expected = [
         *(("laptop", day(1), 2), ("laptop", day(2), 0), ("laptop", day(3), 5)),
@@ -99,10 +109,10 @@ def test_a_series_is_complete_from_the_terms_first_day_on_and_the_rest_is_pooled
 
 def test_weekly_series_add_up_the_days(spark: "SparkSession") -> None:
     counts = spark.createDataFrame([(day(0), "tv", 1), (day(6), "tv", 2), (day(7), "tv", 4)], COUNTS)
-    kept = spark.createDataFrame([(day(0), 3), (day(7), 4)], PERIODS)
+    periods = spark.createDataFrame([(day(0), 3), (day(7), 4)], PERIODS)
     terms = spark.createDataFrame([("tv",)], "term string")
 
-    found = series.series(counts, kept, terms, WEEK).where(F.col("term") == "tv")
+    found = series.series(counts, periods, terms, WEEK).where(F.col("term") == "tv")
 
     same(found, spark.createDataFrame([("tv", day(0), 3), ("tv", day(7), 4)], SERIES))
 
@@ -134,7 +144,7 @@ def test_regressions_learn_the_week_from_all_terms_and_forecast_without_spark(sp
     assert failures == {}
     assert [item.name for item in fitted] == ["linear_regression", "poisson_regression"]
     expected = 500 * np.array([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8])
-    known = spread.History(np.tile(expected, 10), day(69), DAY)
+    known = History(np.tile(expected, 10), day(69), DAY)
     for item in fitted:
         np.testing.assert_allclose(item.forecast(known, 7), expected, rtol=0.12)
 
@@ -149,7 +159,7 @@ def test_what_a_regression_forecasts_here_is_what_spark_predicts(spark: "SparkSe
     model = GeneralizedLinearRegression(
         family="poisson", link="log", weightCol="weight", regParam=0.01, maxIter=10
     ).fit(assembled)
-    known = spread.History(np.array(_packed(spark).where("term = 'term 1'").collect()[0]["counts"]), day(119), DAY)
+    known = History(np.array(_packed(spark).where("term = 'term 1'").collect()[0]["counts"]), day(119), DAY)
     level, x = calendar_regression.features(known, 7)
     rows = spark.createDataFrame([tuple(map(float, row)) for row in x], list(calendar_regression.FEATURES))
     ready = VectorAssembler(inputCols=list(calendar_regression.FEATURES), outputCol="features").transform(rows)
@@ -185,7 +195,7 @@ def test_one_series_of_nonsense_does_not_spoil_the_regressions_of_the_others(spa
     fitted, failures = calendar_regression.fit(calendar_regression.examples(packed, day(119), DAY, 7, leave_out=14))
 
     assert failures == {}
-    known = spread.History(np.tile(500 * np.array([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8]), 10), day(69), DAY)
+    known = History(np.tile(500 * np.array([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8]), 10), day(69), DAY)
     for item in fitted:
         assert 200 < item.forecast(known, 7).mean() < 1000
 
@@ -200,13 +210,14 @@ def test_intervals_hold_their_share_of_what_comes(spark: "SparkSession") -> None
         for n, level in enumerate(random.uniform(20, 400, 60))
     ]
     packed = spark.createDataFrame(rows, PACKED).repartition(2)
-    forecaster = spread.Forecaster(day(149), DAY, c.chosen(["theta"]), {})
+    forecaster = forecasts.Forecaster(day(149), DAY, c.chosen(["theta"]), {})
     parameters = ForecastParameters(candidates=("theta",))
-    backtested = spread.backtests(packed, forecaster, parameters).localCheckpoint()
+    backtested = backtests(packed, forecaster, parameters).localCheckpoint()
 
-    covered = spread.with_coverage(backtested, spread.multipliers(backtested, 14), 14)
+    covered = calibration.with_coverage(backtested, calibration.multipliers(backtested, 14), 14)
     found = {
-        row["candidate"]: row.asDict() for row in results.backtest_metrics(covered, 1).where("term = '(all)'").collect()
+        row["candidate"]: row.asDict()
+        for row in backtest_metrics.backtest_metrics(covered, 1).where("term = '(all)'").collect()
     }
 
     assert set(found) == {*c.BASELINES, "theta", "selection"}
@@ -221,15 +232,15 @@ def test_intervals_hold_the_days_after_the_backtest_too_where_demand_wanders(spa
     counts = random.poisson(walks).astype(float)
     packed = spark.createDataFrame([(f"t{n}", 0.01, row[:160].tolist()) for n, row in enumerate(counts)], PACKED)
     candidates = c.chosen(["theta"])
-    backtested = spread.backtests(
+    backtested = backtests(
         packed.repartition(2),
-        spread.Forecaster(day(159), DAY, candidates, {}),
+        forecasts.Forecaster(day(159), DAY, candidates, {}),
         ForecastParameters(candidates=("theta",)),
     ).localCheckpoint()
-    forecaster = spread.Forecaster(day(159), DAY, candidates, spread.multipliers(backtested, 14)[-1])
+    forecaster = forecasts.Forecaster(day(159), DAY, candidates, calibration.multipliers(backtested, 14)[-1])
     chosen = backtested.where("candidate = 'theta'").select("term", "candidate", "typical_error", "is_small")
 
-    rows = spread.forecasts(packed, chosen, forecaster, 14).collect()
+    rows = forecasts.forecasts(packed, chosen, forecaster, 14).collect()
 
     came = {(f"t{n}", step + 1): row[160 + step] for n, row in enumerate(counts) for step in range(14)}
     for level, nominal in (("80", 0.8), ("95", 0.95)):
@@ -252,12 +263,12 @@ def test_reconciliation_is_the_general_formula_for_one_total(spark: "SparkSessio
         for name, f, e in zip(names, forecast.tolist(), errors.tolist(), strict=True)
     ]
 
-    found = coherence.coherent(spark.createDataFrame(rows, spread.FORECAST_ROW))
+    found = coherence.coherent(spark.createDataFrame(rows, forecasts.FORECAST_ROW))
 
     by_term = {row["term"]: row for row in found.collect()}
     assert [by_term[name]["forecast"] for name in names] == pytest.approx(expected.tolist())
     assert by_term["a"]["upper_95"] - by_term["a"]["forecast"] == pytest.approx(2.0)
-    assert found.columns == [part.split()[0] for part in spread.FORECAST_ROW.split(", ")]
+    assert found.columns == [part.split()[0] for part in forecasts.FORECAST_ROW.split(", ")]
 
 
 def test_coherent_forecasts_never_fall_below_zero_and_still_add_up(spark: "SparkSession") -> None:
@@ -266,7 +277,9 @@ def test_coherent_forecasts_never_fall_below_zero_and_still_add_up(spark: "Spark
         for name, f, e in ((TOTAL, 10.0, 0.1), ("a", 2.0, 9.0), ("b", 40.0, 3.0))
     ]
 
-    found = {row["term"]: row for row in coherence.coherent(spark.createDataFrame(rows, spread.FORECAST_ROW)).collect()}
+    found = {
+        row["term"]: row for row in coherence.coherent(spark.createDataFrame(rows, forecasts.FORECAST_ROW)).collect()
+    }
 
     assert found["a"]["forecast"] == 0.0
     assert all(0 <= row["lower_95"] <= row["forecast"] <= row["upper_95"] for row in found.values())
@@ -370,7 +383,7 @@ def test_metrics_of_all_terms_leave_the_total_out(spark: "SparkSession") -> None
         ("b", "croston", *[None] * 7, None, 0, False, None, None, "not of its kind", 0, None, None),
     ]
 
-    found = results.backtest_metrics(spark.createDataFrame(rows, schema), 7)
+    found = backtest_metrics.backtest_metrics(spark.createDataFrame(rows, schema), 7)
 
     BACKTEST_METRICS.check(found)
     by_key = {(row["term"], row["candidate"]): row.asDict() for row in found.collect()}
@@ -388,13 +401,15 @@ def test_metrics_of_all_terms_leave_the_total_out(spark: "SparkSession") -> None
 
 
 def test_a_forecast_becomes_a_row_for_each_level(spark: "SparkSession") -> None:
-    made = spark.createDataFrame([("tv", 3, day(3), "naive", 5.0, 4.0, 1.0, 4.0, 6.0, 3.0, 7.0)], spread.FORECAST_ROW)
+    made = spark.createDataFrame(
+        [("tv", 3, day(3), "naive", 5.0, 4.0, 1.0, 4.0, 6.0, 3.0, 7.0)], forecasts.FORECAST_ROW
+    )
 
-    found = results.term_forecasts(made, "search_demand", 2, day(0))
+    found = forecasts.term_forecasts(made, "search_demand", 2, day(0))
 
     TERM_FORECASTS.check(found)
-    rows = sorted((tuple(row) for row in found.collect()), key=lambda row: row[3])
-    assert rows == [
+    levels = sorted((tuple(row) for row in found.collect()), key=lambda row: row[3])
+    assert levels == [
         ("tv", day(3), 2, 0.8, day(0), 3, 5.0, 4.0, 6.0, 4.0, "naive", "search_demand"),
         ("tv", day(3), 2, 0.95, day(0), 3, 5.0, 3.0, 7.0, 4.0, "naive", "search_demand"),
     ]
@@ -405,9 +420,9 @@ def test_a_series_that_the_version_does_not_know_gets_the_mean(spark: "SparkSess
     chosen = spark.createDataFrame(
         [("tv", "naive", 1.0, True)], "term string, candidate string, typical_error double, is_small boolean"
     )
-    forecaster = spread.Forecaster(day(29), DAY, c.chosen([]), {})
+    forecaster = forecasts.Forecaster(day(29), DAY, c.chosen([]), {})
 
-    found = spread.forecasts(packed, chosen, forecaster, 2).orderBy("term", "step").collect()
+    found = forecasts.forecasts(packed, chosen, forecaster, 2).orderBy("term", "step").collect()
 
     assert [(row["term"], row["candidate"], row["forecast"], row["mean_forecast"]) for row in found] == [
         *[("new", "historic_mean", 6.0, 6.0)] * 2,

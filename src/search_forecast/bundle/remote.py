@@ -123,7 +123,8 @@ def run(
         raise UsageError(f"run --remote: no job {key}; the bundle has: {', '.join(sorted(jobs))}")
     name = jobs[key]["name"]
     try:
-        ids = [job.job_id for job in client.jobs.list(name=name)]
+        # The workspace compares without regard to case.
+        ids = [job.job_id for job in client.jobs.list(name=name) if job.settings and job.settings.name == name]
         if len(ids) != 1 or ids[0] is None:
             raise DataError(
                 f"run --remote: {len(ids)} jobs named {name!r}, expected 1: "

@@ -33,15 +33,17 @@ class TaskRun:
         """Its first counts, for people."""
         if self.outcome is not None:
             return self.outcome
-        counts = [(k, v) for k, v in self.values.items() if isinstance(v, int) and not isinstance(v, bool) and v]
-        named = [(k, v) for k, v in counts if k.endswith("_count")] or counts
-        return ", ".join(f"{value:,} {_words(key)}" for key, value in named[:3])
+        counts = [(k, v) for k, v in self.values.items() if isinstance(v, int) and not isinstance(v, bool)]
+        named = [(k, v) for k, v in counts if k.endswith("_count")] or [c for c in counts if "version" not in c[0]]
+        return ", ".join(f"{value:,} {_words(key, value)}" for key, value in named[:3])
 
 
-def _words(key: str) -> str:
-    """The name of a count as it stands after a number: `record_count` is `records`, `rejected_count` is `rejected`."""
+def _words(key: str, count: int) -> str:
+    """A count's name after its number: `record_count` is `1 record` and `2 records`, `rejected_count` `rejected`."""
     words = key.removesuffix("_count").replace("_", " ")
-    is_noun = key.endswith("_count") and not words.endswith(("ed", "raw"))
+    if not key.endswith("_count"):
+        return words.removesuffix("s") if count == 1 and words != "series" else words
+    is_noun = count != 1 and not words.endswith(("ed", "raw"))
     return f"{words}{'es' if words.endswith('ch') else 's'}" if is_noun else words
 
 

@@ -49,7 +49,7 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
     from search_forecast.medallion.clean import clean
     from search_forecast.medallion.ingest import ingest
     from search_forecast.medallion.reconcile import reconcile
-    from search_forecast.models.registered import promote_latest
+    from search_forecast.models.promotion import promote_latest
     from search_forecast.models.registry import CHAMPION
     from search_forecast.parameters import ForecastParameters, IngestParameters
 
@@ -103,10 +103,10 @@ def _answers(lakehouse: "Lakehouse") -> dict[str, Any]:
 
 
 def _query(lakehouse: "Lakehouse", name: str, **values: str) -> list[dict[str, Any]]:
-    from search_forecast import queries
+    from search_forecast.queries import catalogue
     from search_forecast.queries.answers import query
 
-    chosen = queries.load(name)
+    chosen = catalogue.load(name)
     columns, rows = query(lakehouse, chosen, chosen.arguments(values))
     return [dict(zip(columns, row, strict=True)) for row in rows]
 

@@ -9,9 +9,9 @@ from search_forecast.cli.command import Command, KeyValue
 
 
 def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from search_forecast import queries
+    from search_forecast.queries import catalogue
 
-    return [name for name in queries.names() if name.startswith(incomplete)]
+    return [name for name in catalogue.names() if name.startswith(incomplete)]
 
 
 @click.command("query", cls=Command, is_task=True, has_csv=True, example="query top_terms limit=5 from=2021-12-01")
@@ -20,13 +20,13 @@ def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.pass_obj
 def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> int:
     """Run a query on gold; without a name, list them."""
-    from search_forecast import queries
+    from search_forecast.queries import catalogue
 
     if name is None:
-        catalogue = [queries.load(name) for name in queries.names()]
-        rows = [(q.name, " ".join(map(str, q.parameters)), q.summary) for q in catalogue]
+        queries = [catalogue.load(name) for name in catalogue.names()]
+        rows = [(q.name, " ".join(map(str, q.parameters)), q.summary) for q in queries]
         return call.rows(["query", "parameters", "answers"], rows)
-    chosen = queries.load(name)
+    chosen = catalogue.load(name)
     bound = chosen.arguments(dict(values))
     from search_forecast.queries.answers import query
 

@@ -13,14 +13,14 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
-from search_forecast import queries
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
 from search_forecast.lakehouse.contracts import TABLES
+from search_forecast.queries import catalogue
 
 _DIALECT = "databricks"
 _MARKER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
-_ALERT_PREFIX = "${var.catalog}.${resources.schemas.gold.name}."
+_ALERT_PREFIX = "`${var.catalog}`.`${resources.schemas.gold.name}`."
 _GOLD: dict[str, object] = {
     t.name: {c.name: c.type.simpleString() for c in t.columns} for t in TABLES if t.layer == "gold"
 }
@@ -28,8 +28,8 @@ _GOLD: dict[str, object] = {
 
 def problems(bundle: Bundle) -> Iterator[Problem]:
     """All problems with the SQL that the bundle and the package hold."""
-    known = {_plain(_text(name)): name for name in queries.names()}
-    for name in queries.names():
+    known = {_plain(_text(name)): name for name in catalogue.names()}
+    for name in catalogue.names():
         for problem in _checked(_text(name))[1]:
             yield Problem("", f"query {name}: {problem}")
     for key, dashboard in bundle.resources("dashboards").items():
@@ -136,4 +136,4 @@ def _plain(text: str) -> str:
 
 
 def _text(name: str) -> str:
-    return resources.files(queries).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return resources.files("search_forecast.queries").joinpath(f"{name}.sql").read_text(encoding="utf-8")

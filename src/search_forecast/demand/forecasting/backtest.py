@@ -1,18 +1,21 @@
 """The rolling-origin backtest of one series: all candidates, all windows, and the choice that follows."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame
 
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import choice, intervals, metrics
+from search_forecast.demand.forecasting.forecasts import Forecaster
 from search_forecast.demand.forecasting.history import Floats, History, mended
 from search_forecast.parameters import ForecastParameters
 
-SELECTION = "selection"
+SELECTION = "selection"  # the candidate that is what the choice among the others gives
 # One row per (term, candidate); `backtest_metrics` has what this row says, without what only the next steps need.
 ROW = (
     "term string, candidate string, mase double, smape double, rmsse double, "
@@ -62,14 +65,14 @@ def backtest(
         needed = parameters.least_training + parameters.horizon
         why = f"{len(values)} periods, a backtest needs {needed}"
         return [_fallback(term, share_ratio, history, _joined(mending, why))]
-    made, failures = _windows(history, cutoffs, candidates, parameters)
-    errors = {name: _errors(history, cutoffs, forecast) for name, forecast in made.items()}
+    by_name, failures = _windows(history, cutoffs, candidates, parameters)
+    errors = {name: _errors(history, cutoffs, forecast) for name, forecast in by_name.items()}
     is_small = intervals.is_count_based(history.recent())
     losses = {name: _losses(item, is_small=is_small) for name, item in errors.items()}
     overlap = math.ceil(parameters.horizon / parameters.step)
     chosen = choice.choose(losses, overlap, parameters.alpha)
     elsewhere = choice.choose_without_each_window(losses, overlap, parameters.alpha)
-    errors[SELECTION] = _errors(history, cutoffs, np.stack([made[name][i] for i, name in enumerate(elsewhere)]))
+    errors[SELECTION] = _errors(history, cutoffs, np.stack([by_name[name][i] for i, name in enumerate(elsewhere)]))
     losses[SELECTION] = _losses(errors[SELECTION], is_small=is_small)
     rows = []
     for name, item in errors.items():
@@ -97,11 +100,13 @@ def _windows(
     by_window: list[dict[str, Floats]] = []
     failures: dict[str, str] = {}
     for cutoff in cutoffs:
-        made, failed = c.forecasts(history.until(cutoff), parameters.horizon, candidates)
-        by_window.append(made)
+        by_name, failed = c.forecasts(history.until(cutoff), parameters.horizon, candidates)
+        by_window.append(by_name)
         failures |= failed
     complete = {
-        name: np.stack([made[name] for made in by_window]) for name in candidates if all(name in m for m in by_window)
+        name: np.stack([window[name] for window in by_window])
+        for name in candidates
+        if all(name in window for window in by_window)
     }
     return complete, {name: why for name, why in failures.items() if name not in complete}
 
@@ -159,11 +164,11 @@ def _measured(
 def _inside(errors: metrics.Errors, scales: Floats, first: int) -> list[int]:
     """How many actual counts the count-based intervals hold from window `first` on, for each level."""
     windows = range(first, len(scales))
-    found = []
+    counts = []
     for level in intervals.LEVELS:
         ends = [(i, *intervals.count_interval(errors.forecast[i], scales[i], level)) for i in windows]
-        found.append(int(np.sum([(low <= errors.actual[i]) & (errors.actual[i] <= up) for i, low, up in ends])))
-    return found
+        counts.append(int(np.sum([(low <= errors.actual[i]) & (errors.actual[i] <= up) for i, low, up in ends])))
+    return counts
 
 
 def _fallback(term: str, share_ratio: float, history: History, reason: str | None) -> dict[str, Any]:
@@ -188,3 +193,25 @@ def _or_none(number: float) -> float | None:
 
 def _joined(*sentences: str | None) -> str | None:
     return "; ".join(sentence for sentence in sentences if sentence) or None
+
+
+def backtests(packed: DataFrame, forecaster: Forecaster, parameters: ForecastParameters) -> DataFrame:
+    """Backtest every series.
+
+    Args:
+        packed: of `series.packed`, dealt out.
+        forecaster: with the candidates to try.
+        parameters: of the backtest.
+
+    Returns:
+        One row per (term, candidate): the columns of `ROW`.
+    """
+
+    def run(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        names = [part.split()[0] for part in ROW.split(", ")]
+        for batch in batches:
+            for term, share, counts in batch[["term", "share_ratio", "counts"]].itertuples(index=False):
+                rows = backtest(term, share, forecaster.history(counts), forecaster.candidates, parameters)
+                yield pd.DataFrame(rows, columns=names).astype(object)
+
+    return packed.mapInPandas(run, ROW)

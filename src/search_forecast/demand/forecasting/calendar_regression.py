@@ -17,7 +17,8 @@ from pyspark.ml.regression import GeneralizedLinearRegression, LinearRegression
 from pyspark.sql import DataFrame
 
 from search_forecast.demand.forecasting.candidates import REGRESSIONS
-from search_forecast.demand.forecasting.history import Floats, Frequency, History, mended
+from search_forecast.demand.forecasting.history import Floats, History, mended
+from search_forecast.demand.periods import Frequency
 
 FEATURES = (
     *("recent_log_ratio", "seasonal_log_ratio", "step_ratio"),

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import stats
 
-from search_forecast.demand.forecasting.history import Floats, Frequency
+from search_forecast.demand.forecasting.history import Floats
+from search_forecast.demand.periods import Frequency
 
 LEVELS = (0.8, 0.95)
 SMALL_COUNT = 5.0  # searches a period: below it, the count-based interval

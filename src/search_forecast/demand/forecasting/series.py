@@ -5,8 +5,10 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from search_forecast.demand.forecasting.history import Frequency
+from search_forecast.demand.periods import Frequency
 from search_forecast.lakehouse.contracts import ALL, OTHER, TOTAL
+
+SERIES_A_TASK = 25  # a task takes seconds: short enough to balance, long enough to be worth starting
 
 
 def days(totals: DataFrame, as_of: date | None = None) -> DataFrame:
@@ -19,10 +21,8 @@ def days(totals: DataFrame, as_of: date | None = None) -> DataFrame:
     Returns:
         One row per event_date: search_count.
     """
-    kept = totals.where("is_complete_day")
-    return (kept if as_of is None else kept.where(F.col("event_date") <= F.lit(as_of))).select(
-        "event_date", "search_count"
-    )
+    complete = totals.where("is_complete_day").select("event_date", "search_count")
+    return complete if as_of is None else complete.where(F.col("event_date") <= F.lit(as_of))
 
 
 def period(event_date: Column, frequency: Frequency) -> Column:
@@ -49,14 +49,14 @@ def periods(complete_days: DataFrame, frequency: Frequency, most: int) -> DataFr
     return whole.drop("day_count").orderBy(F.desc("period_start_date")).limit(most)
 
 
-def known_terms(counts: DataFrame, kept: DataFrame, frequency: Frequency, floor_count: int) -> DataFrame:
+def known_terms(counts: DataFrame, latest: DataFrame, frequency: Frequency, floor_count: int) -> DataFrame:
     """The terms with at least `floor_count` searches in the periods; the others make up `(other)`.
 
     Returns:
         One row per term.
     """
     by_period = counts.withColumn("period_start_date", period(F.col("event_date"), frequency))
-    inside = by_period.join(F.broadcast(kept.select("period_start_date")), "period_start_date", how="left_semi")
+    inside = by_period.join(F.broadcast(latest.select("period_start_date")), "period_start_date", how="left_semi")
     return (
         inside.groupBy("term")
         .agg(F.sum("search_count").alias("search_count"))
@@ -65,12 +65,12 @@ def known_terms(counts: DataFrame, kept: DataFrame, frequency: Frequency, floor_
     )
 
 
-def series(counts: DataFrame, kept: DataFrame, terms: DataFrame, frequency: Frequency) -> DataFrame:
+def series(counts: DataFrame, latest: DataFrame, terms: DataFrame, frequency: Frequency) -> DataFrame:
     """Complete series: a count for every period from a term's first on, 0 where it was not searched.
 
     Args:
         counts: search_gold.daily_term_counts.
-        kept: the periods, of `periods`; (total) is theirs.
+        latest: the periods, of `periods`; (total) is theirs.
         terms: the terms that get a series of their own; all others are pooled into `(other)`.
         frequency: day or week.
 
@@ -81,19 +81,19 @@ def series(counts: DataFrame, kept: DataFrame, terms: DataFrame, frequency: Freq
     # Somebody may search for "(total)".
     named = terms.where(~F.col("term").isin(TOTAL, OTHER, ALL)).select("term", F.col("term").alias("series_term"))
     counted = (
-        by_period.join(F.broadcast(kept.select("period_start_date")), "period_start_date", how="left_semi")
+        by_period.join(F.broadcast(latest.select("period_start_date")), "period_start_date", how="left_semi")
         .join(named, "term", how="left")
         .groupBy(F.coalesce("series_term", F.lit(OTHER)).alias("term"), "period_start_date")
         .agg(F.sum("search_count").alias("search_count"))
     )
     first = counted.groupBy("term").agg(F.min("period_start_date").alias("first_date"))
     filled = (
-        first.crossJoin(F.broadcast(kept.select("period_start_date")))
+        first.crossJoin(F.broadcast(latest.select("period_start_date")))
         .where(F.col("period_start_date") >= F.col("first_date"))
         .join(counted, ["term", "period_start_date"], how="left")
         .select("term", "period_start_date", F.coalesce("search_count", F.lit(0)).alias("search_count"))
     )
-    total = kept.select(F.lit(TOTAL).alias("term"), "period_start_date", "search_count")
+    total = latest.select(F.lit(TOTAL).alias("term"), "period_start_date", "search_count")
     return filled.unionByName(total)
 
 
@@ -114,3 +114,8 @@ def packed(complete: DataFrame) -> DataFrame:
         F.coalesce(F.try_divide("sum", "whole"), F.lit(0.0)).cast("double").alias("share_ratio"),
         F.transform("points", lambda point: point["search_count"].cast("double")).alias("counts"),
     )
+
+
+def dealt_out(packed_series: DataFrame, series_count: int) -> DataFrame:
+    """The series dealt out to tasks by their term, so many to each."""
+    return packed_series.repartition(max(2, -(-series_count // SERIES_A_TASK)), "term")

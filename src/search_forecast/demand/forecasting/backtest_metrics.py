@@ -1,12 +1,12 @@
-"""What a training run says about its candidates, and what scoring says about the days to come: rows for gold."""
-
-from datetime import date
+"""How the candidates did in a backtest: rows of search_gold.backtest_metrics."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from search_forecast.demand.forecasting.intervals import LEVELS
-from search_forecast.lakehouse.contracts import ALL, BACKTEST_METRICS, TERM_FORECASTS, TOTAL
+from search_forecast.demand.forecasting.backtest import SELECTION
+from search_forecast.demand.forecasting.candidates import MEAN
+from search_forecast.demand.forecasting.choice import FORECASTABLE
+from search_forecast.lakehouse.contracts import ALL, BACKTEST_METRICS, TOTAL
 
 _SUMS = ("absolute_error", "error", "actual", "inside_80", "inside_95", "score_count", "poisson_floor", "given_floor")
 
@@ -18,7 +18,7 @@ def backtest_metrics(covered: DataFrame, model_version: int) -> DataFrame:
     that part of the variance is left.
 
     Args:
-        covered: of `spread.with_coverage`.
+        covered: of `calibration.with_coverage`.
         model_version: the version that the backtest belongs to.
     """
     rows = covered.withColumn("given_floor", F.col("poisson_floor") * F.sqrt(1 - F.col("share_ratio")))
@@ -48,38 +48,21 @@ def _with_ratios(rows: DataFrame, model_version: int) -> DataFrame:
     ).select(*BACKTEST_METRICS.schema.names)
 
 
-def term_forecasts(forecasts: DataFrame, name: str, model_version: int, made_on: date) -> DataFrame:
-    """Rows of search_gold.term_forecasts: one per term, target date and level.
-
-    Args:
-        forecasts: of `spread.forecasts`.
-        name: of the registered model.
-        model_version: that they come from.
-        made_on: last date of the counts they were made from.
-    """
-    by_level = F.explode(
-        F.array(
-            *(
-                F.struct(
-                    F.lit(level).alias("interval_level"),
-                    F.col(f"lower_{level * 100:.0f}").alias("lower"),
-                    F.col(f"upper_{level * 100:.0f}").alias("upper"),
-                )
-                for level in LEVELS
+def errors_over_terms(backtested: DataFrame) -> dict[str, float | None]:
+    """Errors over all terms, of what the version forecasts (without the window measured) and of the mean."""
+    errors = {"wape": F.col("candidate") == SELECTION, "mean_wape": F.col("candidate") == MEAN}
+    terms = backtested.where(F.col("term") != TOTAL)
+    row = terms.agg(
+        *(
+            F.try_divide(F.sum(F.when(is_it, F.col("absolute_error"))), F.sum(F.when(is_it, F.col("actual")))).alias(
+                name
             )
+            for name, is_it in errors.items()
         )
-    )
-    return (
-        forecasts.withColumn("end", by_level)
-        .select(
-            *("term", "target_date", "forecast", "mean_forecast", "candidate", "end.*"),
-            F.lit(model_version).cast("bigint").alias("model_version"),
-            F.lit(made_on).alias("made_on_date"),
-            F.datediff("target_date", F.lit(made_on)).cast("bigint").alias("horizon_days"),
-            F.lit(name).alias("model_name"),
-        )
-        .select(*TERM_FORECASTS.schema.names)
-    )
+    ).collect()[0]
+    is_forecastable = F.col("is_champion") & (F.col("verdict") == FORECASTABLE)
+    counted = backtested.agg(F.count_if(is_forecastable).alias("forecastable_count")).collect()[0]
+    return {**row.asDict(), "forecastable_count": float(counted["forecastable_count"])}
 
 
 def _per(part: str, whole: str) -> Column:
