@@ -61,10 +61,11 @@ def read(root: Path) -> Files:
         document = Document(root / name, name)
         if "include" in document.content:
             ignored.append(f"{name}: include is read in {names[0]} only")
-        for key, place in _places(document, document.content):
+        for key, resource in _resources(document.content):
             if key in places:
+                place = getattr(resource, "place", name)
                 raise UsageError(f"{place}: {key} is declared in another file too, {places[key]}")
-            places[key] = place
+        places |= _places(document, document.content)
         of_targets |= _places_in_targets(document)
         ignored += [*document.ignored, *_repeated(document)]
         content = merged(content, document.content, name)

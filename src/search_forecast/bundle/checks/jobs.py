@@ -20,7 +20,7 @@ from search_forecast.errors import UsageError
 
 Parse = Callable[[Sequence[str]], object]
 _PIN = re.compile(r"[A-Za-z0-9_.-]+==[^=*]+")
-_ENVIRONMENT_VERSIONS = ("1", "2", "3", "4", "5")
+_ENVIRONMENT_VERSIONS = ("1", "2", "3", "4", "5", "6")
 # They come with the environment; another version beside it breaks the connection to the server.
 _OF_ENVIRONMENT = ("pyspark", "databricks-connect", "delta-spark")
 _STARTS = ("schedule", "trigger", "continuous")
