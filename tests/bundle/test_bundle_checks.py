@@ -68,7 +68,7 @@ def test_the_projects_own_bundle_has_no_problem(bundle):
             MEDALLION,
             "          environment_key: default\n",
             "",
-            "task ingest: no environment None",
+            "task ingest: no environment is named",
             id="no environment",
         ),
         pytest.param(
@@ -78,14 +78,14 @@ def test_the_projects_own_bundle_has_no_problem(bundle):
             MEDALLION,
             "        - task_key: clean\n          depends_on",
             "        - task_key: ingest\n          depends_on",
-            "two tasks are called ingest",
+            "2 tasks are called ingest; the CLI joins them",
             id="duplicate task_key",
         ),
         pytest.param(
             MEDALLION,
             "{{job.parameters.source}}",
             "{{job.parameters.sauce}}",
-            "uses the parameter sauce",
+            "the job has no parameter sauce; did you mean source?",
             id="undeclared",
         ),
         pytest.param(
@@ -95,7 +95,7 @@ def test_the_projects_own_bundle_has_no_problem(bundle):
             MEDALLION,
             "{{job.parameters.source}}",
             "{{tasks.fetch.values.dir}}",
-            "reads a value of fetch",
+            "the job has no task fetch",
             id="no such task",
         ),
         pytest.param(
@@ -255,7 +255,7 @@ def test_a_key_that_two_kinds_of_resources_share_is_found(bundle):
 def test_a_dashboard_that_is_no_json_is_found(bundle):
     (bundle / DASHBOARD).write_text("{")
 
-    assert any(line.startswith("dashboards.search_demand: search_demand.lvdash.json") for line in faults(bundle))
+    assert any("dashboards.search_demand: search_demand.lvdash.json: " in line for line in faults(bundle))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,11 +11,15 @@ from time import monotonic
 
 from search_forecast.bundle import runs
 from search_forecast.bundle.attempts import Attempts, Backend
+from search_forecast.bundle.conditions import decide, holds
 from search_forecast.bundle.configuration import Bundle
-from search_forecast.bundle.graph import Job, State, Task, decide, holds, read_job
+from search_forecast.bundle.documents import as_text
+from search_forecast.bundle.faults import called_job, check_runs_here
+from search_forecast.bundle.graph import Job, State, Task, read_job
 from search_forecast.bundle.references import at_run_time
 from search_forecast.bundle.runs import JobRun, TaskRun
-from search_forecast.errors import DataError, UsageError
+from search_forecast.bundle.values import values_of
+from search_forecast.errors import DataError, UsageError, did_you_mean
 
 _SIDE_BY_SIDE = 4
 
@@ -100,9 +104,9 @@ class Runner:
 
     def _work(self, task: Task, task_run: TaskRun) -> None:
         """What one attempt of a task does."""
-        values = self._values(task)
+        values = values_of(task.key, self.job, self.run)
         if task.kind == "condition_task":
-            left, right = (at_run_time(str(task.settings[side]), values) for side in ("left", "right"))
+            left, right = (at_run_time(as_text(task.settings.get(side)), values) for side in ("left", "right"))
             task_run.outcome = "true" if holds(task.settings, left, right) else "false"
         elif task.kind == "run_job_task":
             self._run_job(task, values)
@@ -110,8 +114,8 @@ class Runner:
             self.backend.execute([at_run_time(text, values) for text in task.command])
 
     def _run_job(self, task: Task, values: Mapping[str, object]) -> None:
-        called = read_job(self.bundle, called_job(task))
-        passed = {k: at_run_time(str(v), values) for k, v in (task.settings.get("job_parameters") or {}).items()}
+        called = read_job(self.bundle, str(called_job(task)))
+        passed = {k: at_run_time(as_text(v), values) for k, v in (task.settings.get("job_parameters") or {}).items()}
         directory = self.run.directory / task.key
         pending = replace(self.run, job=called.key, directory=directory, tasks=_pending(called), state="RUNNING",
                           parameters=parameters(called, passed))  # fmt: skip
@@ -119,16 +123,6 @@ class Runner:
         if not ended.state.startswith("SUCCESS"):
             failed = first_failed(ended)
             raise DataError(f"job {called.key} ended {ended.state}: {failed or 'see run.json'} in {directory}")
-
-    def _values(self, task: Task) -> dict[str, object]:
-        """What the `{{...}}` of a task stand for by now."""
-        values: dict[str, object] = {f"job.parameters.{k}": v for k, v in self.run.parameters.items()}
-        values |= {"job.run_id": self.run.run_id, "job.id": self.job.key, "job.name": self.job.name}
-        values |= {"task.name": task.key, "job.start_time.iso_date": self.run.started_at[:10]}
-        for key, task_run in self.run.tasks.items():
-            values[f"tasks.{key}.result_state"] = task_run.state.value.lower()
-            values |= {f"tasks.{key}.values.{name}": value for name, value in task_run.values.items()}
-        return values
 
     def _ended(self) -> str:
         states = {key: task.state for key, task in self.run.tasks.items()}
@@ -160,18 +154,11 @@ def start(bundle: Bundle, order: Order, lakehouse: Path, target: str | None, now
         UsageError: the job, a task or a parameter is wrong, or something in the job can't run here.
     """
     job = read_job(bundle, order.job)
-    _check_called_jobs(bundle, job, (job.key,))
+    check_runs_here(bundle, job)
     for key in order.tasks:
         job.task(key)
     if order.is_repair:
-        run = runs.last(lakehouse, job.key, target)
-        unknown = [key for key in run.tasks if key not in {task.key for task in job.tasks}]
-        if unknown:
-            raise UsageError(f"run {job.key} --from-failed: the job has no task {unknown[0]} any more; run it anew")
-        run.parameters = parameters(job, {**run.parameters, **order.parameters})
-        run.repairs += 1
-        done = {key: task for key, task in run.tasks.items() if task.state is State.SUCCESS}
-        run.tasks = {**_pending(job), **done}
+        run = _repaired(runs.last(lakehouse, job.key, target), job, order)
     else:
         run = runs.new(lakehouse, job.key, target, now, parameters(job, order.parameters))
         run.tasks = _pending(job)
@@ -182,32 +169,28 @@ def start(bundle: Bundle, order: Order, lakehouse: Path, target: str | None, now
     return job, run
 
 
+def _repaired(run: JobRun, job: Job, order: Order) -> JobRun:
+    """An earlier run, in which all tasks that did not succeed are pending again."""
+    unknown = [key for key in run.tasks if key not in {task.key for task in job.tasks}]
+    if unknown:
+        raise UsageError(f"run {job.key} --from-failed: the job has no task {unknown[0]} any more; run it anew")
+    run.parameters = parameters(job, {**run.parameters, **order.parameters})
+    run.repairs += 1
+    succeeded = {key: task for key, task in run.tasks.items() if task.state is State.SUCCESS}
+    run.tasks = {**_pending(job), **succeeded}
+    return run
+
+
 def parameters(job: Job, values: Mapping[str, str]) -> dict[str, str]:
     """The job's parameters with values of this run.
 
     Raises:
         UsageError: the job has no such parameter.
     """
-    unknown = sorted(set(values) - set(job.parameters))
-    if unknown:
-        names = ", ".join(job.parameters) or "none"
-        raise UsageError(f"job {job.key}: no parameter {unknown[0]}; its parameters: {names}")
-    return {**job.parameters, **values}
-
-
-def called_job(task: Task) -> str:
-    """The key of the job that a run_job_task runs.
-
-    Raises:
-        UsageError: it names a job outside of this bundle.
-    """
-    text = str(task.settings.get("job_id"))
-    head, _, field = text.removeprefix("${resources.jobs.").partition(".")
-    if not text.startswith("${resources.jobs.") or field != "id}":
-        raise UsageError(
-            f"{task.key} runs the job {text}; here only a job of this bundle can run: ${{resources.jobs.KEY.id}}"
-        )
-    return head
+    for name in values:
+        if name not in job.parameters:
+            raise UsageError(f"job {job.key}: no parameter {name}{did_you_mean(name, job.parameters)}")
+    return {name: default or "" for name, default in job.parameters.items()} | dict(values)
 
 
 def first_failed(run: JobRun) -> str | None:
@@ -216,17 +199,6 @@ def first_failed(run: JobRun) -> str | None:
         if task.state in (State.FAILED, State.TIMEDOUT):
             return f"{key}: {task.error}"
     return None
-
-
-def _check_called_jobs(bundle: Bundle, job: Job, trail: Sequence[str]) -> None:
-    for task in job.tasks:
-        if task.kind == "run_job_task":
-            key = called_job(task)
-            if key in trail:
-                raise UsageError(f"jobs call each other: {' -> '.join((*trail, key))}")
-            called = read_job(bundle, key)
-            parameters(called, task.settings.get("job_parameters") or {})
-            _check_called_jobs(bundle, called, (*trail, key))
 
 
 def _pending(job: Job) -> dict[str, TaskRun]:

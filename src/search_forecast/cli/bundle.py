@@ -23,16 +23,26 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 VOLUMES = "_volumes"
+_TARGET_VARIABLES = ("DATABRICKS_BUNDLE_TARGET", "DATABRICKS_BUNDLE_ENV")  # as the Databricks CLI takes them
 
 
 def _of_bundle(function: F) -> F:
     for option in (
         click.option("--profile", metavar="NAME", help="workspace login, a profile of ~/.databrickscfg"),
-        click.option("--bundle", "root", type=PATH, metavar="DIR", help="directory of databricks.yml (default: here)"),
+        click.option(
+            "--bundle",
+            "root",
+            type=PATH,
+            metavar="DIR",
+            envvar="DATABRICKS_BUNDLE_ROOT",
+            help="directory of databricks.yml (default: here)",
+        ),
         click.option(
             "--var", "variables", type=KeyValue(), multiple=True, metavar="k=v", help="a variable of the bundle"
         ),
-        click.option("--target", metavar="T", help="target of the bundle (default: the bundle's own)"),
+        click.option(
+            "--target", metavar="T", envvar=_TARGET_VARIABLES, help="target of the bundle (default: the bundle's own)"
+        ),
     ):
         function = option(function)
     return function
@@ -75,7 +85,7 @@ def _run_here(
 
     order = runner.Order(asked["job"], parameters, tuple(asked["tasks"]), asked["from_failed"])
     job, job_run = runner.start(bundle, order, call.root, asked["target"], call.now())
-    _check_commands(job, parse)
+    _check_commands(job, job_run.parameters, parse)
     if asked["dry_run"]:
         if call.json:
             return call.result(_plan(job, job_run))
@@ -174,7 +184,7 @@ def upload(call: Call, /, files: tuple[Path, ...], profile: str | None, **asked:
 def check_bundle(ctx: click.Context, root: Path | None) -> int:
     """Check the bundle for all of its targets: what `databricks bundle validate --strict` does not see."""
     from search_forecast.bundle.checks import check
-    from search_forecast.bundle.configuration import find
+    from search_forecast.bundle.files import find
 
     problems = check(find(root or Path.cwd()), partial(command.parse, ctx.find_root().command))
     for problem in problems:
@@ -189,9 +199,9 @@ def _bundle_of(asked: Mapping[str, Any]) -> "Callable[..., Bundle]":
     """Loads the bundle that the flags name, for a user."""
 
     def load(user: "User", *, has_prefix: bool) -> "Bundle":
-        from search_forecast.bundle import configuration
+        from search_forecast.bundle import configuration, files
 
-        root = asked["root"] or configuration.find(Path.cwd())
+        root = asked["root"] or files.find(Path.cwd())
         values = dict(asked["variables"])
         return configuration.load(
             root, user=user, target=asked["target"], variables=values, environment=os.environ, has_prefix=has_prefix
@@ -200,12 +210,14 @@ def _bundle_of(asked: Mapping[str, Any]) -> "Callable[..., Bundle]":
     return load
 
 
-def _check_commands(job: "Job", parse: Callable[[Sequence[str]], Task]) -> None:
+def _check_commands(job: "Job", parameters: Mapping[str, str], parse: Callable[[Sequence[str]], Task]) -> None:
     """Raise UsageError for a task whose command line is wrong, before anything starts."""
+    from search_forecast.bundle.values import sample_command
+
     for task in job.tasks:
         if task.kind == "python_wheel_task":
             try:
-                parsed = parse([re.sub(r"\{\{.*?\}\}", "0", text) for text in task.command])
+                parsed = parse(sample_command(task, parameters))
             except UsageError as error:
                 raise UsageError(f"job {job.key}: {task.key}: {error}; nothing was started") from error
             if not parsed.is_task or None in (parsed.call.schemas[layer] for layer in LAYERS):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
+from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
 from search_forecast.lakehouse.contracts import TABLES
 from search_forecast.queries import catalogue
@@ -24,21 +26,17 @@ _GOLD: dict[str, object] = {
 }
 
 
-def problems(bundle: Bundle) -> Iterator[str]:
+def problems(bundle: Bundle) -> Iterator[Problem]:
     """All problems with the SQL that the bundle and the package hold."""
     known = {_plain(_text(name)): name for name in catalogue.names()}
     for name in catalogue.names():
         for problem in _checked(_text(name))[1]:
-            yield f"query {name}: {problem}"
+            yield Problem("", f"query {name}: {problem}")
     for key, dashboard in bundle.resources("dashboards").items():
-        yield from (f"dashboards.{key}: {problem}" for problem in _dashboard(bundle, dashboard, known))
-    for key, alert in ((bundle.raw.get("resources") or {}).get("alerts") or {}).items():
-        yield from (f"alerts.{key}: {problem}" for problem in _alert(alert, known))
-
-
-def dashboard_file(bundle: Bundle, dashboard: Mapping[str, Any]) -> Path:
-    """The file of a dashboard; its path is written relative to resources/."""
-    return (bundle.root / "resources" / str(dashboard["file_path"])).resolve()
+        path = f"dashboards.{key}"
+        yield from (Problem(path, text) for text in _dashboard(_file(bundle, path, dashboard), known))
+    for key in bundle.resources("alerts"):
+        yield from (Problem(f"alerts.{key}", text) for text in _alert(bundle.written("alerts", key), known))
 
 
 def datasets(content: Mapping[str, Any]) -> dict[str, str]:
@@ -46,13 +44,21 @@ def datasets(content: Mapping[str, Any]) -> dict[str, str]:
     return {item["name"]: "".join(item.get("queryLines") or [item.get("query", "")]) for item in content["datasets"]}
 
 
-def _dashboard(bundle: Bundle, dashboard: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
-    path = dashboard_file(bundle, dashboard)
+def _file(bundle: Bundle, path: str, dashboard: Mapping[str, Any]) -> Path:
+    """The file of a dashboard: its path is written relative to the file that declares it."""
+    return (bundle.root / bundle.place(path).partition(":")[0]).parent / str(dashboard.get("file_path"))
+
+
+def _dashboard(path: Path, known: Mapping[str, str]) -> Iterator[str]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        yield from _content(json.loads(path.read_text(encoding="utf-8")), known)
     except (OSError, ValueError) as error:
         yield f"{path.name}: {error}"
-        return
+    except (KeyError, TypeError, AttributeError) as error:
+        yield f"{path.name}: is no dashboard ({error!r})"
+
+
+def _content(content: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
     columns: dict[str, list[str]] = {}
     for name, text in datasets(content).items():
         columns[name], problems = _checked(text)
@@ -99,13 +105,15 @@ def _alert(alert: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
     yield from problems
     if not problems and _plain(plain) not in known:
         yield "its SQL is none of search_forecast/queries (apart from the tables' full names)"
-    shown = alert.get("evaluation", {}).get("source", {}).get("name")
+    evaluation = alert.get("evaluation") or {}
+    shown = (evaluation.get("source") or {}).get("name")
     if not problems and shown not in columns:
         yield f"looks at {shown}, which its SQL does not select"
     if text == plain:
         yield f"names its tables without {_ALERT_PREFIX}"
 
 
+@cache
 def _checked(text: str) -> tuple[list[str], list[str]]:
     """The columns that a query gives, and its problems."""
     try:
