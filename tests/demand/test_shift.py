@@ -2,14 +2,15 @@
 
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
-from test_demand import QUICK, command, day, table, write_gold
+from test_demand import FIRST, QUICK, command, day, table
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from support.gold import put_counts
+
+pytestmark = pytest.mark.usefixtures("spark")
 
 SHIFT = 126  # days of steady demand
 LEVELS = {"laptop": 60, "tv": 45, "phone": 30, "radio": 25, "camera": 20}
@@ -29,9 +30,9 @@ def searches(days_after: int) -> dict[str, list[int]]:
 
 
 @pytest.fixture(scope="module")
-def lake(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shift") / "lake"
-    write_gold(spark, root, searches(60))
+    put_counts(root, FIRST, searches(60))
     trained = command(root, "train", *QUICK, "--as-of", day(SHIFT - 1).isoformat())
     assert (trained["trained_to"], trained["forecastable"]) == (day(SHIFT - 1).isoformat(), 0)
     assert command(root, "promote", "search_demand")["is_promoted"] is True

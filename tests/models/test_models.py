@@ -2,11 +2,7 @@
 
 import json
 import math
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -42,38 +38,8 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def connected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
-    """The model jobs in a Spark Connect session, in a process of its own that runs beside the other tests."""
-    here = tmp_path_factory.mktemp("connect")
-    lake = ["--lakehouse", str(here / "lake")]
-    exported = str(here / "infantheight2.model")
-    commands = [
-        [*lake, "load-measurements", "--source", str(FIXTURE)],
-        [*lake, *TRAIN, "--name", "infant_weight"],
-        [*lake, "score-model", "infant_weight", "--table", "search_gold.infant_growth"],
-        [*lake, "reproduce", "infant_weight", "1"],
-        [*lake, "export-model", "infant_weight", exported, "--bare"],
-        [*lake, "import-model", exported, "--name", "imported", "--input", "height_cm:double=70"],
-        [*lake, "score-model", "imported", "--input", "height_cm=70"],
-    ]
-    words = [
-        sys.executable,
-        str(REPOSITORY / "tests" / "support" / "connect.py"),
-        json.dumps([[*c, "--json"] for c in commands]),
-    ]
-    process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
-    )
-    yield process
-    if process.poll() is None:  # the test that waits for it was not chosen
-        os.killpg(process.pid, signal.SIGKILL)  # with the JVM that it started
-        process.wait()
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory, connected: subprocess.Popen[str]) -> Path:
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lakehouse with the measurements and one version of infant_weight. Tests may add to it, none removes."""
-    assert connected.poll() is None
     lake = tmp_path_factory.mktemp("models") / "lake"
     assert cli.main(["--lakehouse", str(lake), "load-measurements", "--source", str(FIXTURE)]) == 0
     assert cli.main(["--lakehouse", str(lake), *TRAIN, "--name", "infant_weight"]) == 0
@@ -541,26 +507,3 @@ def test_the_jobs_of_the_bundle_run_here(lake: Path, run: Run, foreign: Path, mo
     kept = {row["model_name"]: row["prediction"] for row in scores(lake)}
     assert kept["by_job"] == pytest.approx(7.86345471977588, abs=1e-9)
     assert kept["linear_by_job"] == run("predict", "linear_by_job", "x=1", "y=2")["prediction"]
-
-
-# Spark Connect; the last test, as it waits for the longest.
-
-
-def test_the_model_jobs_run_through_spark_connect(connected: subprocess.Popen[str]) -> None:
-    printed, _ = connected.communicate(timeout=280)
-    session, *done = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
-    assert session == {"session": "pyspark.sql.connect.session"}
-    assert [(item["command"][2], item["code"]) for item in done] == [
-        ("load-measurements", 0),
-        ("train-regression", 0),
-        ("score-model", 0),
-        ("reproduce", 0),
-        ("export-model", 0),
-        ("import-model", 0),
-        ("score-model", 0),
-    ], done[-1]["errors"]
-    _, trained, table, reproduced, _, imported, scored = [json.loads(item["output"]) for item in done]
-    assert trained["coefficients"]["height_cm"] == pytest.approx(0.21983860243297104, abs=1e-12)
-    assert (table["added"], reproduced["verdict"]) == (7, "identical")
-    assert imported["tried"]["prediction"] == pytest.approx(7.86345471977588, abs=1e-9)
-    assert scored["prediction"] == pytest.approx(7.86345471977588, abs=1e-9)
