@@ -76,7 +76,7 @@ def parse(text: str) -> Statement:
     words = re.findall(r"\w+", bare.lower())
     others = _ELSEWHERE & set(words) or {word for word in ("select", "from") if words.count(word) > 1}
     if others:
-        raise DataError(f"it says {others.pop()}: rows of its own, or of another table; a column of that name needs ``")
+        raise DataError(f"it says {min(others)}: rows of its own, or of another table; a column of that name needs ``")
     called = [word.lower() for word in re.findall(r"(\w+|`)\s*\(", bare)]
     unknown = [word for word in called if word not in FUNCTIONS | _WORDS and not re.fullmatch(_TYPES, word)]
     if unknown:
@@ -101,7 +101,7 @@ def parse(text: str) -> Statement:
         raise DataError(f"it does not read from __THIS__ alone, or has another clause ({', '.join(others) or 'from'})")
     adds = [item.alias for item in tree.expressions if isinstance(item, exp.Alias)]
     columns = [[part.name for part in column.parts] for column in tree.find_all(exp.Column)]
-    reads = [parts[1] if parts[0] == "__THIS__" else parts[0] for parts in columns]
+    reads = [next((name for name in parts if name != "__THIS__"), parts[0]) for parts in columns]
     return Statement([name for name in dict.fromkeys(reads) if name != "*"], adds, "where" in _keys(tree))
 
 
