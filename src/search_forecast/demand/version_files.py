@@ -60,8 +60,15 @@ class VersionFiles:
         return lakehouse.kept(self.directory / FORECASTS)
 
     def champions(self, lakehouse: Lakehouse) -> DataFrame:
-        """One row per term: what forecasts it."""
-        return lakehouse.kept(self.directory / _CHAMPIONS)
+        """One row per term: what forecasts it.
+
+        Raises:
+            DataError: another version of search_forecast wrote it.
+        """
+        rows = lakehouse.kept(self.directory / _CHAMPIONS)
+        if "weights" not in rows.columns:
+            raise DataError("it has no weights: made by another search_forecast; train again")
+        return rows
 
     def write_champions(self, lakehouse: Lakehouse, rows: DataFrame) -> DataFrame:
         """Write what forecasts each term, and read it back."""
@@ -82,7 +89,7 @@ class VersionFiles:
             "last_date": series.last_date.isoformat(),
             "last_day": about.last_day,
             "regressions": [vars(item) for item in about.regressions],
-            "multipliers": [[*key, count, list(values)] for key, (count, values) in sorted(about.multipliers.items())],
+            "multipliers": [[step, count, list(values)] for step, (count, values) in sorted(about.multipliers.items())],
         }
         (self.directory / ABOUT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -100,7 +107,7 @@ class VersionFiles:
                     CalendarRegression(**{**item, "coefficients": tuple(item["coefficients"])})
                     for item in content["regressions"]
                 ],
-                {(name, step): (count, tuple(values)) for name, step, count, values in content["multipliers"]},
+                {step: (count, tuple(values)) for step, count, values in content["multipliers"]},
                 content["last_day"],
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
