@@ -18,6 +18,7 @@ DAY = FREQUENCIES["day"]
 SUNDAY = date(2025, 6, 29)
 WEEK = np.array([1.6, 1.2, 1.1, 1.0, 0.9, 0.3, 0.4])
 CANDIDATES = c.chosen(["theta"])
+NONE = weights.Pooled({})
 
 
 def noise(level: float, days: int, seed: int) -> Floats:
@@ -28,24 +29,24 @@ def weekly(level: float, days: int, seed: int) -> Floats:
     return np.random.default_rng(seed).poisson(level * WEEK[np.arange(days) % 7]).astype(np.float64)
 
 
-def tested(values: Floats) -> Backtest:
+def backtest_of(values: Floats) -> Backtest:
     return backtested(History(values, SUNDAY, DAY), CANDIDATES, ForecastParameters())
 
 
-def pooled(tests: list[Backtest]) -> dict[str, float]:
+def pooled(tests: list[Backtest]) -> weights.Pooled:
     ratios = [weights.log_ratios(test.losses, is_small=test.is_small) for test in tests]
-    return {name: float(np.mean([ratio[name] for ratio in ratios])) for name in ratios[0]}
+    means = {name: float(np.mean([ratio[name] for ratio in ratios])) for name in ratios[0]}
+    return weights.Pooled(means, float(np.std([1 - np.exp(-ratio[c.MEAN]) for ratio in ratios])))
 
 
 def forecast(values: Floats, weighted: dict[str, float]) -> dict:
     champion = forecasts.Champion(weighted, 5.0, False, np.ones(2))
-    return forecasts._forecast(
-        forecasts.Forecaster(SUNDAY, DAY, CANDIDATES, {}), History(values, SUNDAY, DAY), champion, 14
-    )
+    forecaster = forecasts.Forecaster(SUNDAY, DAY, CANDIDATES, {})
+    return forecasts._forecast(forecaster, forecaster.history(values), champion, 14)
 
 
 def test_of_noise_the_mean_remains() -> None:
-    tests = [tested(noise(30, 120, seed)) for seed in range(20)]
+    tests = [backtest_of(noise(30, 120, seed)) for seed in range(20)]
     all_terms = pooled(tests)
 
     of_mean = [learnt(test, all_terms)[0].get(c.MEAN, 0.0) for test in tests]
@@ -53,20 +54,29 @@ def test_of_noise_the_mean_remains() -> None:
     assert np.mean(of_mean) > 0.9
 
 
-def test_where_weeks_matter_the_weights_go_to_what_knows_them_even_for_a_term_too_short_to_tell() -> None:
-    all_terms = pooled([tested(weekly(50, 120, seed)) for seed in range(6)])
-    short, _ = learnt(tested(weekly(50, 30, 9)), all_terms)
+def test_of_noise_beside_terms_that_can_be_forecast_the_mean_remains_too() -> None:
+    known = [backtest_of(weekly(100, 120, seed)) for seed in range(6)]
+    lone = [backtest_of(noise(30, 120, seed)) for seed in range(6)]
+    all_terms = pooled([*known, *lone])
 
-    assert all_terms["seasonal_naive"] < all_terms[c.MEAN]
+    assert np.mean([learnt(test, all_terms)[0].get(c.MEAN, 0.0) for test in lone]) > 0.7
+    assert max(learnt(test, all_terms)[0].get(c.MEAN, 0.0) for test in known) < 0.05
+
+
+def test_where_weeks_matter_the_weights_go_to_what_knows_them_even_for_a_term_too_short_to_tell() -> None:
+    all_terms = pooled([backtest_of(weekly(50, 120, seed)) for seed in range(6)])
+    short, _ = learnt(backtest_of(weekly(50, 30, 9)), all_terms)
+
+    assert all_terms.log_ratios["seasonal_naive"] < all_terms.log_ratios[c.MEAN]
     assert short.get(c.MEAN, 0.0) < 0.1
-    assert learnt(tested(weekly(50, 30, 9)), {})[0] == {c.MEAN: 1.0}
+    assert learnt(backtest_of(weekly(50, 30, 9)), NONE)[0] == {c.MEAN: 1.0}
 
 
 def test_half_of_the_evidence_is_the_terms_own() -> None:
     others = {"theta": 0.0, "naive": 0.3, c.MEAN: 0.3}
     own = {"theta": 0.3, "naive": 0.0, c.MEAN: 1.0}
 
-    alone, borrowed = weights.among_candidates(own, own), weights.among_candidates(own, others)
+    alone, borrowed = (weights.among_candidates(own, weights.Pooled(pool)) for pool in (own, others))
 
     assert alone["naive"] > 0.99
     assert 0.05 < borrowed["theta"] < 0.95
@@ -80,7 +90,7 @@ def test_weights_that_hardly_count_are_left_out_and_the_forecast_says_what_it_is
 
 
 def test_what_the_weighted_forecast_is_worth_is_measured_on_windows_that_it_was_not_learnt_from() -> None:
-    test = tested(weekly(50, 120, 1))
+    test = backtest_of(weekly(50, 120, 1))
     rows = assessed("t", 0.1, test, pooled([test]), {"naive": 0.5, "theta": 0.5})
     selection = next(row for row in rows if row["candidate"] == SELECTION)
 
@@ -93,7 +103,7 @@ def test_what_the_weighted_forecast_is_worth_is_measured_on_windows_that_it_was_
 
 
 def test_a_champion_of_candidates_that_were_not_tried_says_nothing() -> None:
-    rows = assessed("t", 0.1, tested(noise(30, 120, 1)), {}, {"prophet": 1.0})
+    rows = assessed("t", 0.1, backtest_of(noise(30, 120, 1)), NONE, {"prophet": 1.0})
 
     assert (rows[0]["is_untried"], rows[0]["champion_loss_ratio"]) == (True, None)
 
@@ -103,7 +113,7 @@ def test_a_gap_is_filled_from_the_same_weekday_and_left_out_of_the_errors() -> N
     with_gap = values.copy()
     with_gap[80:101] = np.nan
 
-    test = tested(with_gap)
+    test = backtest_of(with_gap)
 
     np.testing.assert_allclose(test.history.values, values)
     assert "21 of 112 values were missing" in str(test.mending)
@@ -130,7 +140,7 @@ def test_an_outlier_is_no_demand_but_a_burst_of_a_term_that_is_hardly_searched_i
 def test_a_level_that_jumped_twenty_days_ago_is_forecast_near_the_new_one_and_said() -> None:
     values = np.concatenate([noise(10, 100, 4), noise(40, 20, 5)])
 
-    rows = assessed("t", 0.1, tested(values), {})
+    rows = assessed("t", 0.1, backtest_of(values), NONE)
     row = forecast(values, rows[0]["weights"])
 
     assert "the level jumped from about 10 to 4" in rows[0]["reason"]

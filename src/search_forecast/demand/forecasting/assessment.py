@@ -32,17 +32,16 @@ ROW = (
 _COLUMNS = [part.split()[0] for part in ROW.split(", ")]
 
 
-def pooled(backtests: DataFrame) -> dict[str, float]:
-    """What all terms together say of the candidates: the mean of their log loss ratios.
+def pooled(backtests: DataFrame) -> weights.Pooled:
+    """What all terms together say of the candidates.
 
     Args:
         backtests: of `backtest.backtests`.
     """
-    ratios = backtests.select(F.explode("log_ratios").alias("candidate", "ratio"))
-    return {
-        row["candidate"]: row["ratio"]
-        for row in ratios.groupBy("candidate").agg(F.avg("ratio").alias("ratio")).collect()
-    }
+    ratios = backtests.select(F.explode("log_ratios").alias("candidate", "ratio")).groupBy("candidate")
+    rows = ratios.agg(F.avg("ratio").alias("ratio"), F.stddev(1 - F.exp(-F.col("ratio"))).alias("deviation")).collect()
+    deviations = {row["candidate"]: row["deviation"] for row in rows}
+    return weights.Pooled({row["candidate"]: row["ratio"] for row in rows}, deviations.get(c.MEAN) or 0.0)
 
 
 def assessments(
@@ -138,8 +137,9 @@ def learnt(test: Backtest, all_terms: weights.Pooled) -> tuple[weights.Weights, 
     """A term's weights; and what weights forecast in each window that were learnt from windows apart from it."""
     if not test.is_enough:
         # All that is known of the candidates is how they do elsewhere; where nothing is, the mean.
-        alike = weights.among_candidates(all_terms, all_terms) if all_terms else {c.MEAN: 1.0}
-        weighted = weights.with_mean(alike, weights.pooled_gain(all_terms), all_terms)
+        elsewhere = all_terms.log_ratios
+        alike = weights.among_candidates(elsewhere, all_terms) if elsewhere else {c.MEAN: 1.0}
+        weighted = weights.with_mean(alike, None, all_terms)
         return weighted, weights.blend(weighted, test.forecasts) if test.cutoffs else np.array([])
     count = len(test.cutoffs)
     apart = [v.windows_apart(count, window, test.overlap) for window in range(count)]
@@ -168,8 +168,12 @@ def _by_window(test: Backtest, by_window: list[weights.Weights]) -> Floats:
     )
 
 
-def _gain(test: Backtest, loss: Floats, of_mean: Floats) -> float:
-    return 1 - _ratio(loss, of_mean, is_small=test.is_small)
+def _gain(test: Backtest, loss: Floats, of_mean: Floats) -> weights.Gain:
+    ratio = _ratio(loss, of_mean, is_small=test.is_small)
+    by_window = (of_mean - loss) / max(float(of_mean.mean()), 1e-9) / (2 if test.is_small else 1)
+    independent = max(len(loss) / test.overlap, 1.0)
+    deviation = by_window.std(ddof=1) if len(loss) > 1 else np.inf
+    return weights.Gain(1 - ratio, float(deviation / math.sqrt(independent)))
 
 
 def _ratio(loss: Floats, of_mean: Floats, *, is_small: bool) -> float:

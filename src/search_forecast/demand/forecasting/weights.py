@@ -7,7 +7,9 @@ and pooled, so that of noise the mean remains. Constants were chosen on windows 
 (docs/forecast-quality.md).
 """
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,15 +18,38 @@ from search_forecast.demand.forecasting.history import Floats
 
 SHARPNESS = 24.0  # how fast a weight falls: a loss 10 % above the least has a tenth of the weight
 POOLED_SHARE = 0.6  # of the evidence that comes from all terms together, where candidates are compared
-POOLED_GAIN_SHARE = 0.5  # the same where the mean is left
 LARGEST_LOG_RATIO = 3.0  # e^3 is 20 times the least loss: worse is no worse
-LARGEST_GAIN = 0.3  # of one term, either way: it must not outweigh all others
 GAIN_FROM, GAIN_TO = 0.01, 0.03  # no weight but the mean's below, none for the mean as such above
 LEAST_WEIGHT = 0.02  # what counts less is not worth its seconds
 
 Losses = Mapping[str, Floats]  # by candidate, one a window
-Pooled = Mapping[str, float]  # by candidate, the mean of `log_ratios` over all terms
 Weights = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What all terms together say.
+
+    Attributes:
+        log_ratios: by candidate, the mean over the terms.
+        gain_deviation: how much what is gained over the mean differs from term to term.
+    """
+
+    log_ratios: Mapping[str, float]
+    gain_deviation: float = 0.0
+
+    @property
+    def gain(self) -> float:
+        """How much less the error of the best candidate is than the mean's, over all terms, 0..1."""
+        return 1 - math.exp(min(self.log_ratios.values(), default=0.0) - self.log_ratios.get(MEAN, 0.0))
+
+
+@dataclass(frozen=True)
+class Gain:
+    """1 - error / error of the mean: of one term, and how sure that is."""
+
+    value: float
+    standard_error: float
 
 
 def log_ratios(losses: Losses, *, is_small: bool) -> dict[str, float]:
@@ -37,37 +62,33 @@ def log_ratios(losses: Losses, *, is_small: bool) -> dict[str, float]:
 
 def among_candidates(own: Mapping[str, float], pooled: Pooled) -> Weights:
     """Weights by own and pooled evidence; they sum to 1."""
-    least = min((pooled.get(name, LARGEST_LOG_RATIO) for name in own), default=0.0)
+    elsewhere = {name: pooled.log_ratios.get(name, LARGEST_LOG_RATIO) for name in own}
+    least = min(elsewhere.values())
     scores = np.array(
-        [
-            (1 - POOLED_SHARE) * ratio + POOLED_SHARE * (pooled.get(name, LARGEST_LOG_RATIO) - least)
-            for name, ratio in own.items()
-        ]
+        [(1 - POOLED_SHARE) * ratio + POOLED_SHARE * (elsewhere[name] - least) for name, ratio in own.items()]
     )
     parts = np.exp(-SHARPNESS * (scores - scores.min()))
     return dict(zip(own, (parts / parts.sum()).tolist(), strict=True))
 
 
-def with_mean(weights: Weights, own_gain: float, pooled: Pooled) -> Weights:
+def with_mean(weights: Weights, own: Gain | None, pooled: Pooled) -> Weights:
     """Leave to the historic mean what was not gained over it.
 
     Args:
         weights: of `among_candidates`.
-        own_gain: 1 - error of the weighted forecast / error of the mean, on windows that its weights were not learnt
-            from.
+        own: of the weighted forecast over the mean, on windows that its weights were not learnt from; None where
+            there are too few.
         pooled: of all terms.
     """
-    own_gain = float(np.clip(own_gain, -LARGEST_GAIN, LARGEST_GAIN))
-    gain = (1 - POOLED_GAIN_SHARE) * own_gain + POOLED_GAIN_SHARE * pooled_gain(pooled)
+    gain = pooled.gain
+    if own is not None:
+        # The more terms differ, and the surer the term's own gain is, the less it borrows (empirical Bayes).
+        between, within = pooled.gain_deviation**2, own.standard_error**2
+        gain += (own.value - gain) * between / (between + within + 1e-9)
     share = float(np.clip((gain - GAIN_FROM) / (GAIN_TO - GAIN_FROM), 0.0, 1.0))
     mixed = {name: share * weight for name, weight in weights.items()}
     mixed[MEAN] = mixed.get(MEAN, 0.0) + 1 - share
     return pruned(mixed)
-
-
-def pooled_gain(pooled: Pooled) -> float:
-    """How much less the error of the best candidate is than the mean's, over all terms, 0..1."""
-    return 1 - float(np.exp(min(pooled.values(), default=0.0) - pooled.get(MEAN, 0.0)))
 
 
 def pruned(weights: Mapping[str, float]) -> Weights:
