@@ -49,9 +49,10 @@ check: setup ## lint, format, types, import layers, the bundle
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/search-forecast check-bundle
+	@$(BIN)/python scripts/job_environments.py --check
 
-bundle-check: ## deploy, run, destroy with the Databricks CLI (needs it and a workspace)
-	@scripts/bundle_check.sh
+bundle-check: ## deploy to an empty target, run, destroy (needs the Databricks CLI and a workspace)
+	@$(PYTHON) scripts/bundle_check.py $(TARGETS) $(addprefix --confirm=,$(CONFIRM))
 
 docs: setup ## remake docs/tables.md from the contracts
 	@$(BIN)/search-forecast tables --contracts > docs/tables.md

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from search_forecast import queries
 from search_forecast.bundle.checks.sql import datasets
 from search_forecast.bundle.configuration import User, load
 from search_forecast.cli import main
 from search_forecast.lakehouse.contracts import BACKTEST_METRICS, DEMAND_DRIFT, FORECAST_ACCURACY, TERM_FORECASTS
 from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.queries import catalogue
 from search_forecast.queries.answers import query
 from support import reference
 from support.places import PROJECT
@@ -129,7 +129,7 @@ def test_a_dataset_of_the_dashboard_runs_on_gold_and_has_every_field_of_its_widg
     content = dashboard()
     item = next(item for item in content["datasets"] if item["name"] == name)
     house.spark.sql(f"use `{house.catalog}`.`search_gold`")
-    wanted = queries.load(name)
+    wanted = catalogue.load(name)
     bound = wanted.arguments(
         {p["keyword"]: p["defaultSelection"]["values"]["values"][0]["value"] for p in item.get("parameters", [])}
     )
@@ -154,7 +154,7 @@ def test_a_dataset_of_the_dashboard_runs_on_gold_and_has_every_field_of_its_widg
 def test_an_alert_runs_on_gold_and_gives_the_number_it_looks_at(house, key):
     alert = alerts()[key]
     assert house.spark.catalog.currentCatalog() == "spark_catalog"
-    text = alert["query_text"].replace("main.search_gold.", "spark_catalog.search_gold.")
+    text = alert["query_text"].replace("`main`.", "`spark_catalog`.")
 
     (row,) = house.spark.sql(text).collect()
 
@@ -163,7 +163,7 @@ def test_an_alert_runs_on_gold_and_gives_the_number_it_looks_at(house, key):
 
 def test_alerts_see_what_they_are_for(house):
     def answer(name):
-        return query(house, queries.load(name), {})[1]
+        return query(house, catalogue.load(name), {})[1]
 
     ((hours,),) = answer("hours_since_delivery")
     assert 0 <= hours < 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from search_forecast.bundle import graph, record, runner, streams
+from search_forecast.bundle import graph, runner, runs, streams
 from search_forecast.bundle.attempts import Backend
 from search_forecast.bundle.configuration import User, load
 from search_forecast.bundle.graph import State
@@ -79,9 +79,9 @@ class Commands:
 
 def run(bundle, tmp_path, commands, parameters=None, *, tasks=(), is_repair=False):
     order = runner.Order("flow", parameters or {}, tasks, is_repair)
-    wanted, kept = runner.start(bundle, order, tmp_path / "lake", None, NOW)
+    job, pending = runner.start(bundle, order, tmp_path / "lake", None, NOW)
     with streams.split():
-        return runner.Run(bundle, wanted, kept, commands.backend(), lambda _: None).execute()
+        return runner.Runner(bundle, job, pending, commands.backend(), lambda _: None).execute()
 
 
 def states(done) -> dict[str, str]:
@@ -120,13 +120,13 @@ def test_development_prefixes_names_and_pauses_schedules(tmp_path):
     assert flow["tags"] == {"dev": "ann_lee"}
     assert flow["max_concurrent_runs"] == 4
     assert flow["schedule"]["pause_status"] == "PAUSED"
-    assert graph.job(bundle, "flow").tasks[0].command == ["clean", "main.dev_ann_lee_search_gold"]
+    assert graph.read_job(bundle, "flow").tasks[0].command == ["clean", "main.dev_ann_lee_search_gold"]
     assert bundle.config["workspace"]["root_path"] == "/Workspace/Users/Ann.Lee@example.com/.bundle/shop/dev"
 
 
 def test_a_target_overrides_variables_and_single_tasks(tmp_path):
     bundle = bundle_of(tmp_path, [wheel("first", "clean", "${var.place}"), wheel("second", "clean")], target="prod")
-    flow = graph.job(bundle, "flow")
+    flow = graph.read_job(bundle, "flow")
 
     assert flow.task("first").command == ["clean", "prod_catalog.search_gold"]
     assert (flow.task("first").max_retries, flow.task("second").max_retries) == (5, 0)
@@ -141,7 +141,7 @@ def test_a_variable_is_taken_from_the_command_line_then_the_environment_then_the
     overrides.write_text(json.dumps({"catalog": "from_file", "hours": 1}))
 
     def catalog(given, environment):
-        loaded = load(tmp_path, user=User("ann"), given=given, environment=environment)
+        loaded = load(tmp_path, user=User("ann"), variables=given, environment=environment)
         return loaded.resources("schemas")["gold"]["catalog_name"]
 
     assert catalog({}, {}) == "from_file"
@@ -162,7 +162,7 @@ def test_a_variable_is_taken_from_the_command_line_then_the_environment_then_the
 )
 def test_a_reference_that_leads_nowhere_is_refused_before_anything_starts(tmp_path, text, message):
     with pytest.raises(UsageError, match=message):
-        graph.job(bundle_of(tmp_path, [wheel("first", "clean", text), wheel("later", "clean")]), "flow")
+        graph.read_job(bundle_of(tmp_path, [wheel("first", "clean", text), wheel("later", "clean")]), "flow")
 
 
 # --- what can't run here
@@ -279,7 +279,7 @@ def test_a_failure_leaves_out_what_depends_on_it_and_is_explained(tmp_path):
 )
 def test_run_if_decides_as_the_workspace_does(tmp_path, run_if, states_before, expected):
     tasks = [wheel("a", "x"), wheel("b", "x"), wheel("c", "x", depends_on=after("a", "b"), run_if=run_if)]
-    task = graph.job(bundle_of(tmp_path, tasks), "flow").task("c")
+    task = graph.read_job(bundle_of(tmp_path, tasks), "flow").task("c")
 
     before = dict(zip(("a", "b"), map(State, states_before), strict=True))
     assert graph.decide(task, before, {}) is State(expected)
@@ -409,15 +409,15 @@ def test_a_repair_runs_what_failed_and_what_was_left_out_with_the_values_of_befo
 
     assert mended.called == ["aggregate 5", "reconcile"]
     assert (done.state, done.run_id, done.repairs, done.parameters) == ("SUCCESS", first.run_id, 1, {"source": "y"})
-    assert record.last(tmp_path / "lake", "flow", None).state == "SUCCESS"
+    assert runs.last(tmp_path / "lake", "flow", None).state == "SUCCESS"
 
 
 def test_a_killed_run_can_be_repaired(tmp_path):
     tasks = [wheel("first", "ingest"), wheel("second", "clean", depends_on=after("first"))]
     bundle = bundle_of(tmp_path, tasks)
-    _, kept = runner.start(bundle, runner.Order("flow", {}), tmp_path / "lake", None, NOW)
-    kept.tasks["first"].state, kept.tasks["second"].state = State.SUCCESS, State.RUNNING
-    kept.save()
+    _, pending = runner.start(bundle, runner.Order("flow", {}), tmp_path / "lake", None, NOW)
+    pending.tasks["first"].state, pending.tasks["second"].state = State.SUCCESS, State.RUNNING
+    pending.save()
     commands = Commands()
 
     done = run(bundle, tmp_path, commands, is_repair=True)
@@ -447,7 +447,7 @@ def test_ctrl_c_stops_the_tasks_and_keeps_the_run_for_a_repair(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(bundle, tmp_path, Commands(stop=interrupt))
 
-    assert record.last(tmp_path / "lake", "flow", None).state == "CANCELED"
+    assert runs.last(tmp_path / "lake", "flow", None).state == "CANCELED"
 
 
 # --- the command

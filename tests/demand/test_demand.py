@@ -18,12 +18,13 @@ import pytest
 from deltalake import DeltaTable
 
 from search_forecast import cli
+from search_forecast.cli.call import Call
 from search_forecast.demand.train import _champions
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
-from search_forecast.models.registered import promote_latest
+from search_forecast.models.promotion import promote_latest
 from search_forecast.models.registry import DIRECTORY, Registry, Version
 from search_forecast.parameters import ForecastParameters
 from support.places import PROJECT
@@ -290,7 +291,7 @@ def test_a_version_that_is_no_better_stays_a_challenger_and_the_job_goes_on(lake
     versions = {row["version"]: row for row in command(lake, "models", "search_demand")}
     assert versions[1]["aliases"] == "champion"
     known = command(lake, "models", "search_demand", str(trained["version"]))
-    assert known["tags"]["champion.refused_because"] in trained["gate"]
+    assert known["tags"]["champion_refused_because"] in trained["gate"]
     assert {item["table"] for item in known["tables"]} == {"search_gold.daily_totals", "search_gold.daily_term_counts"}
     assert known["tables"][0]["content_hash"].startswith("sha256:")
     assert command(lake, "promote", "search_demand", str(trained["version"])) == 1  # said by number it must pass
@@ -298,7 +299,7 @@ def test_a_version_that_is_no_better_stays_a_challenger_and_the_job_goes_on(lake
     models = Registry(lake / DIRECTORY)
     latest = models.find("search_demand", trained["version"])
     models.tag(latest, {"gate": "passed", "gate_against": "77"})
-    gone = promote_latest(models, "search_demand", "champion", cli._now())
+    gone = promote_latest(models, "search_demand", "champion", Call.now())
     assert gone["is_promoted"] is False
     assert "compared with version 77, but champion is version 1 now: train again" in gone["gate"]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from search_forecast.errors import EnvironmentProblem, UsageError
+from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.lakehouse.session import session, settings
 from search_forecast.lakehouse.toolchain import archive, jars, java, paths
 
@@ -104,12 +105,12 @@ def test_an_archive_that_keeps_java_from_starting_is_thrown_away(
     bad = archive.find_archive(java.find_java(), jars.find_jars())
     bad.directory.mkdir()
     bad.file.write_bytes(b"no archive at all")
-    seal = {"bytes": bad.file.stat().st_size, "sha256": paths.sha256(bad.file)}
+    seal = {"bytes": bad.file.stat().st_size, "sha256": file_sha256(bad.file)}
     (bad.directory / "seal.json").write_text(json.dumps(seal))
     program = (
-        "from search_forecast.toolchain import archive\n"
+        "from search_forecast.lakehouse.toolchain import archive\n"
         "archive.Archive.flags = lambda self: ('-XX:+UseG1GC',)  # a second collector\n"
-        "from search_forecast.session import session\n"
+        "from search_forecast.lakehouse.session import session\n"
         "assert session().range(1).count() == 1\n"
     )
 
@@ -129,7 +130,7 @@ def test_a_jvm_that_does_not_start_is_an_error_of_one_line_that_names_cause_and_
         "*) echo 'Error: Could not reserve enough space for object heap' >&2; exit 1;; esac\n"
     )
     broken.chmod(0o755)
-    program = "import sys, pathlib, search_forecast.session as s; s.session(log=pathlib.Path(sys.argv[1]))"
+    program = "import sys, pathlib, search_forecast.lakehouse.session as s; s.session(log=pathlib.Path(sys.argv[1]))"
 
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "log")],
@@ -202,9 +203,9 @@ def test_wrong_arguments_are_named(wrong: dict[str, object]) -> None:
 def test_without_network_and_jars_the_error_says_what_to_do(tmp_path: Path) -> None:
     program = (
         "import subprocess\n"
-        "from search_forecast.toolchain import jars\n"
+        "from search_forecast.lakehouse.toolchain import jars\n"
         "jars._ivy = lambda *given: subprocess.CompletedProcess([], 1, 'java.net.UnknownHostException: h')\n"
-        "from search_forecast.session import session\n"
+        "from search_forecast.lakehouse.session import session\n"
         "session()\n"
     )
     environ = {**os.environ, "SEARCH_FORECAST_CACHE": str(tmp_path / "cache")}

@@ -12,7 +12,8 @@ import pytest
 
 from search_forecast.errors import EnvironmentProblem
 from search_forecast.lakehouse import toolchain
-from search_forecast.lakehouse.toolchain import archive, jars, java, paths, truststore
+from search_forecast.lakehouse.hashing import file_sha256
+from search_forecast.lakehouse.toolchain import archive, jars, java, truststore
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ class TestJars:
         delta.directory.mkdir()
         for file in delta.files:
             file.write_bytes(b"jar")
-        sums = {file.name: paths.sha256(file) for file in delta.files}
+        sums = {file.name: file_sha256(file) for file in delta.files}
         (delta.directory / "sha256.json").write_text(json.dumps(sums))
         return delta
 
@@ -154,7 +155,7 @@ class TestJars:
         pinned = jars.DeltaJars("4.2.0", "4.4.0", tmp_path)
         for file in pinned.files:
             file.write_bytes(b"jar")
-        (tmp_path / "sha256.json").write_text(json.dumps({file.name: paths.sha256(file) for file in pinned.files}))
+        (tmp_path / "sha256.json").write_text(json.dumps({file.name: file_sha256(file) for file in pinned.files}))
 
         assert pinned.problem() == "damaged: delta-spark_4.2_2.13-4.4.0.jar"
 
@@ -221,7 +222,7 @@ class TestArchive:
         directory = tmp_path / "classes-1"
         directory.mkdir()
         (directory / "classes.jsa").write_bytes(b"classes")
-        seal = {"bytes": 7, "sha256": paths.sha256(directory / "classes.jsa")}
+        seal = {"bytes": 7, "sha256": file_sha256(directory / "classes.jsa")}
         (directory / "seal.json").write_text(json.dumps(seal))
         return archive.Archive(directory, is_one_step=False)
 

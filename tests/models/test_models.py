@@ -24,6 +24,7 @@ from pyspark.ml.linalg import Vectors
 from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression
 
 from search_forecast import cli
+from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.models import provenance, regression
 from search_forecast.parameters import RegressionParameters
 from support import notebook
@@ -163,7 +164,7 @@ def test_a_version_records_all_that_it_came_from(lake: Path, run: Run) -> None:
     assert found["gate"]["passed"] is True
     assert found["parameters"]["reg_param"] == 0.1
     assert found["parameters"]["max_iter"] == 100
-    assert found["code"]["lock_sha256"] == provenance.file_hash(REPOSITORY / "requirements.txt")
+    assert found["code"]["lock_sha256"] == file_sha256(REPOSITORY / "requirements.txt")
     assert set(found["code"]) == {"git_commit", "is_dirty", "lock_sha256"}
     assert {"python", "spark", "pyspark", "delta-spark", "mlflow-skinny"} <= set(found["versions"])
     assert found["seed"] == 0
@@ -310,7 +311,7 @@ def test_the_original_model_of_spark_2_4_gives_the_original_numbers(lake: Path, 
     record = run("models", "sales_prediction", "1")
     origin = record["origin"]
     assert (origin["file"], origin["spark_version"]) == ("model.tar.gz", "2.4.3")
-    assert origin["sha256"] == provenance.file_hash(ORIGINAL)
+    assert origin["sha256"] == file_sha256(ORIGINAL)
     assert origin["saved_at"] == "2022-03-16T04:54:48.992000+00:00"
     assert len(origin["files"]) == 8
     code, error = run("reproduce", "sales_prediction", "1")

@@ -198,9 +198,9 @@ def test_promote_moves_the_champion_and_back(models: Registry, lake: Path, capsy
     assert command(lake, capsys, "promote", "infant_weight", "1")[1]["previous"] is None
     code, second = command(lake, capsys, "promote", "infant_weight", "2")
     assert (code, second["alias"], second["previous"]) == (0, "champion", 1)
-    assert models.find("infant_weight", 2).tags["champion.previous"] == "1"
+    assert models.find("infant_weight", 2).tags["champion_previous"] == "1"
     command(lake, capsys, "promote", "infant_weight", "2")
-    assert models.find("infant_weight", 2).tags["champion.previous"] == "1"  # promoting it again changes nothing
+    assert models.find("infant_weight", 2).tags["champion_previous"] == "1"  # promoting it again changes nothing
     assert command(lake, capsys, "promote", "infant_weight", "1")[1]["previous"] == 2
     assert models.find("infant_weight").number == 1
 
@@ -215,7 +215,7 @@ def test_what_failed_its_gate_is_promoted_by_force_only(
     assert models.find("infant_weight", 2).aliases == ("challenger",)
     code, done = command(lake, capsys, "promote", "infant_weight", "2", "--force", "the other is worse in the field")
     assert (code, done["forced_because"]) == (0, "the other is worse in the field")
-    assert models.find("infant_weight", 2).tags["champion.forced_because"] == "the other is worse in the field"
+    assert models.find("infant_weight", 2).tags["champion_forced_because"] == "the other is worse in the field"
 
 
 def test_export_writes_the_files_as_they_are(lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,7 +261,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
 def test_telemetry_is_off(lake: Path) -> None:
     """In a process of its own, as MLflow reads the setting when it is imported."""
     program = (
-        "import sys; from pathlib import Path; from search_forecast.registry import Registry;"
+        "import sys; from pathlib import Path; from search_forecast.models.registry import Registry;"
         "Registry(Path(sys.argv[1])).versions();"
         "from mlflow.telemetry.client import get_telemetry_client; print(get_telemetry_client())"
     )

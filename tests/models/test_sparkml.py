@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from search_forecast.errors import DataError
-from search_forecast.models import sparkml
+from search_forecast.models.sparkml import files, metadata
 
 LINEAR = "org.apache.spark.ml.regression.LinearRegressionModel"
 PIPELINE = "org.apache.spark.ml.PipelineModel"
@@ -44,25 +44,25 @@ def checksum(path: Path) -> None:
 
 def saved(path: Path, content: bytes | None = None, version: str = "4.2.0", *, udt: object = None) -> Path:
     """A model of one stage as Spark of this version saves it."""
-    metadata, data = path / "metadata", path / "data"
-    metadata.mkdir(parents=True)
+    about, data = path / "metadata", path / "data"
+    about.mkdir(parents=True)
     data.mkdir()
-    (metadata / PARTS[version]).write_bytes(line(version=version) if content is None else content)
-    (metadata / "_SUCCESS").touch()
+    (about / PARTS[version]).write_bytes(line(version=version) if content is None else content)
+    (about / "_SUCCESS").touch()
     row = {"type": "struct", "fields": [{"name": "coefficients", "type": udt or "double", "metadata": {}}]}
     table = pa.table({"coefficients": [6.5]})
     table = table.replace_schema_metadata({"org.apache.spark.sql.parquet.row.metadata": json.dumps(row)})
     parquet.write_table(table, data / f"part-00000-{UUID}-c000.snappy.parquet")
-    for part in (*metadata.glob("part-*"), *data.glob("part-*")):
+    for part in (*about.glob("part-*"), *data.glob("part-*")):
         checksum(part)
     return path
 
 
 def pipeline(path: Path, *stages: bytes) -> Path:
     uids = [json.loads(stage)["uid"] for stage in stages]
-    metadata = path / "metadata"
-    metadata.mkdir(parents=True)
-    (metadata / "part-00000").write_bytes(line(PIPELINE, uid="PipelineModel_1", paramMap={"stageUids": uids}))
+    about = path / "metadata"
+    about.mkdir(parents=True)
+    (about / "part-00000").write_bytes(line(PIPELINE, uid="PipelineModel_1", paramMap={"stageUids": uids}))
     for index, (uid, stage) in enumerate(zip(uids, stages, strict=True)):
         saved(path / "stages" / f"{index}_{uid}", stage)
     return path
@@ -70,14 +70,14 @@ def pipeline(path: Path, *stages: bytes) -> Path:
 
 def refused(model: Path, reason: str) -> None:
     with pytest.raises(DataError) as caught:
-        sparkml.check(model)
+        files.check(model)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("version", list(PARTS))
 def test_every_layout_that_spark_has_had_is_read(tmp_path: Path, version: str) -> None:
-    found = sparkml.check(saved(tmp_path / "m", version=version))
+    found = files.check(saved(tmp_path / "m", version=version))
     assert (found.spark_class, found.spark_version, found.uid) == (LINEAR, version, "LinearRegression_6d5736f3dbe7")
     assert found.saved_at.isoformat() == "2022-03-16T04:54:48.992000+00:00"
     assert found.python_class == "pyspark.ml.regression.LinearRegressionModel"
@@ -85,9 +85,9 @@ def test_every_layout_that_spark_has_had_is_read(tmp_path: Path, version: str) -
 
 
 def test_a_pipeline_is_read_with_its_stages(tmp_path: Path) -> None:
-    found = sparkml.check(pipeline(tmp_path / "m", line(uid="a_1"), line(uid="b_2")))
+    found = files.check(pipeline(tmp_path / "m", line(uid="a_1"), line(uid="b_2")))
     assert found.is_pipeline
-    assert found.stage_uids == ["a_1", "b_2"]
+    assert found.stage_names == ["0_a_1", "1_b_2"]
     assert found.python_class == "pyspark.ml.PipelineModel"
 
 
@@ -95,7 +95,7 @@ def test_a_pipeline_saved_through_spark_connect_is_read(tmp_path: Path) -> None:
     model = pipeline(tmp_path / "m", line(uid="a_1"))
     parameters = {"stageUids": ["a_1"], "language": "Python"}
     (model / "metadata" / "part-00000").write_bytes(line("pyspark.ml.pipeline.PipelineModel", paramMap=parameters))
-    assert sparkml.check(model).python_class == "pyspark.ml.PipelineModel"
+    assert files.check(model).python_class == "pyspark.ml.PipelineModel"
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_checksums_of_files_longer_than_a_block_are_checked(tmp_path: Path) -> N
     big = model / "data" / "part-00001-x.parquet"
     parquet.write_table(pa.table({"x": os.urandom(5000).hex().split("a")}), big)
     checksum(big)
-    sparkml.check(model)
+    files.check(model)
     content = bytearray(big.read_bytes())
     content[2000] ^= 1
     big.write_bytes(content)
@@ -230,7 +230,7 @@ def test_what_a_mac_adds_to_an_archive_is_no_part(tmp_path: Path) -> None:
     model = saved(tmp_path / "m")
     part = next((model / "data").glob("part-*"))
     part.with_name(f"._{part.name}").write_bytes(b"Mac OS X")
-    sparkml.check(model)
+    files.check(model)
 
 
 def test_missing_data_is_refused(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ VECTOR = {"type": "udt", "class": "org.apache.spark.ml.linalg.VectorUDT", "pyCla
 
 
 def test_a_vector_column_is_fine(tmp_path: Path) -> None:
-    sparkml.check(saved(tmp_path / "m", udt=VECTOR))
+    files.check(saved(tmp_path / "m", udt=VECTOR))
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_models_are_found_at_any_depth_and_their_stages_left_out(tmp_path: Path)
     saved(tmp_path / "a" / "one.model")
     pipeline(tmp_path / "a" / "b" / "two.model", line(uid="a_1"))
     (tmp_path / "empty" / "metadata").mkdir(parents=True)
-    found = [path.relative_to(tmp_path).as_posix() for path in sparkml.find_models(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in metadata.find_models(tmp_path)]
     assert found == ["a/b/two.model", "a/one.model"]
 
 
@@ -277,9 +277,9 @@ KEYS = st.sampled_from(["class", "timestamp", "sparkVersion", "uid", "paramMap",
 
 def only_refuses(content: bytes) -> None:
     with contextlib.suppress(DataError):
-        found = sparkml.parse_metadata(content)
+        found = metadata.parse_metadata(content)
         assert found.spark_class.startswith(("org.apache.spark.ml.", "pyspark.ml.pipeline.PipelineModel"))
-        assert all("/" not in uid and ".." not in uid for uid in [found.uid, *found.stage_uids])
+        assert all("/" not in uid and ".." not in uid for uid in [found.uid, *found.stage_names])
 
 
 @settings(max_examples=300, deadline=None)

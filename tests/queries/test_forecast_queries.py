@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from search_forecast import queries
 from search_forecast.lakehouse.contracts import (
     BACKTEST_METRICS,
     DAILY_TERM_COUNTS,
@@ -22,6 +21,7 @@ from search_forecast.lakehouse.contracts import (
     Table,
 )
 from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.queries import catalogue
 from search_forecast.queries.answers import query
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def ask(house: Lakehouse) -> Answer:
     """Rows of a query on the lakehouse."""
 
     def answer(name: str, **given: str) -> list[tuple[Any, ...]]:
-        wanted = queries.load(name)
+        wanted = catalogue.load(name)
         columns, rows = query(house, wanted, wanted.arguments(given))
         assert columns == COLUMNS[name].split()
         return rows
@@ -248,7 +248,7 @@ def ask_of(spark: SparkSession) -> Iterator[Answer]:
     views = []
 
     def answer(name: str, tables: Rows, **given: str) -> list[tuple[Any, ...]]:
-        wanted = queries.load(name)
+        wanted = catalogue.load(name)
         for table in TABLES:
             if table.name in wanted.inputs:
                 rows = in_order(table, tables.get(table.name, []))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from search_forecast import queries
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS, TABLES, TERM_SUMMARY
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
-from search_forecast.queries import Parameter
+from search_forecast.queries import catalogue
 from search_forecast.queries.answers import query
+from search_forecast.queries.catalogue import Parameter
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -77,7 +77,7 @@ def house(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake
 
 
 def answer(house: Lakehouse, name: str, **given: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    wanted = queries.load(name)
+    wanted = catalogue.load(name)
     return query(house, wanted, wanted.arguments(given))
 
 
@@ -146,13 +146,13 @@ def test_a_query_on_a_table_that_was_not_written_yet_says_so(house: Lakehouse, t
 
 
 def test_the_queries_are_those_that_people_know() -> None:
-    assert set(NAMES) <= set(queries.names())
-    assert queries.names() == sorted(queries.names())
+    assert set(NAMES) <= set(catalogue.names())
+    assert catalogue.names() == sorted(catalogue.names())
 
 
-@pytest.mark.parametrize("name", queries.names())
+@pytest.mark.parametrize("name", catalogue.names())
 def test_the_header_of_a_query_says_what_the_query_does(name: str) -> None:
-    wanted = queries.load(name)
+    wanted = catalogue.load(name)
     code = re.sub(r"--.*", "", wanted.sql)
     gold_names = {table.name for table in TABLES if table.layer == "gold"}
 
@@ -165,9 +165,9 @@ def test_the_header_of_a_query_says_what_the_query_does(name: str) -> None:
     assert all(parameter.comment for parameter in wanted.parameters)
 
 
-@pytest.mark.parametrize("name", queries.names())
+@pytest.mark.parametrize("name", catalogue.names())
 def test_a_query_is_lower_case_and_names_its_columns_and_no_schema(name: str) -> None:
-    code = re.sub(r"--.*|'[^']*'", "", queries.load(name).sql)
+    code = re.sub(r"--.*|'[^']*'", "", catalogue.load(name).sql)
 
     assert code == code.lower()
     assert "select *" not in re.sub(r"\s+", " ", code)
@@ -175,23 +175,23 @@ def test_a_query_is_lower_case_and_names_its_columns_and_no_schema(name: str) ->
 
 
 def test_parameters_have_type_default_and_meaning() -> None:
-    assert queries.load("top_terms").parameters == (
+    assert catalogue.load("top_terms").parameters == (
         Parameter("limit", "INT", is_required=False, default="10", comment="how many terms"),
         Parameter("from", "DATE", is_required=False, default=None, comment="first day; null for the first there is"),
         Parameter("to", "DATE", is_required=False, default=None, comment="last day; null for the last there is"),
     )
-    [term] = queries.load("term_count").parameters
+    [term] = catalogue.load("term_count").parameters
     assert (term.name, term.type, term.is_required, term.default) == ("term", "STRING", True, None)
 
 
 def test_values_are_converted_and_defaults_filled_in() -> None:
-    assert queries.load("top_terms").arguments({"limit": "3", "from": "2021-11-12"}) == {
+    assert catalogue.load("top_terms").arguments({"limit": "3", "from": "2021-11-12"}) == {
         "limit": 3,
         "from": date(2021, 11, 12),
         "to": None,
     }
-    assert queries.load("term_count").arguments({"term": "5"}) == {"term": "5"}
-    assert queries.load("row_count").arguments({}) == {}
+    assert catalogue.load("term_count").arguments({"term": "5"}) == {"term": "5"}
+    assert catalogue.load("row_count").arguments({}) == {}
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_values_are_converted_and_defaults_filled_in() -> None:
 )
 def test_an_argument_that_cannot_be_is_refused_by_name(name: str, given: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError) as raised:
-        queries.load(name).arguments(given)
+        catalogue.load(name).arguments(given)
 
     assert str(raised.value) == message
 
@@ -222,11 +222,11 @@ def test_an_argument_that_cannot_be_is_refused_by_name(name: str, given: dict[st
 @pytest.mark.parametrize("value", ["-1", "2147483648", "99999999999999999999"])
 def test_a_number_that_spark_does_not_take_for_a_limit_is_refused(value: str) -> None:
     with pytest.raises(UsageError, match=f"limit={value}"):
-        queries.load("top_terms").arguments({"limit": value})
+        catalogue.load("top_terms").arguments({"limit": value})
 
 
 def test_an_unknown_query_is_answered_with_the_names_there_are() -> None:
     with pytest.raises(UsageError) as raised:
-        queries.load("top_term")
+        catalogue.load("top_term")
 
-    assert str(raised.value) == f"query: no query top_term; there are: {', '.join(queries.names())}"
+    assert str(raised.value) == f"query: no query top_term; there are: {', '.join(catalogue.names())}"

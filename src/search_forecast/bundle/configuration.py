@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from search_forecast.bundle import presets
-from search_forecast.bundle.references import KEEP, static_paths, substitute
+from search_forecast.bundle.references import AS_WRITTEN, static_paths, substitute
 from search_forecast.errors import UsageError
 
 FILE = "databricks.yml"
@@ -48,8 +48,8 @@ class Bundle:
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
         """The resources of a kind, such as `jobs`, by key."""
-        found: dict[str, dict[str, Any]] = self.config.get("resources", {}).get(kind) or {}
-        return found
+        resources: dict[str, dict[str, Any]] = self.config.get("resources", {}).get(kind) or {}
+        return resources
 
     def unresolved(self, value: Any) -> list[str]:
         """Variables without a value that a part of the configuration still refers to."""
@@ -75,7 +75,7 @@ def load(
     *,
     user: User,
     target: str | None = None,
-    given: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     has_prefix: bool = True,
 ) -> Bundle:
@@ -85,7 +85,7 @@ def load(
         root: Directory of databricks.yml.
         user: Who deploys.
         target: Name of the target; the default one when None.
-        given: Values of variables, above all others.
+        variables: Values of variables, above all others.
         environment: Process environment, whose BUNDLE_VAR_* give values of variables too.
         has_prefix: Whether names get the prefix of the target's mode. Not on a machine that nobody shares.
 
@@ -99,7 +99,7 @@ def load(
     name = target or _default_target(raw)
     raw = _with_target(raw, name)
     config = {key: value for key, value in raw.items() if key not in ("targets", "variables")}
-    values = _variables(raw, root, name, given or {}, environment or {})
+    values = _variables(raw, root, name, variables or {}, environment or {})
     config["bundle"] = {**raw["bundle"], "target": name, "mode": raw.get("mode")}
     config["workspace"] = presets.workspace_paths(config.get("workspace") or {}, raw["bundle"]["name"], name, user.name)
     config["workspace"]["current_user"] = {"userName": user.name, "short_name": user.short_name}
@@ -179,11 +179,11 @@ def _with_target(raw: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _variables(
-    raw: Mapping[str, Any], root: Path, target: str, given: Mapping[str, str], environment: Mapping[str, str]
+    raw: Mapping[str, Any], root: Path, target: str, chosen: Mapping[str, str], environment: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The value of every variable that has one: given, from the environment, from the overrides file, default."""
+    """The value of every variable that has one: chosen, from the environment, from the overrides file, default."""
     declared = raw["variables"]
-    unknown = sorted(set(given) - set(declared))
+    unknown = sorted(set(chosen) - set(declared))
     if unknown:
         raise UsageError(f"no variable {unknown[0]}; there are: {', '.join(sorted(declared))}")
     path = root / ".databricks" / "bundle" / target / "variable-overrides.json"
@@ -191,7 +191,7 @@ def _variables(
     values = {name: spec["default"] for name, spec in declared.items() if spec and "default" in spec}
     values |= {name: value for name, value in overrides.items() if name in declared}
     values |= {name: environment[f"BUNDLE_VAR_{name}"] for name in declared if f"BUNDLE_VAR_{name}" in environment}
-    return {**values, **given}
+    return {**values, **chosen}
 
 
 def _with_values(config: dict[str, Any], declared: set[str], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,18 +200,18 @@ def _with_values(config: dict[str, Any], declared: set[str], values: Mapping[str
     def lookup(path: str, trail: tuple[str, ...] = ()) -> Any:
         head, *rest = path.split(".")
         if head not in ("var", "variables", "bundle", "workspace"):
-            return KEEP
+            return AS_WRITTEN
         if path in trail:
             raise UsageError(f"${{{path}}} refers to itself")
         if head.startswith("var"):
             if rest[0] not in declared:
                 raise UsageError(f"${{{path}}}: no variable {rest[0]}; there are: {', '.join(sorted(declared))}")
             if rest[0] not in values:
-                return KEEP
-            found = _dig({"var": values}, ["var", *rest], path)
+                return AS_WRITTEN
+            value = _dig({"var": values}, ["var", *rest], path)
         else:
-            found = _dig(config, [head, *rest], path)
-        return substitute(found, lambda inner: lookup(inner, (*trail, path)))
+            value = _dig(config, [head, *rest], path)
+        return substitute(value, lambda inner: lookup(inner, (*trail, path)))
 
     resolved: dict[str, Any] = substitute(config, lookup)
     return resolved
@@ -225,28 +225,28 @@ def _with_resources(config: dict[str, Any]) -> dict[str, Any]:
     def lookup(path: str, trail: tuple[str, ...] = ()) -> Any:
         head, *rest = path.split(".")
         if head != "resources":
-            return KEEP
+            return AS_WRITTEN
         if path in trail:
             raise UsageError(f"${{{path}}} refers to itself")
         kind, key, *field = rest
         if key not in (config.get("resources", {}).get(kind) or {}):
             raise UsageError(f"${{{path}}}: no {kind}.{key} is declared")
         if field == ["id"]:
-            return KEEP
-        found = _dig(config, [head, *rest], path)
-        return substitute(found, lambda inner: lookup(inner, (*trail, path)))
+            return AS_WRITTEN
+        value = _dig(config, [head, *rest], path)
+        return substitute(value, lambda inner: lookup(inner, (*trail, path)))
 
     resolved: dict[str, Any] = substitute(config, lookup)
     return resolved
 
 
 def _dig(config: Mapping[str, Any], steps: list[str], path: str) -> Any:
-    found: Any = config
+    value: Any = config
     for step in steps:
         name, *indexes = re.split(r"[\[\]]+", step.rstrip("]"))
-        if not isinstance(found, dict) or name not in found:
+        if not isinstance(value, dict) or name not in value:
             raise UsageError(f"${{{path}}}: there is no {step}")
-        found = found[name]
+        value = value[name]
         for index in indexes:
-            found = found[int(index)]
-    return found
+            value = value[int(index)]
+    return value

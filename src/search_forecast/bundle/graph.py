@@ -89,7 +89,7 @@ class Job:
         return [task.key for task in self.tasks if task.key not in awaited]
 
 
-def job(bundle: Bundle, key: str) -> Job:
+def read_job(bundle: Bundle, key: str) -> Job:
     """Read a job of the bundle, ready to run on this machine.
 
     Raises:
@@ -171,14 +171,14 @@ def _check_references(key: str, tasks: Mapping[str, Task], parameters: Mapping[s
 
 def upstream(tasks: Mapping[str, Task], key: str) -> set[str]:
     """The keys of all tasks that have ended when a task starts."""
-    found: set[str] = set()
+    ended: set[str] = set()
     waiting = [key]
     while waiting:
         for dependency in tasks[waiting.pop()].depends_on:
-            if dependency.task_key not in found:
-                found.add(dependency.task_key)
+            if dependency.task_key not in ended:
+                ended.add(dependency.task_key)
                 waiting.append(dependency.task_key)
-    return found
+    return ended
 
 
 def decide(task: Task, states: Mapping[str, State], outcomes: Mapping[str, str]) -> State:

@@ -11,7 +11,7 @@ _NAME = r"[a-zA-Z][a-zA-Z0-9_-]*"  # what the CLI takes, in a form that does not
 _STATIC = re.compile(rf"\$\{{({_NAME}(?:\.{_NAME}(?:\[[0-9]+\])*)*)\}}")
 _DYNAMIC = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 
-KEEP = object()  # what a lookup returns for a reference that is to stay as it is
+AS_WRITTEN = object()  # what a lookup returns for a reference that is to stay as it is
 
 
 def substitute(value: Any, lookup: Callable[[str], Any]) -> Any:
@@ -19,7 +19,7 @@ def substitute(value: Any, lookup: Callable[[str], Any]) -> Any:
 
     Args:
         value: Text, number, list or mapping, nested at will.
-        lookup: Gives the value of a path such as `var.catalog`, or KEEP.
+        lookup: Gives the value of a path such as `var.catalog`, or AS_WRITTEN.
 
     Returns:
         The same with references replaced. A text that is nothing but one reference takes the type of its value.
@@ -32,8 +32,8 @@ def substitute(value: Any, lookup: Callable[[str], Any]) -> Any:
         return value
     whole = _STATIC.fullmatch(value)
     if whole:
-        found = lookup(whole[1])
-        return value if found is KEEP else found
+        replacement = lookup(whole[1])
+        return value if replacement is AS_WRITTEN else replacement
     return _STATIC.sub(lambda match: _text(lookup(match[1]), match[0]), value)
 
 
@@ -83,6 +83,6 @@ def at_run_time(text: str, values: Mapping[str, object]) -> str:
 
 def _text(value: object, reference: str) -> str:
     """A value inside of a longer text, written as the workspace does: yes and no are `true` and `false`."""
-    if value is KEEP:
+    if value is AS_WRITTEN:
         return reference
     return value if isinstance(value, str) else json.dumps(value)

@@ -11,6 +11,7 @@ from search_forecast.demand.training import Assessment
 from search_forecast.demand.version_files import VersionFiles
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import TERM_FORECASTS
+from search_forecast.lakehouse.names import resolve
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models import provenance, registry
 from search_forecast.models.registry import Registry, Version
@@ -72,6 +73,6 @@ def publish(models: Registry, name: str, files: VersionFiles, recorded: dict[str
 def _tables(lakehouse: Lakehouse, run: Assessment) -> list[dict[str, Any]]:
     tables = []
     for name, delta_version in run.series.delta_versions.items():
-        rows = lakehouse.at(lakehouse.resolve(name), delta_version)
+        rows = lakehouse.at(resolve(lakehouse, name), delta_version)
         tables.append({"table": name, "delta_version": delta_version, "content_hash": provenance.content_hash(rows)})
     return tables

@@ -7,13 +7,10 @@ from pyspark.sql import functions as F
 
 from search_forecast.demand import training
 from search_forecast.demand.version_files import VersionFiles, parameters_of
-from search_forecast.errors import DataError
 from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.models import provenance
 from search_forecast.models.registry import Registry, Version
-from search_forecast.models.reproduce import changed_since, verdict
-from search_forecast.models.scoring import first_line, is_sparks
+from search_forecast.models.reproduce import changed_since, recorded_rows, verdict
 
 
 def reproduce_forecasts(lakehouse: Lakehouse, models: Registry, version: Version) -> dict[str, Any]:
@@ -22,18 +19,9 @@ def reproduce_forecasts(lakehouse: Lakehouse, models: Registry, version: Version
     base, reasons = {"model": version.name, "version": version.number}, changed_since(lakehouse, record)
     read_at = {table["table"]: int(table["delta_version"]) for table in record["tables"]}
     for table in record["tables"]:
-        name = f"{table['table']} version {table['delta_version']}"
-        try:
-            content_hash = provenance.content_hash(
-                lakehouse.at(lakehouse.resolve(table["table"]), table["delta_version"])
-            )
-        except Exception as error:
-            if not (is_sparks(error) or isinstance(error, DataError)):
-                raise
-            gone = f"{name} cannot be read any more (vacuumed or removed): {first_line(error)}"
-            return {**base, **verdict({}, [gone, *reasons], is_readable=False)}
-        if content_hash != table["content_hash"]:
-            return {**base, **verdict({}, [f"{name} holds other rows than it did", *reasons], is_readable=False)}
+        _, trouble = recorded_rows(lakehouse, table)
+        if trouble is not None:
+            return {**base, **verdict({}, [trouble, *reasons], is_readable=False)}
     as_of = None if record["as_of"] is None else date.fromisoformat(record["as_of"])
     with scratch(lakehouse.staging) as directory:
         then = VersionFiles.of(models, version, directory)

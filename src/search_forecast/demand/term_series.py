@@ -12,6 +12,7 @@ from search_forecast.demand.forecasting import series as s
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
+from search_forecast.lakehouse.scratch import save_rows
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.parameters import ForecastParameters
 
@@ -67,7 +68,7 @@ def read(
     totals, counts = (lakehouse.read(table, versions[table.full_name]) for table in names)
     frequency = FREQUENCIES[parameters.frequency]
     latest = s.periods(s.days(totals, as_of), frequency, parameters.history_periods)
-    periods = lakehouse.keep(latest, directory / "periods")
+    periods = save_rows(latest, directory / "periods")
     start = F.col("period_start_date")
     ends = periods.agg(
         F.min(start).alias("first"),
@@ -82,7 +83,7 @@ def read(
         )
     if terms is None:
         terms = s.known_terms(counts, periods, frequency, parameters.floor_count)
-    packed = lakehouse.keep(s.packed(s.series(counts, periods, terms, frequency)), directory / "series")
+    packed = save_rows(s.packed(s.series(counts, periods, terms, frequency)), directory / "series")
     count = packed.count()
     last_day = ends["last"] + timedelta(days=frequency.days - 1)
     return TermSeries(

@@ -42,7 +42,7 @@ def train(
         lakehouse.open(table)  # dashboards and alerts read them from the first day on
     publication.check_alone(lakehouse, name)
     with scratch(lakehouse.staging) as directory:
-        champion = next((item for item in models.versions(name) if registry.CHAMPION in item.aliases), None)
+        champion = models.holder(name, registry.CHAMPION)
         champions, obstacle = _champions(lakehouse, models, champion, parameters, directory)
         run = training.assess(lakehouse, parameters, directory, as_of=as_of, champions=champions)
         passed, reason = (

@@ -24,6 +24,7 @@ from search_forecast.demand.forecasting.forecasts import Forecaster
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.demand.term_series import TermSeries
 from search_forecast.demand.version_files import About, VersionFiles
+from search_forecast.lakehouse.scratch import save_rows
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models import registry
 from search_forecast.parameters import ForecastParameters
@@ -79,14 +80,14 @@ def assess(
     for what, why in left_out.items():
         logger.warning("train: without %s: %s", what, why)
     untested = forecaster(series, parameters, regressions, {})
-    tests = lakehouse.keep(backtests(series.packed, untested, parameters), directory / "backtests")
+    tests = save_rows(backtests(series.packed, untested, parameters), directory / "backtests")
     all_terms = assessment.pooled(tests)
     weighed = assessment.assessments(tests, champions, untested, parameters, all_terms)
-    assessed = lakehouse.keep(weighed, directory / "assessed")
+    assessed = save_rows(weighed, directory / "assessed")
     multipliers = calibration.multipliers(assessed, parameters.horizon)
     measured = calibration.with_coverage(assessed, multipliers, parameters.horizon)
     return Assessment(
-        parameters, series, regressions, multipliers[-1], lakehouse.keep(measured, directory / "measured"), left_out
+        parameters, series, regressions, multipliers[-1], save_rows(measured, directory / "measured"), left_out
     )
 
 
@@ -114,7 +115,7 @@ def _regressions(
     examples = calendar_regression.examples(
         series.packed, series.last_date, frequency, parameters.horizon, parameters.tested_periods
     )
-    regressions, left_out = calendar_regression.fit(lakehouse.keep(examples, directory / "examples"))
+    regressions, left_out = calendar_regression.fit(save_rows(examples, directory / "examples"))
     return regressions, left_out
 
 
@@ -143,5 +144,5 @@ def forecast(
     """Forecast every series, made to add up where that is asked for: the columns of `forecasts.FORECAST_ROW`."""
     # In files before anything is done with it: otherwise one task would make all the forecasts.
     rows = forecasts.forecasts(series.packed, champions, tested, parameters.horizon)
-    single = lakehouse.keep(rows, directory / "forecasts")
+    single = save_rows(rows, directory / "forecasts")
     return coherence.coherent(single) if parameters.is_coherent else single

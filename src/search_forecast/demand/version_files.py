@@ -14,6 +14,7 @@ from search_forecast.demand.forecasting.portable_model import ABOUT, FORECASTS, 
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.demand.term_series import TermSeries
 from search_forecast.errors import DataError
+from search_forecast.lakehouse.scratch import load_rows, save_rows
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.registry import Registry, Version
 from search_forecast.parameters import ForecastParameters
@@ -57,7 +58,7 @@ class VersionFiles:
 
     def forecasts(self, lakehouse: Lakehouse) -> DataFrame:
         """One row per (term, step): the columns of `forecasts.FORECAST_ROW`."""
-        return lakehouse.kept(self.directory / FORECASTS)
+        return load_rows(lakehouse.spark, self.directory / FORECASTS)
 
     def champions(self, lakehouse: Lakehouse) -> DataFrame:
         """One row per term: what forecasts it.
@@ -65,18 +66,18 @@ class VersionFiles:
         Raises:
             DataError: another version of search_forecast wrote it.
         """
-        rows = lakehouse.kept(self.directory / _CHAMPIONS)
+        rows = load_rows(lakehouse.spark, self.directory / _CHAMPIONS)
         if "weights" not in rows.columns:
             raise DataError("it has no weights: made by another search_forecast; train again")
         return rows
 
     def write_champions(self, lakehouse: Lakehouse, rows: DataFrame) -> DataFrame:
         """Write what forecasts each term, and read it back."""
-        return lakehouse.keep(rows.coalesce(1), self.directory / _CHAMPIONS)
+        return save_rows(rows.coalesce(1), self.directory / _CHAMPIONS)
 
     def write_forecasts(self, lakehouse: Lakehouse, rows: DataFrame) -> None:
         """Write what the version forecasts as of its training."""
-        lakehouse.keep(rows.coalesce(1), self.directory / FORECASTS)
+        save_rows(rows.coalesce(1), self.directory / FORECASTS)
 
     def write_about(self, about: About, series: TermSeries) -> None:
         """Write the rest: parameters, regressions, intervals, and the days they come from."""

@@ -1,4 +1,4 @@
-"""A directory that Python and Spark both see, for files on their way into or out of the registry."""
+"""Files under way, where Python and Spark both see them: on their way to the registry, or rows that took long."""
 
 import shutil
 import tempfile
@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
 
 _PREFIX = "model-"
 _STALE_SECONDS = 24 * 3600
@@ -27,3 +29,19 @@ def scratch(staging: Path) -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def save_rows(df: DataFrame, directory: Path) -> DataFrame:
+    """Write rows to files and read them back: done once what took long, as serverless compute has no cache.
+
+    Args:
+        df: the rows.
+        directory: new, where Python and Spark both see it; on Databricks in a volume.
+    """
+    df.write.parquet(directory.as_posix())
+    return load_rows(df.sparkSession, directory)
+
+
+def load_rows(spark: SparkSession, directory: Path) -> DataFrame:
+    """The rows that `save_rows` wrote."""
+    return spark.read.parquet(directory.absolute().as_posix())

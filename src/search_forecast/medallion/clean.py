@@ -19,9 +19,9 @@ def clean(lakehouse: Lakehouse) -> dict[str, Any]:
         batches: the ids cleaned; event_count and rejected_count: their records.
     """
     delivered = _delivered_counts(lakehouse)
-    found = _silver_counts(lakehouse, list(delivered))
+    cleaned = _silver_counts(lakehouse, list(delivered))
     # Each table takes a batch in one commit: all of its rows are there, or none.
-    pending = sorted(batch_id for batch_id, count in delivered.items() if sum(found.get(batch_id, (0, 0))) != count)
+    pending = sorted(batch_id for batch_id, count in delivered.items() if sum(cleaned.get(batch_id, (0, 0))) != count)
     for batch_id in pending:
         own_rows = f"batch_id = '{batch_id}'"
         records = silver.classified(lakehouse.read(RAW_SEARCH_TERMS).where(own_rows))

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from search_forecast.errors import DataError
+from search_forecast.lakehouse.hashing import stream_sha256
 from search_forecast.medallion import bronze
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -79,11 +80,11 @@ def content_id(path: Path) -> str | None:
     """
     try:
         with _content(path) as content:
-            return _sha256(content)
+            return stream_sha256(content)
     except DataError:
         try:
             with path.open("rb") as content:
-                return _sha256(content)
+                return stream_sha256(content)
         except OSError:
             return None
 
@@ -188,13 +189,6 @@ def _content(path: Path) -> Iterator[BinaryIO]:
             yield gzip.GzipFile(fileobj=file) if is_gzip else file  # type: ignore[misc]
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise DataError(f"the gzip file is broken ({error}); compress it and deliver it again") from error
-
-
-def _sha256(content: BinaryIO) -> str:
-    hashing = _Hashing(content)
-    while hashing.read(2**20):
-        pass
-    return hashing.sha256.hexdigest()
 
 
 class _Hashing(io.RawIOBase):

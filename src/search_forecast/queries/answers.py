@@ -6,9 +6,9 @@ from typing import Any
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import TABLES
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.queries import Query
+from search_forecast.queries.catalogue import Query
 
-_MADE_BY = {
+_WRITERS = {
     "batches": "reconcile",
     "backtest_metrics": "train",
     "term_forecasts": "train, promote search_demand and score",
@@ -17,7 +17,7 @@ _MADE_BY = {
 }
 
 
-def query(lakehouse: Lakehouse, wanted: Query, bound: Mapping[str, object]) -> tuple[list[str], list[tuple[Any, ...]]]:
+def query(lakehouse: Lakehouse, asked: Query, values: Mapping[str, object]) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Run a query with its values bound (never pasted into the text).
 
     Returns:
@@ -27,11 +27,11 @@ def query(lakehouse: Lakehouse, wanted: Query, bound: Mapping[str, object]) -> t
         DataError: a table it reads has not been written yet.
     """
     for table in TABLES:
-        if table.layer == "gold" and table.name in wanted.inputs:
+        if table.layer == "gold" and table.name in asked.inputs:
             if not lakehouse.exists(table):
-                maker = _MADE_BY.get(table.name, "aggregate")
-                raise DataError(f"query {wanted.name}: {table.full_name} is not there yet; run {maker} first")
+                writer = _WRITERS.get(table.name, "aggregate")
+                raise DataError(f"query {asked.name}: {table.full_name} is not there yet; run {writer} first")
             lakehouse.open(table)
     lakehouse.spark.sql(f"use `{lakehouse.catalog}`.`{lakehouse.schemas['gold']}`")
-    answer = lakehouse.spark.sql(wanted.sql, args=dict(bound))
+    answer = lakehouse.spark.sql(asked.sql, args=dict(values))
     return answer.columns, [tuple(row) for row in answer.collect()]

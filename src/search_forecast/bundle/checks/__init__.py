@@ -25,12 +25,12 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
         others = [load(root, user=_BOB, target=bundle.target) for bundle in targets]
     except UsageError as error:
         return [str(error)]
-    found = [*definitions.repeated_keys(default), *definitions.variables(default)]
-    found += [*names.hard_coded(default), *sql.problems(default)]
+    problems = [*definitions.repeated_keys(default), *definitions.variables(default)]
+    problems += [*names.hard_coded(default), *sql.problems(default)]
     for bundle, other in zip(targets, others, strict=True):
-        found += definitions.parsed(bundle)
-        found += jobs.problems(bundle, parse)
+        problems += definitions.parsed(bundle)
+        problems += jobs.problems(bundle, parse)
         if bundle.config["bundle"].get("mode") == "development":
-            found += [*names.shared(bundle, other), *names.active(bundle)]
-    found += names.shared_targets(targets)
-    return list(dict.fromkeys(found))
+            problems += [*names.shared(bundle, other), *names.active(bundle)]
+    problems += names.shared_targets(targets)
+    return list(dict.fromkeys(problems))

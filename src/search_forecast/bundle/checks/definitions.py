@@ -47,9 +47,9 @@ def repeated_keys(bundle: Bundle) -> Iterator[str]:
     for kind, resources in (bundle.raw.get("resources") or {}).items():
         for key in resources or {}:
             kinds.setdefault(key, []).append(kind)
-    for key, found in kinds.items():
-        if len(found) > 1:
-            named = " and ".join(f"{kind}.{key}" for kind in sorted(found))
+    for key, declared in kinds.items():
+        if len(declared) > 1:
+            named = " and ".join(f"{kind}.{key}" for kind in sorted(declared))
             yield f"{named}: a key is for one resource; give one another"
 
 

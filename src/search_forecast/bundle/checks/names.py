@@ -59,17 +59,17 @@ def active(bundle: Bundle) -> Iterator[str]:
 
 def _identities(bundle: Bundle) -> dict[str, str]:
     """What makes each resource one of its kind in a workspace."""
-    found = {"workspace.root_path": str(bundle.config["workspace"]["root_path"])}
+    identities = {"workspace.root_path": str(bundle.config["workspace"]["root_path"])}
     for key, schema in bundle.resources("schemas").items():
-        found[f"schemas.{key}"] = f"{schema['catalog_name']}.{schema['name']}"
+        identities[f"schemas.{key}"] = f"{schema['catalog_name']}.{schema['name']}"
     for key, volume in bundle.resources("volumes").items():
-        found[f"volumes.{key}"] = str(volume["volume_path"])
+        identities[f"volumes.{key}"] = str(volume["volume_path"])
     for key, model in bundle.resources("registered_models").items():
-        found[f"registered_models.{key}"] = f"{model['catalog_name']}.{model['schema_name']}.{model['name']}"
+        identities[f"registered_models.{key}"] = f"{model['catalog_name']}.{model['schema_name']}.{model['name']}"
     for kind, field in (("experiments", "name"), ("jobs", "name"), ("dashboards", "display_name")):
         for key, resource in bundle.resources(kind).items():
-            found[f"{kind}.{key}"] = str(resource.get(field))
-    return found
+            identities[f"{kind}.{key}"] = str(resource.get(field))
+    return identities
 
 
 def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -12,13 +12,13 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
-from search_forecast import queries
 from search_forecast.bundle.configuration import Bundle
 from search_forecast.lakehouse.contracts import TABLES
+from search_forecast.queries import catalogue
 
 _DIALECT = "databricks"
 _MARKER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
-_ALERT_PREFIX = "${var.catalog}.${resources.schemas.gold.name}."
+_ALERT_PREFIX = "`${var.catalog}`.`${resources.schemas.gold.name}`."
 _GOLD: dict[str, object] = {
     t.name: {c.name: c.type.simpleString() for c in t.columns} for t in TABLES if t.layer == "gold"
 }
@@ -26,8 +26,8 @@ _GOLD: dict[str, object] = {
 
 def problems(bundle: Bundle) -> Iterator[str]:
     """All problems with the SQL that the bundle and the package hold."""
-    known = {_plain(_text(name)): name for name in queries.names()}
-    for name in queries.names():
+    known = {_plain(_text(name)): name for name in catalogue.names()}
+    for name in catalogue.names():
         for problem in _checked(_text(name))[1]:
             yield f"query {name}: {problem}"
     for key, dashboard in bundle.resources("dashboards").items():
@@ -55,9 +55,9 @@ def _dashboard(bundle: Bundle, dashboard: Mapping[str, Any], known: Mapping[str,
         return
     columns: dict[str, list[str]] = {}
     for name, text in datasets(content).items():
-        columns[name], found = _checked(text)
-        yield from (f"dataset {name}: {problem}" for problem in found)
-        if not found and _plain(text) not in known:
+        columns[name], problems = _checked(text)
+        yield from (f"dataset {name}: {problem}" for problem in problems)
+        if not problems and _plain(text) not in known:
             yield f"dataset {name}: its SQL is none of search_forecast/queries"
     for page in content["pages"]:
         for item in page["layout"]:
@@ -95,12 +95,12 @@ def _field_names(value: Any) -> Iterator[str]:
 def _alert(alert: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
     text = str(alert.get("query_text", ""))
     plain = text.replace(_ALERT_PREFIX, "")
-    columns, found = _checked(plain)
-    yield from found
-    if not found and _plain(plain) not in known:
+    columns, problems = _checked(plain)
+    yield from problems
+    if not problems and _plain(plain) not in known:
         yield "its SQL is none of search_forecast/queries (apart from the tables' full names)"
     shown = alert.get("evaluation", {}).get("source", {}).get("name")
-    if not found and shown not in columns:
+    if not problems and shown not in columns:
         yield f"looks at {shown}, which its SQL does not select"
     if text == plain:
         yield f"names its tables without {_ALERT_PREFIX}"
@@ -128,4 +128,4 @@ def _plain(text: str) -> str:
 
 
 def _text(name: str) -> str:
-    return resources.files(queries).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return resources.files("search_forecast.queries").joinpath(f"{name}.sql").read_text(encoding="utf-8")

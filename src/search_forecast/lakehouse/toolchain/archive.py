@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search_forecast.errors import EnvironmentProblem
+from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.lakehouse.toolchain import jars, java, paths
 
 _ONE_STEP_JAVA = 25  # from here one flag makes an archive that needs no base archive of the JDK's
@@ -50,7 +51,7 @@ class Archive:
         seal = self._seal()
         if seal is None or not self.file.is_file():
             return "not made yet"
-        return None if self.is_usable() and paths.sha256(self.file) == seal["sha256"] else "damaged"
+        return None if self.is_usable() and file_sha256(self.file) == seal["sha256"] else "damaged"
 
     def flags(self) -> tuple[str, ...]:
         """Returns the JVM flags that use the archive; none when it is not there."""
@@ -87,7 +88,7 @@ class Archive:
                 fresh = Archive(scratch / "archive", self.is_one_step)
                 fresh.directory.mkdir()
                 self._rehearse(fresh.file, scratch / "rehearsal.log")
-                seal = {"bytes": fresh.file.stat().st_size, "sha256": paths.sha256(fresh.file)}
+                seal = {"bytes": fresh.file.stat().st_size, "sha256": file_sha256(fresh.file)}
                 (fresh.directory / "seal.json").write_text(json.dumps(seal))
                 shutil.rmtree(self.directory, ignore_errors=True)
                 fresh.directory.replace(self.directory)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from search_forecast.errors import EnvironmentProblem
+from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.lakehouse.toolchain import paths, truststore
 from search_forecast.lakehouse.toolchain.java import Java
 
@@ -55,7 +56,7 @@ class DeltaJars:
         for file in self.files:
             if not file.is_file() or file.name not in expected:
                 return f"missing: {file.name}"
-            if paths.sha256(file) != expected[file.name]:
+            if file_sha256(file) != expected[file.name]:
                 return f"damaged: {file.name}"
         return None
 
@@ -103,7 +104,7 @@ class DeltaJars:
         """Checks what came against the pins and moves it into place, one rename a jar."""
         sums = {}
         for file in self.files:
-            sums[file.name] = paths.sha256(scratch / file.name)
+            sums[file.name] = file_sha256(scratch / file.name)
             if sums[file.name] != _PINNED.get(file.name, sums[file.name]):
                 raise EnvironmentProblem(
                     f"{file.name} came with SHA-256 {sums[file.name]}, expected {_PINNED[file.name]}: "
