@@ -19,8 +19,9 @@ from deltalake import DeltaTable
 
 from search_forecast import cli
 from search_forecast.cli.call import Call
+from search_forecast.demand import outlook
 from search_forecast.demand.train import _champions
-from search_forecast.errors import DataError
+from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
@@ -391,3 +392,22 @@ def test_the_commands_run_through_spark_connect(connected: "subprocess.Popen[str
     trained, promoted, scored, monitored, reproduced = [json.loads(item["output"]) for item in done]
     assert (trained["series"], promoted["holder"], scored["added"]) == (4, 1, 4 * 14 * 2)
     assert (monitored["needs_retrain"], reproduced["verdict"]) == ("false", "identical")
+
+
+def test_people_see_forecasts_and_candidates_without_registering_anything(lake: Path, spark: "SparkSession") -> None:
+    lakehouse = Lakehouse(spark, lake, lake / "_staging")
+    versions = len(Registry(lake / DIRECTORY).versions("search_demand"))
+
+    columns, rows = outlook.forecast(lakehouse, ["tv", "laptop"])
+    quick = ForecastParameters(candidates=(), windows=5)
+    heads, compared = outlook.backtest(lakehouse, quick, terms=["tv"])
+
+    assert [row[0] for row in rows] == ["laptop"] * 14 + ["tv"] * 14
+    first = dict(zip(columns, rows[0], strict=True))
+    assert first["lower_95"] < first["lower_80"] < first["forecast"] < first["upper_80"] < first["upper_95"]
+    by_name = {row[1]: dict(zip(heads, row, strict=True)) for row in compared}
+    assert set(by_name) == {"selection", "historic_mean", "window_average", "seasonal_naive", "naive"}
+    assert by_name["historic_mean"]["wape"] < by_name["naive"]["wape"]
+    assert len(Registry(lake / DIRECTORY).versions("search_demand")) == versions
+    with pytest.raises(UsageError, match="forecast: 'rare thing' has no forecast of its own"):
+        outlook.forecast(lakehouse, ["tv", "rare thing"])
