@@ -41,14 +41,14 @@ def house(lake, spark) -> Lakehouse:
     made_on, first, last = date(2021, 11, 13), date(2021, 11, 14), date(2021, 11, 20)
     forecast = ("(total)", first, 1, 0.95, made_on, 1, 3.0, 1.0, 5.0, 3.0, "historic_mean", "search_demand")
     errors = (0.4, 0.9, 0.3, 1.1, 0.0, 0.95, 0.8, 0.4, 0.3, 3)
-    verdict = (True, 0.5, "no better than the mean", None)
+    verdict = (True, 0.5, "no better than the mean", None, 1.0)
     for table, forecast_rows in (
         (TERM_FORECASTS, [forecast]),
         (
             BACKTEST_METRICS,
             [
                 (1, "historic_mean", "(total)", *errors, *verdict),
-                (1, "historic_mean", "(all)", *errors, False, None, None, None),
+                (1, "historic_mean", "(all)", *errors, False, None, None, None, None),
             ],
         ),
         (FORECAST_ACCURACY, [(1, made_on, "1-7", first, last, 3, 20, 0.5, 0.4, 1.0, 0.9, -0.25)]),
