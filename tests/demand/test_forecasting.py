@@ -23,7 +23,7 @@ from search_forecast.demand.forecasting.history import Floats, History
 from search_forecast.demand.forecasting.mending import mended
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.errors import UsageError
-from search_forecast.parameters import ForecastParameters
+from search_forecast.parameters import CANDIDATES, ForecastParameters
 from support.places import PROJECT
 
 DAY, WEEK = FREQUENCIES["day"], FREQUENCIES["week"]
@@ -478,7 +478,7 @@ NASTY = {
 @pytest.mark.parametrize("name", NASTY)
 def test_an_odd_series_falls_back_and_never_fails(name: str) -> None:
     regression = CalendarRegression("poisson_regression", 0.1, (0.1,) * len(FEATURES), is_log=True)
-    candidates = c.chosen([*(n for n in c.NAMES if n not in c.REGRESSIONS), regression.name], [regression])
+    candidates = c.chosen([*(n for n in CANDIDATES if n not in c.REGRESSIONS), regression.name], [regression])
     rows = backtest(name, 0.0, history(NASTY[name]), candidates, ForecastParameters())
     best = champion(rows)
 
@@ -524,3 +524,7 @@ def test_the_candidate_of_the_documentation_works() -> None:
     made, _ = c.forecasts(history([1.0, 3.0, 5.0]), 2, c.chosen(["drift"], [names["Drift"]()]))
 
     assert made["drift"].tolist() == [7.0, 9.0]
+
+
+def test_every_candidate_has_a_name_that_the_command_line_knows() -> None:
+    assert set(CANDIDATES) == {*c.DEFAULT_CANDIDATES, *c.REGRESSIONS}

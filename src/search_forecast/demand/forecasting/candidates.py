@@ -1,6 +1,7 @@
 """Forecasting methods behind one interface: a history in, the expected counts of the next periods out.
 
-A new candidate is a class or a `Statistical(...)` with a name in `_ALL`; docs/forecasting.md shows one.
+A new candidate is a class or a `Statistical(...)` in `_ALL`, its name in `parameters.CANDIDATES`; docs/forecasting.md
+shows one.
 """
 
 import warnings
@@ -12,11 +13,10 @@ import numpy as np
 from statsforecast import models
 
 from search_forecast.demand.forecasting.history import Floats, History
-from search_forecast.errors import UsageError
+from search_forecast.errors import UsageError, did_you_mean
+from search_forecast.parameters import BASELINES, CANDIDATES
 
 MEAN, SEASONAL_NAIVE = "historic_mean", "seasonal_naive"
-# The simplest first: of equally good ones the first is kept.
-BASELINES = (MEAN, "window_average", SEASONAL_NAIVE, "naive")
 _RUNAWAY = 20  # times the largest count ever seen: no forecast but a model that went wrong
 
 
@@ -130,7 +130,6 @@ _ALL: tuple[Candidate | Combination, ...] = (
 )
 DEFAULT_CANDIDATES = {candidate.name: candidate for candidate in _ALL}
 REGRESSIONS = ("linear_regression", "poisson_regression")  # made by `calendar_regression`: Spark fits them to all terms
-NAMES = (*DEFAULT_CANDIDATES, *REGRESSIONS)
 
 
 def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, Candidate | Combination]:
@@ -139,15 +138,15 @@ def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, C
     A combination named without any of its members brings them all.
 
     Args:
-        names: some of `NAMES`.
+        names: some of `parameters.CANDIDATES`.
         extra: candidates that are no module constants, such as fitted regressions; taken if named.
 
     Raises:
         UsageError: a name is unknown.
     """
     for name in names:
-        if name not in NAMES and name not in {candidate.name for candidate in extra}:
-            raise UsageError(f"no candidate {name}; there are {', '.join(NAMES)}")
+        if name not in {*DEFAULT_CANDIDATES, *REGRESSIONS, *(candidate.name for candidate in extra)}:
+            raise UsageError(f"no candidate {name}{did_you_mean(name, CANDIDATES)}")
     known = {**DEFAULT_CANDIDATES, **{candidate.name: candidate for candidate in extra}}
     named = [known[name] for name in names if name in known]
     members = [member for item in named if isinstance(item, Combination) for member in item.members]

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from search_forecast.demand.forecasting.candidates import BASELINES, MEAN, SEASONAL_NAIVE
+from search_forecast.demand.forecasting.candidates import MEAN, SEASONAL_NAIVE
 from search_forecast.demand.forecasting.history import Floats
+from search_forecast.parameters import BASELINES
 
 FORECASTABLE = "forecastable"
 NO_BETTER_THAN_MEAN = "no better than the mean"
