@@ -212,7 +212,7 @@ def test_a_combination_named_alone_brings_its_members() -> None:
 
 
 def test_an_unknown_candidate_is_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="no candidate prophet; there are historic_mean, "):
+    with pytest.raises(UsageError, match="no candidate prophet; there are: ces, "):
         c.chosen(["prophet"])
 
 
