@@ -53,8 +53,9 @@ check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle
 bundle-check: ## deploy to an empty target, run, destroy (needs the Databricks CLI and a workspace)
 	@$(PYTHON) scripts/bundle_check.py $(TARGETS) $(addprefix --confirm=,$(CONFIRM))
 
-docs: setup ## remake docs/tables.md from the contracts
+docs: setup ## remake docs/tables.md from the contracts, docs/bundle-checks.md from the checks
 	@$(BIN)/search-forecast tables --contracts > docs/tables.md
+	@PYTHONPATH=tests $(BIN)/python -m support.mistakes_page > docs/bundle-checks.md
 
 # Every index, host and path stays out of the locks, so that they are the same wherever they are made.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
