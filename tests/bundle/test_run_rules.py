@@ -1,4 +1,4 @@
-"""What a run here makes of jobs that others write: it refuses what the checks refuse, and does what the workspace does."""
+"""What a run here makes of others' jobs: it refuses what the checks refuse, and does what the workspace does."""
 
 import json
 
