@@ -165,7 +165,7 @@ def test_the_gate_stays_closed_where_the_champion_cannot_be_read(tmp_path: Path)
         def files(self, version: Version, _: Path) -> Path:
             raise DataError(f"{version}: about.json is not what was registered")
 
-    champion = Version("search_demand", 3, ("champion",), {}, 0, "", "")
+    champion = Version("search_demand", 3, ("champion",), {}, 0, "")
     _, obstacle = _champions(None, Damaged(), champion, ForecastParameters(), tmp_path)  # type: ignore[arg-type]
 
     assert str(obstacle).startswith("version 3, the champion, cannot be read, so nothing can be better than it (")
