@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from deltalake import DeltaTable
-from pyspark.ml import Pipeline
+from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.clustering import KMeans
-from pyspark.ml.feature import StringIndexer, VectorAssembler
+from pyspark.ml.feature import SQLTransformer, StringIndexer, VectorAssembler
 from pyspark.ml.linalg import Vectors
 from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression
 
@@ -349,6 +349,16 @@ def test_models_of_other_classes_are_imported(run: Run, foreign: Path, model: st
 def test_what_does_not_predict_is_refused(run: Run, foreign: Path, model: str, message: str) -> None:
     code, error = run("import-model", str(foreign / model), "--name", "refused")
     assert (code, error.count(message)) == (1, 1)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_sql_that_calls_java_is_refused_before_it_runs(spark: "SparkSession", run: Run, tmp_path: Path) -> None:
+    called = "reflect('java.lang.System', 'setProperty', 'search_forecast.proof', 'it ran')"
+    hostile = SQLTransformer(statement=f"SELECT *, {called} AS x FROM __THIS__")
+    PipelineModel([hostile]).save(str(tmp_path / "hostile.model"))
+    code, error = run("import-model", str(tmp_path / "hostile.model"), "--name", "hostile")
+    assert (code, error.count("is not run: it calls reflect")) == (1, 1)
+    assert spark._jvm.java.lang.System.getProperty("search_forecast.proof") is None
 
 
 def tampered(model: Path, change: str) -> None:

@@ -127,8 +127,8 @@ def test_the_champion_comes_before_the_latest_and_the_latest_before_the_others(m
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"name": "nope"}, "no model nope; there is infant_weight"),
-        ({"name": "in'fant"}, "no model in'fant; there is infant_weight"),
+        ({"name": "nope"}, "no model nope; there are: infant_weight"),
+        ({"name": "in'fant"}, "no model in'fant; there are: infant_weight"),
         ({"name": "infant_weight", "version": 7}, "infant_weight has no version 7; it has 1"),
         ({"name": "infant_weight", "alias": "champion"}, "no alias champion; it has challenger, and versions 1"),
     ],

@@ -1,34 +1,39 @@
 """What `reproduce`, of regressions and of forecasts, takes for lost data, and what for an error; without Spark."""
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pyspark.errors import PySparkException
 
-from search_forecast.errors import ContractError, DataError
+from search_forecast.errors import ContractError
+from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.reproduce import recorded_rows
 
-TABLE = {"table": "search_gold.infant_growth", "delta_version": 3, "content_hash": "sha256:0"}
 
+def failing(error: Exception, place: Path) -> tuple[Lakehouse, dict[str, Any]]:
+    """A lakehouse whose session can read nothing, and a record of a Delta directory."""
 
-def failing(error: Exception) -> SimpleNamespace:
-    """A lakehouse that can't be read."""
-
-    def at(source: str, version: int) -> None:
+    def sql(_: str) -> None:
         raise error
 
-    return SimpleNamespace(resolve=lambda name: name, at=at)
+    session: Any = SimpleNamespace(sql=sql, catalog=SimpleNamespace(tableExists=lambda _: False))
+    (place / "sizes" / "_delta_log").mkdir(parents=True)
+    table = {"table": str(place / "sizes"), "delta_version": 3, "content_hash": "sha256:0"}
+    return Lakehouse(session, None, place), table
 
 
-@pytest.mark.parametrize(
-    "error", [PySparkException("[DELTA_VERSION_NOT_FOUND] Cannot time travel\nmore"), DataError("no table x")]
-)
-def test_data_that_is_gone_is_named(error: Exception) -> None:
-    rows, trouble = recorded_rows(failing(error), TABLE)  # type: ignore[arg-type]
+def test_data_that_is_gone_is_named(tmp_path: Path) -> None:
+    lakehouse, table = failing(PySparkException("[DELTA_VERSION_NOT_FOUND] Cannot time travel\nmore"), tmp_path)
+    rows, trouble = recorded_rows(lakehouse, table)
     assert rows is None
     assert trouble is not None
-    assert trouble.startswith("search_gold.infant_growth version 3 cannot be read any more (vacuumed or removed): ")
-    assert "\n" not in trouble
+    gone = "sizes version 3 cannot be read any more (vacuumed or removed): [DELTA_VERSION_NOT_FOUND] Cannot time travel"
+    assert trouble.endswith(gone)
+    removed = recorded_rows(lakehouse, {**table, "table": "removed"})[1]
+    assert removed is not None
+    assert "removed version 3 cannot be read any more (vacuumed or removed): no table removed" in removed
 
 
 @pytest.mark.parametrize(
@@ -40,6 +45,6 @@ def test_data_that_is_gone_is_named(error: Exception) -> None:
         ContractError("another version of search_forecast"),
     ],
 )
-def test_another_error_is_not_called_lost_data(error: Exception) -> None:
+def test_another_error_is_not_called_lost_data(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(type(error)):
-        recorded_rows(failing(error), TABLE)  # type: ignore[arg-type]
+        recorded_rows(*failing(error, tmp_path))
