@@ -36,7 +36,7 @@ def wrong(capsys):
         (["ingest", "--sorce", "x"], "ingest: No such option '--sorce'. (Did you mean one of: "),
         (["train", "--candidates", "thet"], "train: no candidate 'thet'; did you mean theta?"),
         (["train", "--horizon", "no"], "train: Invalid value for '--horizon': 'no' is not a valid integer"),
-        (["score", "--as-of", "31.12.2025"], "score: Invalid value for '--as-of': 31.12.2025 is no day such as"),
+        (["score", "--as-of", "31.12.2025"], "score: --as-of 31.12.2025 is no day such as 2025-12-31"),
         (["score", "--version", "1", "--alias", "a"], "score: say --version or --alias, not both"),
         (["predict", "x", "--version", "0"], "predict: Invalid value for '--version': 0 is not in the range"),
         (["query", "top_terms", "limit"], "query: Invalid value for '[k=v]...': 'limit' is no k=v"),
@@ -142,7 +142,7 @@ def test_a_task_is_parsed_as_the_command_line_parses_it():
 
     assert task.is_task
     assert (task.call.catalog, task.call.schemas["gold"], task.call.command) == ("c", "g", "score")
-    assert task.context.params["as_of"] is None
+    assert task.context.params["as_of"] == ""
     assert not cli.parse(["doctor"]).is_task
     with pytest.raises(UsageError, match="no command scor; did you mean score"):
         cli.parse(["scor"])

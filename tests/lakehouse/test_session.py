@@ -109,7 +109,7 @@ def test_an_archive_that_keeps_java_from_starting_is_thrown_away(
     program = (
         "from search_forecast.toolchain import archive\n"
         "archive.Archive.flags = lambda self: ('-XX:+UseG1GC',)  # a second collector\n"
-        "from search_forecast.session import session\n"
+        "from search_forecast.lakehouse.session import session\n"
         "assert session().range(1).count() == 1\n"
     )
 
@@ -204,7 +204,7 @@ def test_without_network_and_jars_the_error_says_what_to_do(tmp_path: Path) -> N
         "import subprocess\n"
         "from search_forecast.toolchain import jars\n"
         "jars._ivy = lambda *given: subprocess.CompletedProcess([], 1, 'java.net.UnknownHostException: h')\n"
-        "from search_forecast.session import session\n"
+        "from search_forecast.lakehouse.session import session\n"
         "session()\n"
     )
     environ = {**os.environ, "SEARCH_FORECAST_CACHE": str(tmp_path / "cache")}

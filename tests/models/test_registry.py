@@ -261,7 +261,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
 def test_telemetry_is_off(lake: Path) -> None:
     """In a process of its own, as MLflow reads the setting when it is imported."""
     program = (
-        "import sys; from pathlib import Path; from search_forecast.registry import Registry;"
+        "import sys; from pathlib import Path; from search_forecast.models.registry import Registry;"
         "Registry(Path(sys.argv[1])).versions();"
         "from mlflow.telemetry.client import get_telemetry_client; print(get_telemetry_client())"
     )

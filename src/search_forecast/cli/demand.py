@@ -33,22 +33,9 @@ _MONITOR = {
 }
 
 
-class _Day(click.ParamType[date | None]):
-    """A day; a job's parameter may be empty."""
-
-    name = "date"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date | None:
-        """Read it as ISO 8601 has it."""
-        try:
-            return date.fromisoformat(value) if value else None
-        except ValueError:
-            self.fail(f"{value} is no day such as 2025-12-31", param, ctx)
-
-
 def _model(function: F) -> F:
     name = click.option("--name", default="search_demand", show_default=True, help="the registered model")
-    as_of = click.option("--as-of", type=_Day(), metavar="DATE", help="as if it were then: counts up to this day only")
+    as_of = click.option("--as-of", metavar="DATE", help="as if it were then: counts up to this day only")
     return name(as_of(function))
 
 
@@ -59,16 +46,16 @@ def _model(function: F) -> F:
 @click.option("--candidates", metavar="A,B", help=f"default {', '.join(_DEFAULTS.candidates)}")
 @click.option("--coherent", is_flag=True, help="make the terms' forecasts add up to the total's")
 @click.pass_obj
-def train(call: Call, /, name: str, as_of: date | None, candidates: str | None, coherent: bool, **values: Any) -> int:
+def train(call: Call, /, name: str, as_of: str | None, candidates: str | None, coherent: bool, **values: Any) -> int:
     """Backtest and choose how to forecast each term, and register it."""
-    parameters = ForecastParameters(**values, is_coherent=coherent)
+    parameters, day = ForecastParameters(**values, is_coherent=coherent), _day(call, as_of)
     if candidates is not None:
         parameters = replace(parameters, candidates=_known(candidates))
     from search_forecast.demand.train import train
 
     with call.opened(writes=True) as lakehouse:
         models = call.registry(writes=True)
-        trained = train(lakehouse, models, name, parameters, as_of=as_of, now=call.now())
+        trained = train(lakehouse, models, name, parameters, as_of=day, now=call.now())
     return call.result(trained, next_step=f"promote {name}")
 
 
@@ -87,29 +74,38 @@ def _known(candidates: str) -> tuple[str, ...]:
 @click.option("--version", type=VERSION, metavar="V", help="this version")
 @click.option("--alias", metavar="A", help="the version with this alias (default: champion)")
 @click.pass_obj
-def score(call: Call, name: str, as_of: date | None, version: int | None, alias: str | None) -> int:
+def score(call: Call, name: str, as_of: str | None, version: int | None, alias: str | None) -> int:
     """Add the champion's forecasts to search_gold.term_forecasts."""
     at_most_one(version=version, alias=alias)
+    day = _day(call, as_of)
     from search_forecast.demand.score import score
 
     models = call.registry()
     chosen = models.find(name, version, alias or (None if version else "champion"))
     with call.opened(writes=True) as lakehouse:
-        return call.result(score(lakehouse, models, chosen, as_of), next_step="query forecast term=...")
+        return call.result(score(lakehouse, models, chosen, day), next_step="query forecast term=...")
 
 
 @click.command("monitor", cls=Command, is_task=True, has_models=True, example="monitor --as-of 2025-12-31")
 @_model
 @flags(MonitorParameters(), _MONITOR)
 @click.pass_obj
-def monitor(call: Call, /, name: str, as_of: date | None, **values: Any) -> int:
+def monitor(call: Call, /, name: str, as_of: str | None, **values: Any) -> int:
     """Compare past forecasts with what came, and say whether to train again."""
-    parameters = MonitorParameters(**values)
+    parameters, day = MonitorParameters(**values), _day(call, as_of)
     from search_forecast.demand.monitor import monitor_champion
 
     models = call.registry(writes=True)
     with call.opened(writes=True) as lakehouse:
-        return call.result(monitor_champion(lakehouse, models, name, parameters, as_of))
+        return call.result(monitor_champion(lakehouse, models, name, parameters, day))
+
+
+def _day(call: Call, text: str | None) -> date | None:
+    """The last day to know of; a job's parameter may be empty."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise UsageError(f"{call.command}: --as-of {text} is no day such as 2025-12-31") from None
 
 
 COMMANDS = (train, score, monitor)
