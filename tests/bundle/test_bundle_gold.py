@@ -16,6 +16,7 @@ from search_forecast.queries import catalogue
 from search_forecast.queries.local import LocalEngine
 from search_forecast.queries.spark import SparkEngine
 from support import reference
+from support.gold import put
 from support.places import PROJECT
 
 
@@ -38,25 +39,24 @@ def lake(spark, landing, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def house(lake, spark) -> Lakehouse:
     """The lakehouse with a forecast in it, as the jobs demand_forecast and monitoring leave one."""
-    house = Lakehouse(spark, lake, lake / "_staging")
     made_on, first, last = date(2021, 11, 13), date(2021, 11, 14), date(2021, 11, 20)
     forecast = ("(total)", first, 1, 0.95, made_on, 1, 3.0, 1.0, 5.0, 3.0, "historic_mean", "search_demand")
     errors = (0.4, 0.9, 0.3, 1.1, 0.0, 0.95, 0.8, 0.4, 0.3, 3)
-    verdict = (True, 0.5, "no better than the mean", None)
+    verdict = (True, 0.5, "no better than the mean", None, 1.0)
     for table, forecast_rows in (
         (TERM_FORECASTS, [forecast]),
         (
             BACKTEST_METRICS,
             [
                 (1, "historic_mean", "(total)", *errors, *verdict),
-                (1, "historic_mean", "(all)", *errors, False, None, None, None),
+                (1, "historic_mean", "(all)", *errors, False, None, None, None, None),
             ],
         ),
         (FORECAST_ACCURACY, [(1, made_on, "1-7", first, last, 3, 20, 0.5, 0.4, 1.0, 0.9, -0.25)]),
         (DEMAND_DRIFT, [(1, f"{first}/{last}", first, last, 20, 40, 3, 0.0, 0.1, 2.0, 0.5, False)]),
     ):
-        house.write(house.create(forecast_rows, table), table)
-    return house
+        put(lake, table, forecast_rows)
+    return Lakehouse(spark, lake, lake / "_staging")
 
 
 def rows(lake: Path, table: str, schema: str = "search_gold") -> list[dict]:
@@ -167,7 +167,7 @@ def test_a_dataset_of_the_dashboard_has_rows_and_every_field_of_its_widgets(hous
 def test_an_alert_runs_on_gold_and_gives_the_number_it_looks_at(house, key):
     alert = alerts()[key]
     assert house.spark.catalog.currentCatalog() == "spark_catalog"
-    text = alert["query_text"].replace("main.search_gold.", "spark_catalog.search_gold.")
+    text = alert["query_text"].replace("`main`.", "`spark_catalog`.")
 
     (row,) = house.spark.sql(text).collect()
 

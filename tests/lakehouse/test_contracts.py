@@ -8,7 +8,7 @@ from pyspark.sql import types as T
 
 from search_forecast.errors import ContractError
 from search_forecast.lakehouse import contracts
-from search_forecast.lakehouse.contracts import TABLES, Column, Table
+from search_forecast.lakehouse.contracts import TABLES, Table, TableColumn
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,14 +44,14 @@ PAIR = Table(
     "pairs",
     "pair",
     (
-        Column("term", T.StringType(), "The term"),
-        Column("search_count", T.LongType(), "Searches", nullable=True),
+        TableColumn("term", T.StringType(), "The term"),
+        TableColumn("search_count", T.LongType(), "Searches", nullable=True),
     ),
 )
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
-def test_a_column_is_snake_case_and_says_what_it_means(table: Table, column: Column) -> None:
+def test_a_column_is_snake_case_and_says_what_it_means(table: Table, column: TableColumn) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z0-9]+)*", column.name)
     assert len(column.comment) >= 8
     assert column.comment == column.comment.strip()
@@ -60,7 +60,7 @@ def test_a_column_is_snake_case_and_says_what_it_means(table: Table, column: Col
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
-def test_the_ending_of_a_name_and_its_type_belong_together(table: Table, column: Column) -> None:
+def test_the_ending_of_a_name_and_its_type_belong_together(table: Table, column: TableColumn) -> None:
     for suffix, type_ in TYPE_OF_SUFFIX.items():
         assert not column.name.endswith(suffix) or column.type == type_
     assert not column.name.startswith("is_") or column.type == T.BooleanType()
@@ -70,7 +70,7 @@ def test_the_ending_of_a_name_and_its_type_belong_together(table: Table, column:
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
 def test_only_bronze_what_silver_rejected_and_what_could_not_be_measured_may_hold_nulls(
-    table: Table, column: Column
+    table: Table, column: TableColumn
 ) -> None:
     may = table.layer == "bronze" or table in NULLABLE
     assert may or not column.nullable
@@ -120,7 +120,7 @@ def test_search_count_means_the_same_everywhere() -> None:
     columns = [column for table in TABLES for column in table.columns if column.name == "search_count"]
 
     assert len(columns) >= 4
-    assert set(columns) == {Column("search_count", T.LongType(), "Number of searches")}
+    assert set(columns) == {TableColumn("search_count", T.LongType(), "Number of searches")}
 
 
 def test_the_schema_carries_types_nullability_and_comments() -> None:

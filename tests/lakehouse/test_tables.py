@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import types as T
 
 from search_forecast.errors import ContractError
-from search_forecast.lakehouse.contracts import TABLES, Column, Table
+from search_forecast.lakehouse.contracts import TABLES, Table, TableColumn
 from search_forecast.lakehouse.tables import Lakehouse
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 STRING, LONG = T.StringType(), T.LongType()
 COLUMNS = (
-    Column("term", STRING, 'What the visitor\'s search was, `so` to say: 100 % \\ "it"'),
-    Column("search_count", LONG, "Number of searches"),
-    Column("reasons", T.ArrayType(STRING), "Reasons; null where none", nullable=True),
+    TableColumn("term", STRING, 'What the visitor\'s search was, `so` to say: 100 % \\ "it"'),
+    TableColumn("search_count", LONG, "Number of searches"),
+    TableColumn("reasons", T.ArrayType(STRING), "Reasons; null where none", nullable=True),
 )
 
 

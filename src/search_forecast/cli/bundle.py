@@ -18,21 +18,31 @@ from search_forecast.errors import DataError, SearchForecastError, UsageError
 if TYPE_CHECKING:
     from search_forecast.bundle.configuration import Bundle, User
     from search_forecast.bundle.graph import Job
-    from search_forecast.bundle.record import RunRecord
+    from search_forecast.bundle.runs import JobRun
     from search_forecast.lakehouse.tables import Lakehouse
 
 F = TypeVar("F", bound=Callable[..., Any])
 VOLUMES = "_volumes"
+_TARGET_VARIABLES = ("DATABRICKS_BUNDLE_TARGET", "DATABRICKS_BUNDLE_ENV")  # as the Databricks CLI takes them
 
 
 def _of_bundle(function: F) -> F:
     for option in (
         click.option("--profile", metavar="NAME", help="workspace login, a profile of ~/.databrickscfg"),
-        click.option("--bundle", "root", type=PATH, metavar="DIR", help="directory of databricks.yml (default: here)"),
+        click.option(
+            "--bundle",
+            "root",
+            type=PATH,
+            metavar="DIR",
+            envvar="DATABRICKS_BUNDLE_ROOT",
+            help="directory of databricks.yml (default: here)",
+        ),
         click.option(
             "--var", "variables", type=KeyValue(), multiple=True, metavar="k=v", help="a variable of the bundle"
         ),
-        click.option("--target", metavar="T", help="target of the bundle (default: the bundle's own)"),
+        click.option(
+            "--target", metavar="T", envvar=_TARGET_VARIABLES, help="target of the bundle (default: the bundle's own)"
+        ),
     ):
         function = option(function)
     return function
@@ -74,46 +84,47 @@ def _run_here(
     from search_forecast.cli import run_view
 
     order = runner.Order(asked["job"], parameters, tuple(asked["tasks"]), asked["from_failed"])
-    job, record = runner.start(bundle, order, call.root, asked["target"], call.now())
-    _check_commands(job, parse)
+    job, job_run = runner.start(bundle, order, call.root, asked["target"], call.now())
+    _check_commands(job, job_run.parameters, parse)
     if asked["dry_run"]:
         if call.json:
-            return call.result(_plan(job, record))
-        run_view.graph(job, record)
+            return call.result(_plan(job, job_run))
+        run_view.graph(job, job_run)
         return 0
-    if all(task.state.value == "SUCCESS" for task in record.tasks.values()):
-        output.line(f"run {job.key}: nothing to repair, the last run succeeded ({record.directory})")
+    if all(task.state.value == "SUCCESS" for task in job_run.tasks.values()):
+        output.line(f"run {job.key}: nothing to repair, the last run succeeded ({job_run.directory})")
         return 0
-    with call.opened(writes=True, source=_largest_source(record)) as lakehouse:
-        record = _run_tasks(bundle, job, record, parse, lakehouse)
+    with call.opened(writes=True, source=_largest_source(job_run)) as lakehouse:
+        job_run = _run_tasks(bundle, job, job_run, parse, lakehouse)
     if call.json:
-        call.result(record.as_dict())
+        call.result(job_run.as_dict())
     else:
-        run_view.summary(record)
-    if not record.state.startswith("SUCCESS"):
-        raise DataError(run_view.failure(record))
+        run_view.summary(job_run)
+    if not job_run.state.startswith("SUCCESS"):
+        raise DataError(run_view.failure(job_run))
     return 0
 
 
 def _run_tasks(
-    bundle: "Bundle", job: "Job", record: "RunRecord", parse: Callable[[Sequence[str]], Task], lakehouse: "Lakehouse"
-) -> "RunRecord":
+    bundle: "Bundle", job: "Job", job_run: "JobRun", parse: Callable[[Sequence[str]], Task], lakehouse: "Lakehouse"
+) -> "JobRun":
     """Run the tasks in one Spark session, on one locked lakehouse."""
     from search_forecast.bundle import streams
     from search_forecast.bundle.attempts import Backend
-    from search_forecast.bundle.runner import Run
+    from search_forecast.bundle.runner import Runner
     from search_forecast.cli.run_view import View
     from search_forecast.lakehouse.spark_errors import spark_complaint
     from search_forecast.lakehouse.tables import Lakehouse
 
     spark, root = lakehouse.spark, lakehouse.root or Path.cwd()
+    local = partial(_local_path, root=root, bundle=bundle)
     for volume in bundle.resources("volumes").values():
-        Path(_local_path(volume["volume_path"], root)).mkdir(parents=True, exist_ok=True)
+        Path(local(volume["volume_path"])).mkdir(parents=True, exist_ok=True)
 
     def execute(words: Sequence[str]) -> None:
-        task = parse([_local_path(text, root) for text in words])
+        task = parse([local(text) for text in words])
         schemas = {layer: str(name) for layer, name in task.call.schemas.items()}
-        staging = task.call.staging if record.target and task.call.staging else lakehouse.staging
+        staging = task.call.staging if job_run.target and task.call.staging else lakehouse.staging
         task.run(Lakehouse(spark, root, staging, schemas=schemas))
 
     def explain(error: Exception) -> str:
@@ -126,7 +137,7 @@ def _run_tasks(
     backend = Backend(execute, lambda key: _interrupt(spark, key), tagged, explain)
     view = View()
     with streams.split(), view.open():
-        return Run(bundle, job, record, backend, view.show).execute()
+        return Runner(bundle, job, job_run, backend, view.show).execute()
 
 
 def _interrupt(spark: Any, key: str) -> None:
@@ -173,7 +184,7 @@ def upload(call: Call, /, files: tuple[Path, ...], profile: str | None, **asked:
 def check_bundle(ctx: click.Context, root: Path | None) -> int:
     """Check the bundle for all of its targets: what `databricks bundle validate --strict` does not see."""
     from search_forecast.bundle.checks import check
-    from search_forecast.bundle.configuration import find
+    from search_forecast.bundle.files import find
 
     problems = check(find(root or Path.cwd()), partial(command.parse, ctx.find_root().command))
     for problem in problems:
@@ -188,30 +199,32 @@ def _bundle_of(asked: Mapping[str, Any]) -> "Callable[..., Bundle]":
     """Loads the bundle that the flags name, for a user."""
 
     def load(user: "User", *, has_prefix: bool) -> "Bundle":
-        from search_forecast.bundle import configuration
+        from search_forecast.bundle import configuration, files
 
-        root = asked["root"] or configuration.find(Path.cwd())
+        root = asked["root"] or files.find(Path.cwd())
         values = dict(asked["variables"])
         return configuration.load(
-            root, user=user, target=asked["target"], given=values, environment=os.environ, has_prefix=has_prefix
+            root, user=user, target=asked["target"], variables=values, environment=os.environ, has_prefix=has_prefix
         )
 
     return load
 
 
-def _check_commands(job: "Job", parse: Callable[[Sequence[str]], Task]) -> None:
+def _check_commands(job: "Job", parameters: Mapping[str, str], parse: Callable[[Sequence[str]], Task]) -> None:
     """Raise UsageError for a task whose command line is wrong, before anything starts."""
+    from search_forecast.bundle.values import sample_command
+
     for task in job.tasks:
         if task.kind == "python_wheel_task":
             try:
-                parsed = parse([re.sub(r"\{\{.*?\}\}", "0", text) for text in task.command])
+                parsed = parse(sample_command(task, parameters))
             except UsageError as error:
                 raise UsageError(f"job {job.key}: {task.key}: {error}; nothing was started") from error
             if not parsed.is_task or None in (parsed.call.schemas[layer] for layer in LAYERS):
                 raise UsageError(f"job {job.key}: {task.key}: {parsed.call.command} is no command for a task")
 
 
-def _plan(job: "Job", record: "RunRecord") -> dict[str, Any]:
+def _plan(job: "Job", job_run: "JobRun") -> dict[str, Any]:
     tasks = [
         {
             "task": task.key,
@@ -222,17 +235,19 @@ def _plan(job: "Job", record: "RunRecord") -> dict[str, Any]:
         }
         for task in job.tasks
     ]
-    return {"job": job.key, "parameters": record.parameters, "tasks": tasks}
+    return {"job": job.key, "parameters": job_run.parameters, "tasks": tasks}
 
 
-def _largest_source(record: "RunRecord") -> Path | None:
+def _largest_source(job_run: "JobRun") -> Path | None:
     """The parameter that names files to read, which the size of the Spark session is chosen by."""
-    paths = [Path(value) for value in record.parameters.values() if value]
+    paths = [Path(value) for value in job_run.parameters.values() if value]
     return next((path for path in paths if path.exists()), None)
 
 
-def _local_path(text: str, root: Path) -> str:
-    """A parameter in which a path in a volume is a directory below the lakehouse."""
+def _local_path(text: str, root: Path, bundle: "Bundle") -> str:
+    """A parameter in which a volume is a directory below the lakehouse, and the bundle's files are those here."""
+    files = str(bundle.config["workspace"]["file_path"])
+    text = re.sub(rf"(^|=){re.escape(files)}(?=/)", lambda match: f"{match[1]}{bundle.root.as_posix()}", text)
     return re.sub(r"(^|=)/Volumes/", lambda match: f"{match[1]}{root.as_posix()}/{VOLUMES}/", text)
 
 

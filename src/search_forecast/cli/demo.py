@@ -49,14 +49,14 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
     from search_forecast.medallion.clean import clean
     from search_forecast.medallion.ingest import ingest
     from search_forecast.medallion.reconcile import reconcile
-    from search_forecast.models.registered import promote_latest
+    from search_forecast.models.promotion import promote_latest
     from search_forecast.models.registry import CHAMPION
-    from search_forecast.parameters import ForecastParameters, IngestParameters
+    from search_forecast.parameters import CleanParameters, ForecastParameters, IngestParameters
 
     models, now = call.registry(writes=True), call.now
     tasks: dict[str, Callable[[], dict[str, Any]]] = {
         "ingest": lambda: ingest(lakehouse, IngestParameters(source), now()),
-        "clean": lambda: clean(lakehouse),
+        "clean": lambda: clean(lakehouse, CleanParameters(), now()),
         "aggregate": lambda: aggregate(lakehouse),
         "reconcile": lambda: reconcile(lakehouse, now()),
         "train": lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now()),

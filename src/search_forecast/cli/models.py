@@ -57,9 +57,9 @@ def _check_is_name(call: Call, name: str) -> None:
     path = Path(name)
     if not (path / "metadata").is_dir():
         return
-    from search_forecast.models import sparkml
+    from search_forecast.models.sparkml.metadata import read_metadata
 
-    metadata = sparkml.read_metadata(path)
+    metadata = read_metadata(path)
     module, _, kind = metadata.python_class.rpartition(".")
     raise UsageError(
         f"{call.command}: {path} is no registered model but a directory with a {kind}, saved by Spark "
@@ -143,7 +143,8 @@ def _show_forecast(version: "Version", answer: dict[str, Any]) -> None:
 
 def _show_prediction(version: "Version", answer: dict[str, Any]) -> None:
     inputs = ", ".join(f"{name}={value}" for name, value in answer["inputs"].items())
-    output.line(f"{version}: {inputs} -> {answer['label'] or 'prediction'} {answer['prediction']}")
+    text = f" ({answer['predicted_label']})" if answer["predicted_label"] is not None else ""
+    output.line(f"{version}: {inputs} -> {answer['label'] or 'prediction'} {answer['prediction']}{text}")
     if answer["warning"]:
         output.line(f"warning: {answer['warning']}")
     output.line(f"(a {answer['spark_ml_class'].rpartition('.')[2]}; export-model says how to load it in Python)")
@@ -170,7 +171,7 @@ def score_model(
     models = call.registry(writes=True)
     chosen = _chosen(call, models, name, version, alias)
     with call.opened(writes=True) as lakehouse:
-        return call.result(score_model(lakehouse, models, chosen, given=parsed, table=table, now=call.now()))
+        return call.result(score_model(lakehouse, models, chosen, inputs=parsed, table=table, now=call.now()))
 
 
 @click.command(
@@ -196,7 +197,9 @@ def import_model(call: Call, archive: Path, name: str, inputs: tuple[str, ...], 
     parsed = model_inputs.parse(inputs, "import-model")
     with call.opened(writes=True) as lakehouse:
         models = call.registry(writes=True)
-        imported = import_model(lakehouse, models, archive, name=name, given=parsed, model_path=model, now=call.now())
+        imported = import_model(
+            lakehouse, models, archive, name=name, declared=parsed, model_path=model, now=call.now()
+        )
     return call.result(imported, next_step=f"score-model {name} --input k=v")
 
 
@@ -211,7 +214,7 @@ def export_model(call: Call, words: tuple[str, ...], alias: str | None, bare: bo
     """Write a version as the directory that Spark ML loads."""
     if not 2 <= len(words) <= 3:
         raise UsageError("export-model: say NAME [VERSION] DIR")
-    from search_forecast.models.registered import export_model
+    from search_forecast.models.export import export_model
 
     number = VERSION(words[1]) if len(words) == 3 else None
     models = call.registry()
@@ -225,7 +228,7 @@ def export_model(call: Call, words: tuple[str, ...], alias: str | None, bare: bo
 @click.pass_obj
 def models(call: Call, name: str | None, number: int | None) -> int:
     """List the registered models, or say all that is known of a version."""
-    from search_forecast.models.registered import describe, list_models
+    from search_forecast.models.versions import describe, list_models
 
     registry = call.registry()
     if name and number:
@@ -262,11 +265,9 @@ def reproduce(call: Call, name: str, number: int) -> int:
 @click.pass_obj
 def promote(call: Call, name: str, number: int | None, alias: str, force: str | None) -> int:
     """Give a version an alias (default: the latest, if it passed its gate); with an older version: roll back."""
-    if not alias.replace("_", "").replace("-", "").isalnum():
-        raise UsageError(f"promote: {alias!r} is no alias: letters, digits, _ and -")
-    if force is not None and (number is None or not force.strip()):
-        raise UsageError("promote: --force needs a VERSION and a reason")
-    from search_forecast.models.registered import promote, promote_latest
+    if force is not None and number is None:
+        raise UsageError("promote: --force needs a VERSION too")
+    from search_forecast.models.promotion import promote, promote_latest
 
     registry = call.registry()
     with call.locked():

@@ -62,8 +62,8 @@ def _start(
     """Finds Java and jars and starts a local session on them, with the class archive where there is one."""
     from search_forecast.lakehouse.toolchain import archive, jars, java, jvm, paths  # noqa: PLC0415 - not installed on Databricks
 
-    found, delta = java.find_java(), jars.find_jars()
-    delta.resolve(found)
+    jdk, delta = java.find_java(), jars.find_jars()
+    delta.resolve(jdk)
     scratch = Path(tempfile.mkdtemp(prefix="search-forecast-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     conf = {
@@ -74,7 +74,7 @@ def _start(
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
     }
     environment = {
-        "JAVA_HOME": str(found.home),
+        "JAVA_HOME": str(jdk.home),
         "SPARK_HOME": str(jars.spark_home()),
         "SPARK_LOCAL_IP": "127.0.0.1",  # else Spark looks up the name of this machine, which fails on some networks
         "PYSPARK_PYTHON": sys.executable,  # else Python workers start the system's Python
@@ -82,18 +82,18 @@ def _start(
 
     def launch(flags: tuple[str, ...]) -> SparkSession:
         options = {"spark.driver.extraJavaOptions": jvm.quoted([*jvm.flags(size), *flags])}
-        with _opened(log or paths.cache_dir() / "spark.log", str(found)) as sink, _environment(environment):
-            return _launch({**conf, **options}, sink, str(found))
+        with _opened(log or paths.cache_dir() / "spark.log", str(jdk)) as sink, _environment(environment):
+            return _launch({**conf, **options}, sink, str(jdk))
 
-    made = archive.find_archive(found, delta)
-    flags = made.flags() if archive_flags is None else archive_flags
+    classes = archive.find_archive(jdk, delta)
+    flags = classes.flags() if archive_flags is None else archive_flags
     try:
         return launch(flags)
     except EnvironmentProblem:
         if archive_flags is not None or not flags:
             raise
     spark = launch(())
-    made.discard()  # Java refuses it; `doctor` says so and makes another
+    classes.discard()  # Java refuses it; `doctor` says so and makes another
     return spark
 
 

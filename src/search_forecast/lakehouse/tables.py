@@ -3,7 +3,6 @@
 Plain SQL and DataFrames only: that works on classic Spark, on Spark Connect and on Databricks serverless alike.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from search_forecast.errors import ContractError, DataError
-from search_forecast.lakehouse.contracts import TABLES, Table
+from search_forecast.errors import ContractError
+from search_forecast.lakehouse.contracts import Table
 
 DEFAULT_SCHEMAS = {"bronze": "search_bronze", "silver": "search_silver", "gold": "search_gold"}
 # Commits that move data without changing it, or change no data: they don't end a position's validity.
@@ -116,74 +115,24 @@ class Lakehouse:
         """
         table.check(df)
         name = self.open(table)
-        same = " and ".join(f"held.`{key}` <=> news.`{key}`" for key in keys)
+        same = " and ".join(f"present.`{key}` <=> news.`{key}`" for key in keys)
         columns = ", ".join(f"`{column}`" for column in table.schema.names)
         values = ", ".join(f"news.`{column}`" for column in table.schema.names)
         df.dropDuplicates(list(keys)).createOrReplaceTempView(f"news_of_{table.name}")
         merged = self.spark.sql(
-            f"merge into {name} held using news_of_{table.name} news on {same} "  # noqa: S608 - names from contracts
+            f"merge into {name} present using news_of_{table.name} news on {same} "  # noqa: S608 - names from contracts
             f"when not matched then insert ({columns}) values ({values})"
         )
         return int(merged.collect()[0]["num_inserted_rows"])
 
-    def resolve(self, text: str) -> str:
-        """The SQL name of a table that a person named.
-
-        Args:
-            text: a contract's name (`search_gold.infant_growth`, or with what its schema is called here), the directory
-                of a Delta table, or a name of Spark's catalog.
-
-        Raises:
-            DataError: there is no such table.
-        """
-        table = self._contract(text)
-        if table is not None:
-            if not self.exists(table):
-                raise DataError(f"{text} is not there yet; the command tables lists what is")
-            return self.open(table)
-        if (Path(text) / "_delta_log").is_dir():
-            return f"delta.`{Path(text).absolute().as_posix()}`"
-        if re.fullmatch(r"\w+(\.\w+){0,2}", text) and self.spark.catalog.tableExists(text):
-            return text
-        names = ", ".join(table.full_name for table in TABLES if self.exists(table))
-        raise DataError(f"no table {text}; name one of {names or 'those that the jobs make'}, or a Delta directory")
-
-    def known_as(self, text: str) -> str:
-        """What to call a table that a person named, for whoever looks for it later and elsewhere."""
-        table = self._contract(text)
-        if table is not None:
-            return table.full_name
-        return str(Path(text).absolute()) if Path(text).is_dir() else text
-
-    def _contract(self, text: str) -> Table | None:
-        for table in TABLES:
-            own = f"{self.schemas[table.layer]}.{table.name}"
-            if text in (table.full_name, own, f"{self.catalog}.{own}"):
-                return table
-        return None
-
     def latest(self, source: str) -> int:
-        """The latest version of a table that `resolve` has named."""
+        """The latest version of a table that `names.resolve` named."""
         return int(self.spark.sql(f"describe history {source} limit 1").collect()[0]["version"])
 
     def at(self, source: str, version: int | None) -> DataFrame:
-        """The rows of a table that `resolve` has named, as of a version (None: now)."""
+        """The rows of a table that `names.resolve` named, as of a version (None: now)."""
         as_of = "" if version is None else f" version as of {version}"
-        return self.spark.sql(f"select * from {source}{as_of}")  # noqa: S608 - `open` or `resolve` named it
-
-    def keep(self, df: DataFrame, directory: Path) -> DataFrame:
-        """Write rows to files and read them back: done once what took long, as serverless compute has no cache.
-
-        Args:
-            df: the rows.
-            directory: new, where Python and Spark both see it; on Databricks in a volume.
-        """
-        df.write.parquet(directory.as_posix())
-        return self.kept(directory)
-
-    def kept(self, directory: Path) -> DataFrame:
-        """The rows that `keep` wrote."""
-        return self.spark.read.parquet(directory.absolute().as_posix())
+        return self.spark.sql(f"select * from {source}{as_of}")  # noqa: S608 - `open` or `names.resolve` named it
 
     def create(self, rows: list[tuple[object, ...]], table: Table) -> DataFrame:
         """A DataFrame of the contract's schema from a few rows."""

@@ -62,5 +62,5 @@ def _position(lakehouse: Lakehouse) -> int | None:
     if position is None:
         return None
     version = int(position.rpartition("@")[2])
-    kept = [commit["version"] for commit in lakehouse.history(SEARCH_EVENTS)]
-    return version if min(kept) - 1 <= version <= max(kept) else None
+    versions = [commit["version"] for commit in lakehouse.history(SEARCH_EVENTS)]
+    return version if min(versions) - 1 <= version <= max(versions) else None

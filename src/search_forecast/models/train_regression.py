@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from search_forecast.lakehouse.names import known_as, resolve
 from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models import provenance, registry, regression
@@ -26,8 +27,8 @@ def train_regression(
         The version, its aliases, metrics, gate and coefficients.
     """
     registry.check_name(name)
-    parameters = replace(parameters, table=lakehouse.known_as(parameters.table))
-    source = lakehouse.resolve(parameters.table)
+    parameters = replace(parameters, table=known_as(lakehouse, parameters.table))
+    source = resolve(lakehouse, parameters.table)
     version = lakehouse.latest(source)
     rows = lakehouse.at(source, version)
     trained = regression.train(rows, parameters)
@@ -53,12 +54,12 @@ def train_regression(
         "versions": provenance.versions(lakehouse.spark.version),
     }
     with scratch(lakehouse.staging) as directory:
-        made = publish_pipeline(models, name, trained.model, record, directory)
-    logger.info("train-regression: %s from %d rows", made, trained.row_count)
+        published = publish_pipeline(models, name, trained.model, record, directory)
+    logger.info("train-regression: %s from %d rows", published, trained.row_count)
     return {
         "model": name,
-        "version": made.number,
-        "aliases": list(made.aliases),
+        "version": published.number,
+        "aliases": list(published.aliases),
         "row_count": trained.row_count,
         "coefficients": dict(zip(parameters.features, trained.coefficients, strict=True)),
         "intercept": trained.intercept,
@@ -72,7 +73,7 @@ def publish_pipeline(
 ) -> registry.Version:
     """Save a pipeline, describe it and register it."""
     model.save(str(directory / "model" / "sparkml"))
-    whole = registry.describe(directory / "model", record["inputs"], record, record["spark_ml_class"])
+    described = registry.describe(directory / "model", record["inputs"], record, record["spark_ml_class"])
     code = record["code"]
     tags = {
         "kind": record["kind"],
@@ -80,12 +81,12 @@ def publish_pipeline(
         "gate": "passed" if record["gate"]["passed"] else "failed",
         "gate_reason": record["gate"]["reason"],
         "git_commit": str(code["git_commit"] or "unknown") + ("-dirty" if code["is_dirty"] else ""),
-        "files_sha256": provenance.combined_hash(whole["files"]),
+        "files_sha256": provenance.combined_hash(described["files"]),
     }
     return models.publish(
         name,
         directory / "model",
-        whole,
+        described,
         parameters=record.get("parameters", {}),
         metrics=record.get("metrics", {}),
         tags=tags,

@@ -30,6 +30,17 @@ champions as (
   where backtest_metrics.is_champion
 ),
 
+-- What the forecast is made of: the candidate with most weight.
+heaviest as (
+  select
+    model_version,
+    term,
+    max_by(candidate, weight_ratio) as candidate
+  from backtest_metrics
+  where weight_ratio is not null
+  group by model_version, term
+),
+
 means as (
   select
     model_version,
@@ -52,7 +63,7 @@ select
     else coalesce(term_summary.search_count, 0)
   end as search_count,
   champions.verdict,
-  champions.candidate,
+  coalesce(heaviest.candidate, champions.candidate) as candidate,
   champions.p_value,
   champions.wape,
   means.mean_wape,
@@ -63,6 +74,9 @@ select
   champions.model_version
 from champions
 cross join searches
+left join heaviest
+  on heaviest.model_version = champions.model_version
+  and heaviest.term = champions.term
 left join means
   on means.model_version = champions.model_version
   and means.term = champions.term

@@ -1,6 +1,6 @@
 """Every table, declared once: DDL, write checks, test schemas and docs/tables.md all come from here."""
 
-from search_forecast.lakehouse.contracts.base import Column, Layer, Table
+from search_forecast.lakehouse.contracts.base import Layer, Table, TableColumn
 from search_forecast.lakehouse.contracts.forecasts import (
     ALL,
     BACKTEST_METRICS,
@@ -43,9 +43,9 @@ __all__ = [
     "TERM_SUMMARY",
     "TERM_VARIANTS",
     "TOTAL",
-    "Column",
     "Layer",
     "Table",
+    "TableColumn",
     "documentation",
 ]
 
@@ -73,7 +73,7 @@ def documentation(tables: tuple[Table, ...] = TABLES) -> str:
     lines = [
         "# Tables",
         "",
-        "Made from `src/search_forecast/contracts/` by `make docs`; a test keeps the two the same.",
+        "Made from `src/search_forecast/lakehouse/contracts/` by `make docs`; a test keeps the two the same.",
         "`search_count` is always a number of searches, ratios are 0..1, `*_date` is DATE, `*_at` is a UTC TIMESTAMP.",
     ]
     for table in tables:

@@ -17,7 +17,7 @@ TEXT_BY_NAME = T.MapType(T.StringType(), T.StringType())
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """One column: its name, Spark type, meaning with unit, and whether it may be null."""
 
     name: str
@@ -33,7 +33,7 @@ class Table:
     layer: Layer
     name: str
     grain: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     checks: Mapping[str, str] = field(default_factory=dict)
     cluster_by: tuple[str, ...] = ()
     has_change_feed: bool = False

@@ -9,24 +9,30 @@ from search_forecast.lakehouse.contracts.base import (
     STRINGS,
     TEXT_BY_NAME,
     TIMESTAMP,
-    Column,
     Table,
+    TableColumn,
 )
 
-_BATCH_ID = Column("batch_id", STRING, "Batch (one ingest run that took files in), `batch-000001` upwards")
-_DELIVERY_ID = Column("delivery_id", STRING, "Delivery the record came with: sha256 of its uncompressed content, hex")
-_SOURCE_FILE = Column("source_file", STRING, "Path of the delivered file")
-_EVENT_DATE = Column("event_date", DATE, "Day of the search")
-_TERM = Column("term", STRING, "Search term, normalised")
-_SEARCHED_AS = Column("searched_as", STRING, "Search term as the visitor typed it")
-SEARCH_COUNT = Column("search_count", LONG, "Number of searches")
+_BATCH_ID = TableColumn("batch_id", STRING, "Batch (one ingest run that took files in), `batch-000001` upwards")
+_DELIVERY_ID = TableColumn(
+    "delivery_id", STRING, "Delivery the record came with: sha256 of its uncompressed content, hex"
+)
+_SOURCE_FILE = TableColumn("source_file", STRING, "Path of the delivered file")
+_EVENT_DATE = TableColumn("event_date", DATE, "Day of the search")
+_TERM = TableColumn("term", STRING, "Search term, normalised")
+_SEARCHED_AS = TableColumn("searched_as", STRING, "Search term as the visitor typed it")
+SEARCH_COUNT = TableColumn("search_count", LONG, "Number of searches")
 _RAW_COLUMNS = (
-    Column("day", STRING, "Day of the month, as delivered; null where the line could not be split", nullable=True),
-    Column("month", STRING, "Month, as delivered; null where the line could not be split", nullable=True),
-    Column("year", STRING, "Year, as delivered; null where the line could not be split", nullable=True),
-    Column("searchterm", STRING, "Search term, as delivered; null where the line could not be split", nullable=True),
-    Column("extra_fields", TEXT_BY_NAME, "Columns the file had beside these, by name; null where none", nullable=True),
-    Column("malformed_record", STRING, "The whole line where it could not be split, else null", nullable=True),
+    TableColumn("day", STRING, "Day of the month, as delivered; null where the line could not be split", nullable=True),
+    TableColumn("month", STRING, "Month, as delivered; null where the line could not be split", nullable=True),
+    TableColumn("year", STRING, "Year, as delivered; null where the line could not be split", nullable=True),
+    TableColumn(
+        "searchterm", STRING, "Search term, as delivered; null where the line could not be split", nullable=True
+    ),
+    TableColumn(
+        "extra_fields", TEXT_BY_NAME, "Columns the file had beside these, by name; null where none", nullable=True
+    ),
+    TableColumn("malformed_record", STRING, "The whole line where it could not be split, else null", nullable=True),
 )
 
 DELIVERIES = Table(
@@ -34,24 +40,24 @@ DELIVERIES = Table(
     "deliveries",
     "file seen (a file that lies there unchanged is seen once)",
     (
-        Column(
+        TableColumn(
             "delivery_id",
             STRING,
             "sha256 of the uncompressed content, hex; null where the file could not be read at all",
             nullable=True,
         ),
         _SOURCE_FILE,
-        Column("bytes", LONG, "Size of the file as it lay there, bytes"),
-        Column(
+        TableColumn("bytes", LONG, "Size of the file as it lay there, bytes"),
+        TableColumn(
             "record_count",
             LONG,
             "Records in the file, counted while it was read; null unless ingested",
             nullable=True,
         ),
-        Column("status", STRING, "`ingested`, `duplicate` (its content was ingested before) or `rejected`"),
-        Column("reason", STRING, "Why it was not ingested; null where it was", nullable=True),
+        TableColumn("status", STRING, "`ingested`, `duplicate` (its content was ingested before) or `rejected`"),
+        TableColumn("reason", STRING, "Why it was not ingested; null where it was", nullable=True),
         _BATCH_ID,
-        Column("received_at", TIMESTAMP, "When the ingest run that saw the file began, UTC"),
+        TableColumn("received_at", TIMESTAMP, "When the ingest run that saw the file began, UTC"),
     ),
     checks={
         "known_status": "status in ('ingested', 'duplicate', 'rejected')",
@@ -69,7 +75,7 @@ RAW_SEARCH_TERMS = Table(
         _DELIVERY_ID,
         _SOURCE_FILE,
         _BATCH_ID,
-        Column("ingested_at", TIMESTAMP, "When the ingest run began, UTC; its date bounds `date_in_future`"),
+        TableColumn("ingested_at", TIMESTAMP, "When the ingest run began, UTC"),
     ),
     cluster_by=("batch_id",),
 )
@@ -93,7 +99,7 @@ REJECTED_RECORDS = Table(
     "raw record that is no search",
     (
         *_RAW_COLUMNS,
-        Column("reject_reasons", STRINGS, "All rules the record broke, sorted"),
+        TableColumn("reject_reasons", STRINGS, "All rules the record broke, sorted"),
         _DELIVERY_ID,
         _SOURCE_FILE,
         _BATCH_ID,
@@ -118,8 +124,8 @@ DAILY_TOTALS = Table(
     (
         _EVENT_DATE,
         SEARCH_COUNT,
-        Column("distinct_term_count", LONG, "Number of different terms searched that day"),
-        Column(
+        TableColumn("distinct_term_count", LONG, "Number of different terms searched that day"),
+        TableColumn(
             "is_complete_day",
             BOOLEAN,
             "False for the first and the last day where they have fewer searches than the quietest day with any among "
@@ -137,11 +143,11 @@ TERM_SUMMARY = Table(
     (
         _TERM,
         SEARCH_COUNT,
-        Column("share_ratio", RATIO, "Share of all searches, 0..1"),
-        Column("rank", LONG, "1 for the most searched; equal counts share a rank and the next ranks are left out"),
-        Column("first_seen_date", DATE, "Day of the first search"),
-        Column("last_seen_date", DATE, "Day of the last search"),
-        Column("active_day_count", LONG, "Number of days with at least one search"),
+        TableColumn("share_ratio", RATIO, "Share of all searches, 0..1"),
+        TableColumn("rank", LONG, "1 for the most searched; equal counts share a rank and the next ranks are left out"),
+        TableColumn("first_seen_date", DATE, "Day of the first search"),
+        TableColumn("last_seen_date", DATE, "Day of the last search"),
+        TableColumn("active_day_count", LONG, "Number of days with at least one search"),
     ),
     checks={
         "counted": "search_count > 0 and active_day_count > 0",
@@ -158,7 +164,7 @@ TERM_VARIANTS = Table(
         _TERM,
         _SEARCHED_AS,
         SEARCH_COUNT,
-        Column(
+        TableColumn(
             "rule",
             STRING,
             "What normalising changed: `exact` nothing, `case` letters' case, `spacing` spaces, `case_and_spacing` "
@@ -177,15 +183,15 @@ BATCHES = Table(
     "batch",
     (
         _BATCH_ID,
-        Column("delivered_count", LONG, "Records in its ingested files, counted while they were read"),
-        Column("raw_count", LONG, "Records of it in search_bronze.raw_search_terms"),
-        Column("event_count", LONG, "Records of it in search_silver.search_events"),
-        Column("rejected_count", LONG, "Records of it in search_silver.rejected_records"),
-        Column(
+        TableColumn("delivered_count", LONG, "Records in its ingested files, counted while they were read"),
+        TableColumn("raw_count", LONG, "Records of it in search_bronze.raw_search_terms"),
+        TableColumn("event_count", LONG, "Records of it in search_silver.search_events"),
+        TableColumn("rejected_count", LONG, "Records of it in search_silver.rejected_records"),
+        TableColumn(
             "aggregated_count", LONG, "Events of it on days for which gold counts exactly as many searches as silver"
         ),
-        Column("reconciled", BOOLEAN, "delivered = raw = events + rejected, and events = aggregated"),
-        Column("started_at", TIMESTAMP, "When its ingest run began, UTC"),
-        Column("finished_at", TIMESTAMP, "When it was checked first with these counts, UTC"),
+        TableColumn("reconciled", BOOLEAN, "delivered = raw = events + rejected, and events = aggregated"),
+        TableColumn("started_at", TIMESTAMP, "When its ingest run began, UTC"),
+        TableColumn("finished_at", TIMESTAMP, "When it was checked first with these counts, UTC"),
     ),
 )

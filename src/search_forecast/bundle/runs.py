@@ -1,4 +1,4 @@
-"""What is kept of a run, below the lakehouse: `_runs/JOB/TIME/run.json` and a log for each task."""
+"""Runs of jobs, each in a file below the lakehouse, `_runs/JOB/TIME/run.json`, with a log for each task."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -13,7 +13,7 @@ DIRECTORY = "_runs"
 
 
 @dataclass
-class TaskRecord:
+class TaskRun:
     """How a task of a run went."""
 
     state: State = State.PENDING
@@ -24,8 +24,8 @@ class TaskRecord:
     error: str | None = None
     log: str | None = None
 
-    def keep(self, name: str, value: Any) -> None:
-        """Keep a value that the task set; the mapping is swapped, as another thread may be writing the record."""
+    def set_value(self, name: str, value: Any) -> None:
+        """Take a value that the task set; the mapping is swapped, as another thread may be writing the file."""
         self.values = {**self.values, name: value}
 
     @property
@@ -33,20 +33,22 @@ class TaskRecord:
         """Its first counts, for people."""
         if self.outcome is not None:
             return self.outcome
-        counts = [(k, v) for k, v in self.values.items() if isinstance(v, int) and not isinstance(v, bool) and v]
-        named = [(k, v) for k, v in counts if k.endswith("_count")] or counts
-        return ", ".join(f"{value:,} {_words(key)}" for key, value in named[:3])
+        counts = [(k, v) for k, v in self.values.items() if isinstance(v, int) and not isinstance(v, bool)]
+        named = [(k, v) for k, v in counts if k.endswith("_count")] or [c for c in counts if "version" not in c[0]]
+        return ", ".join(f"{value:,} {_words(key, value)}" for key, value in named[:3])
 
 
-def _words(key: str) -> str:
-    """The name of a count as it stands after a number: `record_count` is `records`, `rejected_count` is `rejected`."""
+def _words(key: str, count: int) -> str:
+    """A count's name after its number: `record_count` is `1 record` and `2 records`, `rejected_count` `rejected`."""
     words = key.removesuffix("_count").replace("_", " ")
-    is_noun = key.endswith("_count") and not words.endswith(("ed", "raw"))
+    if not key.endswith("_count"):
+        return words.removesuffix("s") if count == 1 and words != "series" else words
+    is_noun = count != 1 and not words.endswith(("ed", "raw"))
     return f"{words}{'es' if words.endswith('ch') else 's'}" if is_noun else words
 
 
 @dataclass
-class RunRecord:
+class JobRun:
     """How a run of a job goes: written after every change, so that a killed run can be repaired too."""
 
     job: str
@@ -55,7 +57,7 @@ class RunRecord:
     directory: Path
     started_at: str
     parameters: dict[str, str]
-    tasks: dict[str, TaskRecord]
+    tasks: dict[str, TaskRun]
     state: str = "RUNNING"
     seconds: float = 0.0
     repairs: int = 0
@@ -69,28 +71,28 @@ class RunRecord:
         part.replace(path)
 
     def as_dict(self) -> dict[str, Any]:
-        """The record as plain values."""
+        """The run as plain values."""
         return {**asdict(self), "directory": str(self.directory)}
 
 
-def new(lakehouse: Path, job: str, target: str | None, now: datetime, parameters: dict[str, str]) -> RunRecord:
-    """A record for a run that starts now."""
+def new(lakehouse: Path, job: str, target: str | None, now: datetime, parameters: dict[str, str]) -> JobRun:
+    """A run that starts now."""
     parent = lakehouse / DIRECTORY / job
     stamp = now.strftime("%Y%m%d-%H%M%S")
     taken = [path.name for path in parent.glob(f"{stamp}*")]
     run_id = f"{stamp}-{len(taken) + 1}" if taken else stamp
-    return RunRecord(job, run_id, target, parent / run_id, now.isoformat(timespec="seconds"), parameters, {})
+    return JobRun(job, run_id, target, parent / run_id, now.isoformat(timespec="seconds"), parameters, {})
 
 
-def last(lakehouse: Path, job: str, target: str | None) -> RunRecord:
-    """The record of the latest run of a job on that target.
+def last(lakehouse: Path, job: str, target: str | None) -> JobRun:
+    """The latest run of a job on that target.
 
     Raises:
         UsageError: there is none.
     """
     for path in sorted((lakehouse / DIRECTORY / job).glob("*/run.json"), reverse=True):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["target"] == target:
-            tasks = {k: TaskRecord(**{**task, "state": State(task["state"])}) for k, task in kept["tasks"].items()}
-            return RunRecord(**{**kept, "directory": path.parent, "tasks": tasks})
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if saved["target"] == target:
+            tasks = {k: TaskRun(**{**task, "state": State(task["state"])}) for k, task in saved["tasks"].items()}
+            return JobRun(**{**saved, "directory": path.parent, "tasks": tasks})
     raise UsageError(f"run {job}: no earlier run in {lakehouse / DIRECTORY / job}; run it without --from-failed")

@@ -71,12 +71,12 @@ def describe_forecasts(directory: Path, code: Path, record: Mapping[str, Any]) -
         params=ParamSchema([ParamSpec("interval_level", "double", 0.95)]),
     )
     versions = record["versions"]
-    needed = {
+    packages = {
         "mlflow": versions.get("mlflow-skinny"),
         "pandas": versions.get("pandas"),
         "pyarrow": versions.get("pyarrow"),
     }
-    lines = [f"{name}=={version}" for name, version in needed.items() if version]
+    lines = [f"{name}=={version}" for name, version in packages.items() if version]
     (directory / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     model = Model(signature=signature)
     pyfunc.add_to_model(model, loader_module=_FORECAST_CODE, data=FORECAST_FILES, code="code")
@@ -85,9 +85,9 @@ def describe_forecasts(directory: Path, code: Path, record: Mapping[str, Any]) -
 
 
 def _recorded(directory: Path, files: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    whole = {**record, "files_directory": files, "files": provenance.files_manifest(directory / files)}
-    (directory / RECORD).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return whole
+    described = {**record, "files_directory": files, "files": provenance.files_manifest(directory / files)}
+    (directory / RECORD).write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return described
 
 
 def dataset(table: Mapping[str, Any], record: Mapping[str, Any]) -> "DatasetInput":
