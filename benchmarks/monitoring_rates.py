@@ -2,7 +2,8 @@
 
     python benchmarks/monitoring_rates.py --seeds 20
 
-The shops are those of tests/test_monitoring.py; what is measured is the code that runs in the job. Prints a table.
+The shops are those of tests/demand/test_monitoring.py; what is measured is the code that runs in the job. Prints a
+table.
 """
 
 import argparse

@@ -1,5 +1,8 @@
 """The errors that this project raises on purpose; the command line turns each into one line and an exit code."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class SearchForecastError(Exception):
     """Root of them all: the data failed a check (exit code 1)."""
@@ -25,3 +28,12 @@ class EnvironmentProblem(SearchForecastError):
     """This machine lacks something: Java, jars, memory, a login."""
 
     exit_code = 3
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What to say after "no such X": the nearest names, else all of them (`; did you mean clean?`)."""
+    names = sorted(known)
+    nearest = get_close_matches(word, names, n=2, cutoff=0.7)
+    if nearest:
+        return f"; did you mean {' or '.join(nearest)}?"
+    return f"; there are: {', '.join(names)}" if names else "; there are none"

@@ -7,18 +7,25 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from search_forecast.errors import UsageError
+from search_forecast.errors import UsageError, did_you_mean
+
+# The simplest first: of equally good ones the first is kept.
+BASELINES = ("historic_mean", "window_average", "seasonal_naive", "naive")
+CANDIDATES = (
+    *(*BASELINES, "croston", "theta", "ets", "ces", "mstl", "median_of_candidates", "mean_of_candidates"),
+    *("linear_regression", "poisson_regression"),
+)
 
 
-def local_directory(text: str) -> Path:
-    """A directory of this machine; of `s3a://bucket/lake` a folder called `s3a:` would be made.
+def local_directory(path: Path) -> Path:
+    """A directory of this machine, absolute; of `s3a://bucket/lake` a folder called `s3a:` would be made.
 
     Raises:
-        UsageError: the text is an address.
+        UsageError: the path is an address.
     """
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):
-        raise UsageError(f"--lakehouse {text} is no directory of this machine; on Databricks, use --catalog")
-    return Path(text)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path.as_posix()):
+        raise UsageError(f"--lakehouse {path} is no directory of this machine; on Databricks, use --catalog")
+    return path.absolute()
 
 
 @dataclass(frozen=True)
@@ -127,13 +134,13 @@ class ForecastParameters:
     floor_count: int = 50
     history_periods: int = 730
     alpha: float = 0.05
-    candidates: tuple[str, ...] = (
-        *("croston", "theta", "ets", "ces", "mstl", "median_of_candidates", "mean_of_candidates"),
-        *("linear_regression", "poisson_regression"),
-    )
+    candidates: tuple[str, ...] = CANDIDATES[len(BASELINES) :]
     is_coherent: bool = False
 
     def __post_init__(self) -> None:
+        for name in self.candidates:
+            if name not in CANDIDATES:
+                raise UsageError(f"train: no candidate {name!r}{did_you_mean(name, CANDIDATES)}")
         for name, least in (("horizon", 1), ("step", 1), ("windows", 1), ("floor_count", 0), ("history_periods", 2)):
             if getattr(self, name) < least:
                 flag = name.removesuffix("_count").removesuffix("_periods")
@@ -147,6 +154,11 @@ class ForecastParameters:
     def least_training(self) -> int:
         """Periods that must be known at the first cutoff: two weeks of days, and not less than is forecast."""
         return max(14, self.horizon)
+
+    @property
+    def tested_periods(self) -> int:
+        """Periods at the end that the backtest's windows reach over."""
+        return self.horizon + (self.windows - 1) * self.step
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,9 @@ from support.places import PROJECT
 USER = "Ann.Lee+test@example.com"
 VALUES = {"service_principal": "0b9e8f2c-0000-4000-8000-000000000000", "alert_recipient": "ops@example.com",
           "warehouse_id": "abc123"}  # fmt: skip
-# What the CLI adds or rewrites on its way to the workspace.
-ADDED = (
-    "deployment",
-    "edit_mode",
-    "format",
-    "permissions",
-    "environments",
-    "dashboard",
-    "file_path",
-    "serialized_dashboard",
-)
+# What the CLI rewrites on its way to the workspace, and what it adds.
+REWRITTEN = {"environments", "file_path", "permissions"}
+ADDED = {"deployment", "edit_mode", "format", "parent_path", "run_as", "serialized_dashboard", "tags", "volume_type"}
 
 pytestmark = pytest.mark.skipif(shutil.which("databricks") is None, reason="the Databricks CLI is not on the PATH")
 
@@ -60,43 +52,41 @@ def resolved(bundle, value):
     """What the CLI leaves for the deployment to fill in, filled in: `${resources.schemas.gold.name}`."""
     text = json.dumps(value)
     for path in set(static_paths(value)):
-        found = bundle.config
+        filled = bundle.config
         for step in path.split("."):
-            found = found[step]
-        text = text.replace("${" + path + "}", found)
+            filled = filled.get(step, "${" + path + "}")  # an id is known to the workspace alone
+        text = text.replace("${" + path + "}", filled)
     return json.loads(text)
 
 
-def without_added(resource):
-    kept = {key: value for key, value in resource.items() if key not in ADDED}
-    if "tasks" in kept:
-        kept["tasks"] = sorted(kept["tasks"], key=lambda task: task["task_key"])
-    return kept
+def without(resource, keys):
+    written = {key: value for key, value in resource.items() if key not in keys}
+    if "tasks" in written:
+        written["tasks"] = sorted(written["tasks"], key=lambda task: task["task_key"])
+    return written
 
 
 @pytest.mark.parametrize("target", ["dev", "staging", "prod"])
 def test_targets_variables_names_and_resources_are_what_the_cli_makes_of_them(host, tmp_path, target):
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("DATABRICKS_", "BUNDLE_"))}
     environment |= {"DATABRICKS_HOST": host, "DATABRICKS_TOKEN": "x", "HOME": str(tmp_path)}
-    given = dict(VALUES) if target != "dev" else {"warehouse_id": VALUES["warehouse_id"]}
-    environment |= {f"BUNDLE_VAR_{name}": value for name, value in given.items()}
+    variables = dict(VALUES) if target != "dev" else {"warehouse_id": VALUES["warehouse_id"]}
+    environment |= {f"BUNDLE_VAR_{name}": value for name, value in variables.items()}
     command = ["databricks", "bundle", "validate", "-o", "json", "--target", target]
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
     theirs = json.loads(done.stdout)
 
-    ours = load(PROJECT, user=User(USER), target=target, given=given)
+    ours = load(PROJECT, user=User(USER), target=target, variables=variables)
 
     for name in ("root_path", "file_path", "artifact_path", "resource_path", "state_path"):
         assert ours.config["workspace"][name] == theirs["workspace"][name]
     assert ours.config["bundle"]["target"] == theirs["bundle"]["target"] == target
     assert set(ours.raw["variables"]) == set(theirs["variables"])
-    kinds = ("alerts", "dashboards", "experiments", "jobs", "schemas", "volumes")
-    for kind in kinds:
-        assert set(ours.resources(kind)) == set(theirs["resources"][kind])
-        for key, resource in theirs["resources"][kind].items():
-            expected = without_added(resolved(ours, resource))
-            got = without_added(ours.resources(kind)[key])
-            shared = {name: expected[name] for name in got if name in expected}
-            assert got == shared, f"{kind}.{key}"
-    assert len(ours.resources("jobs")) >= 1
+    assert set(ours.config["resources"]) == set(theirs["resources"]) >= {"jobs", "registered_models", "schemas"}
+    for kind, resources in theirs["resources"].items():
+        assert set(ours.resources(kind)) == set(resources)
+        for key, resource in resources.items():
+            own = ours.resources(kind)[key]
+            expected = without(resolved(ours, resource), REWRITTEN | (ADDED - set(own)))
+            assert without(own, REWRITTEN) == expected, f"{kind}.{key}"

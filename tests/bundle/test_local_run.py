@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from search_forecast.bundle import graph, record, runner, streams
+from search_forecast.bundle import conditions, graph, runner, runs, streams
 from search_forecast.bundle.attempts import Backend
 from search_forecast.bundle.configuration import User, load
 from search_forecast.bundle.graph import State
@@ -77,11 +77,15 @@ class Commands:
         return Backend(self.execute, lambda key: None, lambda key: None, str)
 
 
+def start(bundle, tmp_path, order=None):
+    return runner.start(bundle, order or runner.Order("flow", {}), tmp_path / "lake", None, NOW)
+
+
 def run(bundle, tmp_path, commands, parameters=None, *, tasks=(), is_repair=False):
     order = runner.Order("flow", parameters or {}, tasks, is_repair)
-    wanted, kept = runner.start(bundle, order, tmp_path / "lake", None, NOW)
+    job, pending = start(bundle, tmp_path, order)
     with streams.split():
-        return runner.Run(bundle, wanted, kept, commands.backend(), lambda _: None).execute()
+        return runner.Runner(bundle, job, pending, commands.backend(), lambda _: None).execute()
 
 
 def states(done) -> dict[str, str]:
@@ -106,9 +110,10 @@ def test_a_long_text_without_a_reference_is_read_at_once():
 
 
 def test_run_time_references_take_numbers_and_booleans_as_the_workspace_writes_them():
-    assert at_run_time("{{a.b}}-{{ c }}-{{d}}", {"a.b": True, "c": 3, "d": "x"}) == "true-3-x"
-    with pytest.raises(UsageError, match=r"nothing has set \{\{e\}\}"):
-        at_run_time("{{e}}", {"a": 1})
+    values = {"tasks.a.values.is_on": True, "job.run_id": 3, "task.name": "x"}
+    assert at_run_time("{{tasks.a.values.is_on}}-{{ job.run_id }}-{{task_key}}", values) == "true-3-x"
+    with pytest.raises(UsageError, match=r"nothing has set \{\{job.id\}\}"):
+        at_run_time("{{job.id}}", values)
 
 
 def test_development_prefixes_names_and_pauses_schedules(tmp_path):
@@ -120,13 +125,13 @@ def test_development_prefixes_names_and_pauses_schedules(tmp_path):
     assert flow["tags"] == {"dev": "ann_lee"}
     assert flow["max_concurrent_runs"] == 4
     assert flow["schedule"]["pause_status"] == "PAUSED"
-    assert graph.job(bundle, "flow").tasks[0].command == ["clean", "main.dev_ann_lee_search_gold"]
+    assert graph.read_job(bundle, "flow").tasks[0].command == ["clean", "main.dev_ann_lee_search_gold"]
     assert bundle.config["workspace"]["root_path"] == "/Workspace/Users/Ann.Lee@example.com/.bundle/shop/dev"
 
 
 def test_a_target_overrides_variables_and_single_tasks(tmp_path):
     bundle = bundle_of(tmp_path, [wheel("first", "clean", "${var.place}"), wheel("second", "clean")], target="prod")
-    flow = graph.job(bundle, "flow")
+    flow = graph.read_job(bundle, "flow")
 
     assert flow.task("first").command == ["clean", "prod_catalog.search_gold"]
     assert (flow.task("first").max_retries, flow.task("second").max_retries) == (5, 0)
@@ -141,7 +146,7 @@ def test_a_variable_is_taken_from_the_command_line_then_the_environment_then_the
     overrides.write_text(json.dumps({"catalog": "from_file", "hours": 1}))
 
     def catalog(given, environment):
-        loaded = load(tmp_path, user=User("ann"), given=given, environment=environment)
+        loaded = load(tmp_path, user=User("ann"), variables=given, environment=environment)
         return loaded.resources("schemas")["gold"]["catalog_name"]
 
     assert catalog({}, {}) == "from_file"
@@ -156,13 +161,13 @@ def test_a_variable_is_taken_from_the_command_line_then_the_environment_then_the
         ("${resources.schemas.nope.name}", "no schemas.nope"),
         ("${bundle.nope}", "there is no nope"),
         ("${var.mail}", "mail has no value; say --var mail="),
-        ("{{job.parameters.nope}}", "which has no value"),
-        ("{{tasks.later.values.x}}", "which has no value"),
+        ("{{job.parameters.nope}}", "the job has no parameter nope"),
+        ("{{tasks.later.values.x}}", "later is not run before"),
     ],
 )
 def test_a_reference_that_leads_nowhere_is_refused_before_anything_starts(tmp_path, text, message):
     with pytest.raises(UsageError, match=message):
-        graph.job(bundle_of(tmp_path, [wheel("first", "clean", text), wheel("later", "clean")]), "flow")
+        start(bundle_of(tmp_path, [wheel("first", "clean", text), wheel("later", "clean")]), tmp_path)
 
 
 # --- what can't run here
@@ -183,7 +188,7 @@ def test_a_job_that_cannot_run_here_is_refused_before_anything_starts(tmp_path, 
     bundle = bundle_of(tmp_path, [wheel("z", "clean"), *tasks])
 
     with pytest.raises(UsageError, match=message):
-        runner.start(bundle, runner.Order("flow", {}), tmp_path / "lake", None, NOW)
+        start(bundle, tmp_path)
     assert not (tmp_path / "lake").exists()
 
 
@@ -214,7 +219,7 @@ def test_tasks_run_after_what_they_depend_on_with_parameters_and_values(tmp_path
 def test_an_unknown_parameter_names_the_right_ones(tmp_path):
     bundle = bundle_of(tmp_path, [wheel("first", "clean")], parameters=[{"name": "source", "default": ""}])
 
-    with pytest.raises(UsageError, match="no parameter sauce; its parameters: source"):
+    with pytest.raises(UsageError, match=r"no parameter sauce; did you mean source\?"):
         run(bundle, tmp_path, Commands(), {"sauce": "x"})
 
 
@@ -279,10 +284,10 @@ def test_a_failure_leaves_out_what_depends_on_it_and_is_explained(tmp_path):
 )
 def test_run_if_decides_as_the_workspace_does(tmp_path, run_if, states_before, expected):
     tasks = [wheel("a", "x"), wheel("b", "x"), wheel("c", "x", depends_on=after("a", "b"), run_if=run_if)]
-    task = graph.job(bundle_of(tmp_path, tasks), "flow").task("c")
+    task = graph.read_job(bundle_of(tmp_path, tasks), "flow").task("c")
 
     before = dict(zip(("a", "b"), map(State, states_before), strict=True))
-    assert graph.decide(task, before, {}) is State(expected)
+    assert conditions.decide(task, before, {}) is State(expected)
 
 
 def test_a_failure_that_a_later_task_handles_does_not_fail_the_run(tmp_path):
@@ -322,7 +327,7 @@ def test_a_condition_takes_one_branch(tmp_path, drift, retrained):
     ],
 )
 def test_conditions_compare_text_or_numbers(op, left, right, expected):
-    assert graph.holds({"op": op}, left, right) is expected
+    assert conditions.holds({"op": op}, left, right) is expected
 
 
 def test_a_job_can_run_another_job_with_parameters(tmp_path):
@@ -409,15 +414,15 @@ def test_a_repair_runs_what_failed_and_what_was_left_out_with_the_values_of_befo
 
     assert mended.called == ["aggregate 5", "reconcile"]
     assert (done.state, done.run_id, done.repairs, done.parameters) == ("SUCCESS", first.run_id, 1, {"source": "y"})
-    assert record.last(tmp_path / "lake", "flow", None).state == "SUCCESS"
+    assert runs.last(tmp_path / "lake", "flow", None).state == "SUCCESS"
 
 
 def test_a_killed_run_can_be_repaired(tmp_path):
     tasks = [wheel("first", "ingest"), wheel("second", "clean", depends_on=after("first"))]
     bundle = bundle_of(tmp_path, tasks)
-    _, kept = runner.start(bundle, runner.Order("flow", {}), tmp_path / "lake", None, NOW)
-    kept.tasks["first"].state, kept.tasks["second"].state = State.SUCCESS, State.RUNNING
-    kept.save()
+    _, pending = start(bundle, tmp_path)
+    pending.tasks["first"].state, pending.tasks["second"].state = State.SUCCESS, State.RUNNING
+    pending.save()
     commands = Commands()
 
     done = run(bundle, tmp_path, commands, is_repair=True)
@@ -447,7 +452,7 @@ def test_ctrl_c_stops_the_tasks_and_keeps_the_run_for_a_repair(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(bundle, tmp_path, Commands(stop=interrupt))
 
-    assert record.last(tmp_path / "lake", "flow", None).state == "CANCELED"
+    assert runs.last(tmp_path / "lake", "flow", None).state == "CANCELED"
 
 
 # --- the command
@@ -476,8 +481,8 @@ def test_dry_run_of_a_target_shows_its_names_as_json(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "medalion"], "no job medalion; the bundle has: "),
-        (["run", "medallion", "--target", "production"], "no target production; there are: dev, staging, prod"),
+        (["run", "medalion"], "no job medalion; did you mean medallion?"),
+        (["run", "medallion", "--target", "production"], "no target production; there are: dev, prod, staging"),
         (["run", "medallion", "--param", "source"], "is no k=v"),
         (["run", "medallion", "--param", "sauce=x"], "no parameter sauce"),
         (["run", "medallion", "--task", "clan"], "no task clan"),

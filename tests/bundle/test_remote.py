@@ -57,15 +57,16 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_HEAD = handle_any  # noqa: N815
 
-    def route(self, path, query, body):  # noqa: PLR0911
+    def route(self, path, query, body):
         server = self.server
         if path == "/api/2.0/preview/scim/v2/Me":
             return self.answer(200, {"id": "1", "userName": "ann@example.com"})
         if path.startswith("/api/2.0/fs/files"):
             return self.put(path.removeprefix("/api/2.0/fs/files"), query, body)
         if re.fullmatch(r"/api/2\.[12]/jobs/list", path):
-            found = [{"job_id": n, "settings": {"name": k}} for k, n in server.jobs.items() if k == query["name"]]
-            return self.answer(200, {"jobs": found})
+            name = query["name"].casefold()  # as the API compares
+            jobs = [{"job_id": n, "settings": {"name": k}} for k, n in server.jobs.items() if k.casefold() == name]
+            return self.answer(200, {"jobs": jobs})
         if path.endswith("/jobs/run-now"):
             server.started = json.loads(body)
             return self.answer(200, {"run_id": 70})
@@ -203,6 +204,13 @@ def test_a_failed_remote_run_ends_with_1_and_the_tasks_error(workspace, capsys):
     said = capsys.readouterr().err.splitlines()[-1]
     assert "task clean FAILED: DataError: batch-000001: silver holds 3 records, expected 4" in said
     assert f"see {workspace.url}/jobs/7/runs/70" in said
+
+
+def test_a_job_whose_name_differs_by_case_is_another(workspace):
+    workspace.jobs[JOB.upper()] = 8
+
+    assert main(["run", "medallion", "--remote"]) == 0
+    assert workspace.started["job_id"] == 7
 
 
 def test_a_job_that_is_not_deployed_says_so(workspace, capsys):

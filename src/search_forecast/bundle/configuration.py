@@ -1,21 +1,26 @@
-"""Reads a bundle and resolves it for a target by the rules of the Databricks CLI, without a workspace."""
+"""A bundle resolved for a target, by the rules of the Databricks CLI and without a workspace."""
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
+from search_forecast.bundle import presets, variables
+from search_forecast.bundle.documents import as_text
+from search_forecast.bundle.files import Files, merged, read
+from search_forecast.bundle.references import AS_WRITTEN, static_paths, substitute
+from search_forecast.bundle.shapes import is_true, mapping, shaped
+from search_forecast.errors import UsageError, did_you_mean
 
-from search_forecast.bundle import presets
-from search_forecast.bundle.references import KEEP, static_paths, substitute
-from search_forecast.errors import UsageError
-
-FILE = "databricks.yml"
-# Lists of mappings that a target's override joins by a key; other lists are put one after the other.
-_KEYED_LISTS = {"tasks": "task_key", "environments": "environment_key", "parameters": "name"}
+_OF_TARGETS = ("bundle", "workspace", "artifacts", "resources", "sync", "permissions", "presets")
+# What only a deployment knows: it stays as it is written.
+_OF_DEPLOYMENTS = re.compile(r"bundle\.git\.|workspace\.current_user\.|resources\.\w+\.[\w-]+\.")
+_OPTIONAL = {
+    "bundle": ("mode", "uuid", "cluster_id", "engine", "databricks_cli_version"),
+    "workspace": ("host", "profile"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,39 +40,41 @@ class Bundle:
     """A bundle resolved for one target.
 
     Attributes:
-        root: Directory of databricks.yml.
+        files: The files that it was read from.
         target: Name of the target.
         config: The whole configuration; references that only a workspace can resolve still stand in it.
-        raw: The same as it was written, targets merged in, nothing replaced.
+        raw: The same as it was written, the target laid over it, nothing replaced.
     """
 
-    root: Path
+    files: Files
     target: str
     config: dict[str, Any]
     raw: dict[str, Any]
 
+    @property
+    def root(self) -> Path:
+        """Directory of databricks.yml."""
+        return self.files.root
+
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
         """The resources of a kind, such as `jobs`, by key."""
-        found: dict[str, dict[str, Any]] = self.config.get("resources", {}).get(kind) or {}
-        return found
+        resources: dict[str, dict[str, Any]] = self.config["resources"].get(kind) or {}
+        return resources
+
+    def written(self, kind: str, key: str) -> dict[str, Any]:
+        """A resource as it was written, the target laid over it, nothing replaced."""
+        value = self.raw.get("resources")
+        for step in (kind, key):
+            value = value.get(step) if isinstance(value, dict) else None
+        return value if isinstance(value, dict) else {}
+
+    def place(self, path: str) -> str:
+        """Where a resource (`jobs.medallion`) or one of its tasks (`jobs.medallion.ingest`) is written."""
+        return self.files.places.get(path) or self.files.places.get(path.rpartition(".")[0], "databricks.yml")
 
     def unresolved(self, value: Any) -> list[str]:
         """Variables without a value that a part of the configuration still refers to."""
-        return sorted({path.split(".")[1] for path in static_paths(value) if path.startswith("var.")})
-
-
-def find(start: Path) -> Path:
-    """The nearest directory, from `start` upwards, that holds a bundle.
-
-    Raises:
-        UsageError: there is none.
-    """
-    for directory in (start.absolute(), *start.absolute().parents):
-        if (directory / FILE).is_file():
-            return directory
-    raise UsageError(
-        f"no {FILE} in {start.absolute()} or above: run it in the project's directory, or say --bundle DIR"
-    )
+        return sorted({re.split(r"[.\[]", path)[1] for path in static_paths(value) if path.startswith("var.")})
 
 
 def load(
@@ -75,7 +82,7 @@ def load(
     *,
     user: User,
     target: str | None = None,
-    given: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     has_prefix: bool = True,
 ) -> Bundle:
@@ -85,7 +92,7 @@ def load(
         root: Directory of databricks.yml.
         user: Who deploys.
         target: Name of the target; the default one when None.
-        given: Values of variables, above all others.
+        variables: Values of variables, above all others.
         environment: Process environment, whose BUNDLE_VAR_* give values of variables too.
         has_prefix: Whether names get the prefix of the target's mode. Not on a machine that nobody shares.
 
@@ -95,158 +102,143 @@ def load(
     Raises:
         UsageError: a file, the target, a variable or a reference is wrong.
     """
-    raw = _read(root)
-    name = target or _default_target(raw)
-    raw = _with_target(raw, name)
-    config = {key: value for key, value in raw.items() if key not in ("targets", "variables")}
-    values = _variables(raw, root, name, given or {}, environment or {})
-    config["bundle"] = {**raw["bundle"], "target": name, "mode": raw.get("mode")}
-    config["workspace"] = presets.workspace_paths(config.get("workspace") or {}, raw["bundle"]["name"], name, user.name)
-    config["workspace"]["current_user"] = {"userName": user.name, "short_name": user.short_name}
-    config = _with_values(config, set(raw["variables"]), values)
-    presets.apply(config, user.short_name, has_prefix=has_prefix)
-    return Bundle(root, name, _with_resources(config), raw)
+    return resolve(read(root), user, target, variables, environment, has_prefix=has_prefix)
 
 
-def _read(root: Path) -> dict[str, Any]:
-    """databricks.yml with the files that it includes."""
-    merged = _yaml(root / FILE)
-    if not isinstance(merged.get("bundle"), dict) or "name" not in merged["bundle"]:
-        raise UsageError(f"{root / FILE}: no bundle.name")
-    for pattern in merged.pop("include", None) or []:
-        for path in sorted(root.glob(pattern)):
-            included = _yaml(path)
-            for kind, resources in (included.get("resources") or {}).items():
-                taken = set(resources) & set((merged.get("resources") or {}).get(kind) or {})
-                if taken:
-                    raise UsageError(f"{path}: {kind}.{min(taken)} is declared in another file too")
-            merged = _merged(merged, included)
-    return merged
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: {' '.join(str(error).split())}") from error
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: expected a mapping")
-    return content
-
-
-def _merged(base: Any, over: Any, key: str = "") -> Any:
-    """One configuration laid over another: mappings join, lists follow each other, anything else is replaced."""
-    if isinstance(base, dict) and isinstance(over, dict):
-        return {**base, **{k: _merged(base[k], v, k) if k in base else v for k, v in over.items()}}
-    if isinstance(base, list) and isinstance(over, list):
-        name = _KEYED_LISTS.get(key)
-        if name is None or not all(isinstance(item, dict) and name in item for item in (*base, *over)):
-            return [*base, *over]
-        joined = {item[name]: item for item in base}
-        for item in over:
-            joined[item[name]] = _merged(joined.get(item[name], {}), item)
-        return list(joined.values())
-    return base if over is None else over
-
-
-def _default_target(raw: Mapping[str, Any]) -> str:
-    targets = raw.get("targets") or {}
-    marked = [name for name, target in targets.items() if target and target.get("default")]
-    if len(marked) == 1:
-        return str(marked[0])
-    if not marked and len(targets) == 1:
-        return str(next(iter(targets)))
-    raise UsageError(f"which target? say --target with one of: {', '.join(targets) or 'none is declared'}")
-
-
-def _with_target(raw: dict[str, Any], name: str) -> dict[str, Any]:
-    targets = raw.get("targets") or {}
-    if name not in targets:
-        raise UsageError(f"no target {name}; there are: {', '.join(targets) or 'none'}")
-    target = dict(targets[name] or {})
-    target.pop("default", None)
-    variables = {
-        key: value if isinstance(value, dict) and {"default", "lookup"} & set(value) else {"default": value}
-        for key, value in (target.pop("variables", None) or {}).items()
+def resolve(
+    files: Files,
+    user: User,
+    target: str | None = None,
+    chosen: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    has_prefix: bool = True,
+) -> Bundle:
+    """Resolve a bundle that has been read; arguments and errors as for `load`."""
+    declared = targets(files.content)
+    name = target or _default_target(declared)
+    if name not in declared:
+        raise UsageError(f"no target {name}{did_you_mean(name, declared)}")
+    raw = _with_target(files.content, name, declared[name])
+    values = variables.values(raw["variables"], files.root, name, chosen or {}, environment or {})
+    config = {key: value for key, value in raw.items() if key not in ("targets", "environments", "variables")}
+    config["bundle"] = {**raw["bundle"], "target": name, "environment": name}
+    config["workspace"] = presets.workspace_paths(
+        mapping(config.get("workspace"), "workspace"), raw["bundle"]["name"], name, user.name
+    )
+    config["workspace"]["current_user"] = {
+        "userName": user.name,
+        "short_name": user.short_name,
+        "domain_friendly_name": user.short_name.replace("_", "-"),
     }
-    unknown = sorted(set(variables) - set(raw.get("variables") or {}))
-    if unknown:
-        raise UsageError(f"target {name} sets the variable {unknown[0]}, which is not declared")
-    base = {key: value for key, value in raw.items() if key != "run_as" or "run_as" not in target}
-    return {**_merged(base, target), "variables": _merged(raw.get("variables") or {}, variables)}
+    more = {"var": values, "variables": raw["variables"]}
+    config = _filled(config, ("bundle", "workspace"), files.places, more)
+    if config.get("resources", {}) is None:
+        raise UsageError("resources: is empty; leave it out")
+    config["resources"] = shaped(config.get("resources"), files.places)
+    presets.apply(config, user.short_name, has_prefix=has_prefix)
+    return Bundle(files, name, _filled(config, ("resources",), files.places, {}), raw)
 
 
-def _variables(
-    raw: Mapping[str, Any], root: Path, target: str, given: Mapping[str, str], environment: Mapping[str, str]
+def targets(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The targets of a bundle; one called `default` where there are none.
+
+    Raises:
+        UsageError: there are `environments`, as they were called once, beside them.
+    """
+    if content.get("targets") and content.get("environments"):
+        raise UsageError("both targets and environments are declared; the second is the old name of the first")
+    declared = mapping(content.get("targets") or content.get("environments"), "targets") or {"default": {}}
+    return {name: mapping(target, f"targets.{name}") for name, target in declared.items()}
+
+
+def _default_target(declared: Mapping[str, Mapping[str, Any]]) -> str:
+    marked = [name for name, target in declared.items() if is_true(target.get("default"))]
+    names = marked or list(declared)
+    if len(names) == 1:
+        return names[0]
+    if marked:
+        raise UsageError(f"targets {' and '.join(marked)} are both the default one; one can be")
+    raise UsageError(f"which target? say --target with one of: {', '.join(declared)}")
+
+
+def _with_target(content: Mapping[str, Any], name: str, target: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of the files with a target laid over it."""
+    raw = dict(content)
+    for field in _OF_TARGETS:
+        if field in target:
+            raw[field] = merged(raw.get(field), target[field], f"target {name}: {field}")
+    if "run_as" in target:
+        raw["run_as"] = target["run_as"]
+    raw["bundle"] = dict(mapping(raw.get("bundle"), "bundle"))
+    if not isinstance(raw["bundle"].get("name"), str | int | float) or raw["bundle"]["name"] == "":
+        raise UsageError("bundle: no name; say bundle: {name: ...} in databricks.yml")
+    mode = target.get("mode") or raw["bundle"].get("mode") or ""
+    if mode not in ("", "development", "production"):
+        raise UsageError(f"target {name}: mode {mode} is neither development nor production")
+    raw["bundle"] |= {"name": as_text(raw["bundle"]["name"]), "mode": mode}
+    overrides = mapping(target.get("variables"), f"targets.{name}.variables")
+    raw["variables"] = variables.declared(mapping(raw.get("variables"), "variables"), overrides, name)
+    return raw
+
+
+def _filled(
+    config: dict[str, Any], heads: tuple[str, ...], places: Mapping[str, str], more: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The value of every variable that has one: given, from the environment, from the overrides file, default."""
-    declared = raw["variables"]
-    unknown = sorted(set(given) - set(declared))
-    if unknown:
-        raise UsageError(f"no variable {unknown[0]}; there are: {', '.join(sorted(declared))}")
-    path = root / ".databricks" / "bundle" / target / "variable-overrides.json"
-    overrides = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    values = {name: spec["default"] for name, spec in declared.items() if spec and "default" in spec}
-    values |= {name: value for name, value in overrides.items() if name in declared}
-    values |= {name: environment[f"BUNDLE_VAR_{name}"] for name in declared if f"BUNDLE_VAR_{name}" in environment}
-    return {**values, **given}
-
-
-def _with_values(config: dict[str, Any], declared: set[str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace what refers to variables, the bundle and the workspace; these may refer to each other."""
+    """Replace the references that begin with one of the heads, or lead into `more`; they may lead to further ones."""
 
     def lookup(path: str, trail: tuple[str, ...] = ()) -> Any:
-        head, *rest = path.split(".")
-        if head not in ("var", "variables", "bundle", "workspace"):
-            return KEEP
+        head, *steps = re.findall(r"[^.\[\]]+", path)
+        if head not in (*heads, *more):
+            return AS_WRITTEN
         if path in trail:
             raise UsageError(f"${{{path}}} refers to itself")
-        if head.startswith("var"):
-            if rest[0] not in declared:
-                raise UsageError(f"${{{path}}}: no variable {rest[0]}; there are: {', '.join(sorted(declared))}")
-            if rest[0] not in values:
-                return KEEP
-            found = _dig({"var": values}, ["var", *rest], path)
+        if len(steps) < (3 if head == "resources" else 1):
+            raise UsageError(f"${{{path}}} names no {'field' if head == 'resources' else 'value'}")
+        if head == "variables" and steps[1:2] == ["value"]:
+            head, steps = "var", [steps[0], *steps[2:]]
+        value = _value_at(more.get(head, config.get(head)), head, steps, path)
+        return substitute(value, partial(lookup, trail=(*trail, path)))
+
+    filled = {name: substitute(value, lookup) for name, value in config.items() if name != "resources"}
+    if "resources" in config:
+        filled["resources"] = _by_resource(config["resources"], lookup, places, ())
+    return filled
+
+
+def _by_resource(value: Any, lookup: Callable[[str], Any], places: Mapping[str, str], path: tuple[str, ...]) -> Any:
+    """The resources filled in; an error says in which, and where that is written."""
+    if len(path) < 2 and isinstance(value, dict):
+        return {key: _by_resource(inner, lookup, places, (*path, key)) for key, inner in value.items()}
+    try:
+        return substitute(value, lookup)
+    except UsageError as error:
+        name = ".".join(path)
+        raise UsageError(f"{places[name]}: {name}: {error}" if name in places else f"resources: {error}") from error
+
+
+def _value_at(value: Any, head: str, steps: list[str], path: str) -> Any:
+    """What a path leads to; AS_WRITTEN where only a deployment knows, or a variable has no value."""
+    for number, step in enumerate(steps):
+        if isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        elif isinstance(value, dict) and step in value:
+            value = value[step]
+            if head == "var" and value is None:
+                return AS_WRITTEN
+        elif number == 0 and step in _OPTIONAL.get(head, ()):
+            value = ""
+        elif _OF_DEPLOYMENTS.match(path) and (head != "resources" or number > 1):
+            return AS_WRITTEN
         else:
-            found = _dig(config, [head, *rest], path)
-        return substitute(found, lambda inner: lookup(inner, (*trail, path)))
-
-    resolved: dict[str, Any] = substitute(config, lookup)
-    return resolved
+            raise UsageError(_leads_nowhere(path, steps, step, value))
+    return value
 
 
-def _with_resources(config: dict[str, Any]) -> dict[str, Any]:
-    """Replace what refers to other resources, whose names have their prefix by now."""
-    for volume in (config.get("resources", {}).get("volumes") or {}).values():
-        volume["volume_path"] = "/Volumes/{catalog_name}/{schema_name}/{name}".format(**volume)
-
-    def lookup(path: str, trail: tuple[str, ...] = ()) -> Any:
-        head, *rest = path.split(".")
-        if head != "resources":
-            return KEEP
-        if path in trail:
-            raise UsageError(f"${{{path}}} refers to itself")
-        kind, key, *field = rest
-        if key not in (config.get("resources", {}).get(kind) or {}):
-            raise UsageError(f"${{{path}}}: no {kind}.{key} is declared")
-        if field == ["id"]:
-            return KEEP
-        found = _dig(config, [head, *rest], path)
-        return substitute(found, lambda inner: lookup(inner, (*trail, path)))
-
-    resolved: dict[str, Any] = substitute(config, lookup)
-    return resolved
-
-
-def _dig(config: Mapping[str, Any], steps: list[str], path: str) -> Any:
-    found: Any = config
-    for step in steps:
-        name, *indexes = re.split(r"[\[\]]+", step.rstrip("]"))
-        if not isinstance(found, dict) or name not in found:
-            raise UsageError(f"${{{path}}}: there is no {step}")
-        found = found[name]
-        for index in indexes:
-            found = found[int(index)]
-    return found
+def _leads_nowhere(path: str, steps: list[str], step: str, value: Any) -> str:
+    known = [str(key) for key in value] if isinstance(value, dict) else []
+    if path.startswith("var.") and step == steps[0]:
+        return f"${{{path}}}: no variable {step}{did_you_mean(step, known)}"
+    if path.startswith("resources."):
+        return f"${{{path}}}: no {'.'.join(steps[:2])} is declared"
+    return f"${{{path}}}: there is no {step}{did_you_mean(step, known) if known else ''}"

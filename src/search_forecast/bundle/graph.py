@@ -7,12 +7,9 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from search_forecast.bundle.configuration import Bundle
-from search_forecast.bundle.references import dynamic_paths
-from search_forecast.errors import UsageError
-
-PACKAGE, ENTRY_POINT = "search_forecast", "search-forecast"
-KINDS = ("python_wheel_task", "condition_task", "run_job_task")
-RUN_IF = ("ALL_SUCCESS", "AT_LEAST_ONE_SUCCESS", "NONE_FAILED", "ALL_DONE", "AT_LEAST_ONE_FAILED", "ALL_FAILED")
+from search_forecast.bundle.documents import as_text, kind_of
+from search_forecast.bundle.shapes import is_true, number, sequence
+from search_forecast.errors import UsageError, did_you_mean
 
 
 class State(str, Enum):
@@ -25,6 +22,7 @@ class State(str, Enum):
     TIMEDOUT = "TIMEDOUT"
     CANCELED = "CANCELED"
     EXCLUDED = "EXCLUDED"
+    DISABLED = "DISABLED"
     UPSTREAM_FAILED = "UPSTREAM_FAILED"
 
     @property
@@ -43,10 +41,17 @@ class Dependency:
 
 @dataclass(frozen=True)
 class Task:
-    """One task of a job, resolved but for its `{{...}}` references."""
+    """One task of a job, resolved but for its `{{...}}` references.
+
+    Attributes:
+        kinds: The fields that say what it does; a right task has one.
+        settings: What the first of them holds.
+        inner: The task that a for_each_task repeats.
+        spec: The whole definition.
+    """
 
     key: str
-    kind: str
+    kinds: tuple[str, ...]
     settings: Mapping[str, Any]
     depends_on: tuple[Dependency, ...]
     run_if: str
@@ -54,22 +59,34 @@ class Task:
     retry_seconds: float
     is_retried_on_timeout: bool
     timeout_seconds: float
+    is_disabled: bool
+    inner: "Task | None"
+    spec: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What it does, such as `python_wheel_task`."""
+        return self.kinds[0] if self.kinds else "task of no kind"
 
     @property
     def command(self) -> list[str]:
         """The command line of a wheel task: the command first."""
-        return [str(parameter) for parameter in self.settings.get("parameters") or []]
+        return [as_text(parameter) for parameter in self.settings.get("parameters") or []]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its parameters with their defaults, its tasks in an order in which they can run."""
+    """One job: its parameters with their defaults, its tasks in an order in which they can run.
+
+    A parameter without a default has None. Where tasks wait for each other in a circle, they stand as written.
+    """
 
     key: str
     name: str
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str | None]
     tasks: tuple[Task, ...]
     timeout_seconds: float
+    spec: Mapping[str, Any]
 
     def task(self, key: str) -> Task:
         """The task of that key.
@@ -77,10 +94,10 @@ class Job:
         Raises:
             UsageError: there is none.
         """
-        for task in self.tasks:
-            if task.key == key:
-                return task
-        raise UsageError(f"job {self.key}: no task {key}; there are: {', '.join(task.key for task in self.tasks)}")
+        tasks = {task.key: task for task in self.tasks}
+        if key not in tasks:
+            raise UsageError(f"job {self.key}: no task {key}{did_you_mean(key, tasks)}")
+        return tasks[key]
 
     @property
     def leaves(self) -> list[str]:
@@ -88,160 +105,73 @@ class Job:
         awaited = {dependency.task_key for task in self.tasks for dependency in task.depends_on}
         return [task.key for task in self.tasks if task.key not in awaited]
 
+    def earlier(self, key: str) -> set[str]:
+        """The keys of all tasks that have ended when a task starts."""
+        waits = {task.key: [d.task_key for d in task.depends_on] for task in self.tasks}
+        ended: set[str] = set()
+        waiting = [key]
+        while waiting:
+            for awaited in waits.get(waiting.pop(), []):
+                if awaited not in ended:
+                    ended.add(awaited)
+                    waiting.append(awaited)
+        return ended
 
-def job(bundle: Bundle, key: str) -> Job:
-    """Read a job of the bundle, ready to run on this machine.
+
+def read_job(bundle: Bundle, key: str) -> Job:
+    """Read a job of the bundle.
 
     Raises:
-        UsageError: there is no such job, or it has something that can't run here; nothing has started yet.
+        UsageError: there is no such job, or a field of it is of a wrong type.
     """
     jobs = bundle.resources("jobs")
     if key not in jobs:
-        raise UsageError(f"no job {key}; the bundle has: {', '.join(sorted(jobs)) or 'none'}")
-    spec = jobs[key]
-    missing = bundle.unresolved({"tasks": spec.get("tasks"), "parameters": spec.get("parameters")})
-    if missing:
-        raise UsageError(
-            f"job {key}: the variable {missing[0]} has no value; "
-            f"say --var {missing[0]}=... or set BUNDLE_VAR_{missing[0]}"
-        )
-    tasks = {task["task_key"]: _task(key, task) for task in spec.get("tasks") or []}
-    for task in tasks.values():
-        for dependency in task.depends_on:
-            if dependency.task_key not in tasks:
-                raise UsageError(f"job {key}: {task.key} depends on {dependency.task_key}, which is no task of it")
+        raise UsageError(f"no job {key}{did_you_mean(key, jobs) if jobs else '; the bundle has none'}")
+    spec, where = jobs[key], f"{bundle.place(f'jobs.{key}')}: jobs.{key}"
+    tasks = {}
+    for item in sequence(spec.get("tasks"), f"{where}: tasks"):
+        name = item["task_key"]
+        tasks[name] = _task(item, f"{bundle.place(f'jobs.{key}.{name}')}: jobs.{key}: task {name}")
+    waits = {name: [d.task_key for d in task.depends_on if d.task_key in tasks] for name, task in tasks.items()}
     try:
-        waits = {task.key: [d.task_key for d in task.depends_on] for task in tasks.values()}
         order = list(TopologicalSorter(waits).static_order())
-    except CycleError as error:
-        raise UsageError(f"job {key}: its tasks wait for each other: {' -> '.join(error.args[1])}") from error
-    parameters = {item["name"]: str(item["default"]) for item in spec.get("parameters") or []}
-    _check_references(key, tasks, parameters)
-    return Job(key, spec.get("name", key), parameters, tuple(tasks[k] for k in order), spec.get("timeout_seconds") or 0)
-
-
-def _task(job_key: str, spec: Mapping[str, Any]) -> Task:
-    key = spec["task_key"]
-    kinds = [name for name in spec if name.endswith("_task")]
-    if len(kinds) != 1 or kinds[0] not in KINDS:
-        raise UsageError(
-            f"job {job_key}: {key} is a {', '.join(kinds) or 'task of no kind'}, which can't run on this machine; "
-            f"only {', '.join(KINDS)} can. Nothing was started"
-        )
-    settings = spec[kinds[0]]
-    if kinds[0] == "python_wheel_task":
-        named = (settings.get("package_name"), settings.get("entry_point"))
-        if named != (PACKAGE, ENTRY_POINT):
-            raise UsageError(
-                f"job {job_key}: {key} calls {named[0]}:{named[1]}; here only {PACKAGE}:{ENTRY_POINT} can run"
-            )
-    run_if = spec.get("run_if") or "ALL_SUCCESS"
-    if run_if not in RUN_IF:
-        raise UsageError(f"job {job_key}: {key} has run_if {run_if}; it is one of {', '.join(RUN_IF)}")
-    return Task(
+    except CycleError:
+        order = list(tasks)
+    defaults = {item["name"]: item.get("default") for item in sequence(spec.get("parameters"), f"{where}: parameters")}
+    return Job(
         key=key,
-        kind=kinds[0],
-        settings=settings,
-        depends_on=tuple(Dependency(d["task_key"], d.get("outcome")) for d in spec.get("depends_on") or []),
-        run_if=run_if,
-        max_retries=int(spec.get("max_retries") or 0),
-        retry_seconds=float(spec.get("min_retry_interval_millis") or 0) / 1000,
-        is_retried_on_timeout=bool(spec.get("retry_on_timeout")),
-        timeout_seconds=float(spec.get("timeout_seconds") or 0),
+        name=as_text(spec.get("name")) or key,
+        parameters={name: None if value is None else as_text(value) for name, value in defaults.items()},
+        tasks=tuple(tasks[name] for name in order),
+        timeout_seconds=number(spec, "timeout_seconds", where),
+        spec=spec,
     )
 
 
-def _check_references(key: str, tasks: Mapping[str, Task], parameters: Mapping[str, str]) -> None:
-    """Raise UsageError for a `{{...}}` that nothing on this machine could ever fill."""
-    fixed = ("job.run_id", "job.name", "job.id", "task.name", "job.start_time.iso_date")
-    for task in tasks.values():
-        for path in dynamic_paths(task.settings):
-            steps = path.split(".")
-            if steps[:2] == ["job", "parameters"] and len(steps) == 3:
-                is_known = steps[2] in parameters
-            elif steps[0] == "tasks" and len(steps) >= 3:
-                is_known = steps[1] in upstream(tasks, task.key) and (
-                    (steps[2] == "values" and len(steps) == 4) or steps[2:] == ["result_state"]
-                )
-            else:
-                is_known = path in fixed
-            if not is_known:
-                raise UsageError(f"job {key}: {task.key} refers to {{{{{path}}}}}, which has no value on this machine")
-
-
-def upstream(tasks: Mapping[str, Task], key: str) -> set[str]:
-    """The keys of all tasks that have ended when a task starts."""
-    found: set[str] = set()
-    waiting = [key]
-    while waiting:
-        for dependency in tasks[waiting.pop()].depends_on:
-            if dependency.task_key not in found:
-                found.add(dependency.task_key)
-                waiting.append(dependency.task_key)
-    return found
-
-
-def decide(task: Task, states: Mapping[str, State], outcomes: Mapping[str, str]) -> State:
-    """Whether a task whose dependencies have all ended runs: the workspace's rules for `run_if` and conditions.
-
-    Args:
-        task: The task.
-        states: How each dependency ended.
-        outcomes: `true` or `false` for each condition task that ran.
-
-    Returns:
-        RUNNING if it is to run, else EXCLUDED (counts as well for those after it) or UPSTREAM_FAILED.
-    """
-    if not task.depends_on:
-        return State.RUNNING
-    excluded, failed, succeeded, is_other_branch = 0, 0, 0, False
-    for dependency in task.depends_on:
-        state = states[dependency.task_key]
-        is_other = dependency.outcome is not None and outcomes.get(dependency.task_key) != dependency.outcome
-        if state.is_failed:
-            failed += 1
-        elif state is State.EXCLUDED or is_other:
-            excluded += 1
-            is_other_branch = is_other_branch or is_other
-        else:
-            succeeded += 1
-    count = len(task.depends_on)
-    if excluded == count:
-        return State.EXCLUDED
-    if task.run_if == "ALL_SUCCESS" and not failed and is_other_branch:
-        return State.EXCLUDED
-    runs = {
-        "ALL_SUCCESS": not failed,
-        "AT_LEAST_ONE_SUCCESS": bool(succeeded),
-        "NONE_FAILED": not failed and bool(succeeded),
-        "ALL_DONE": True,
-        "AT_LEAST_ONE_FAILED": bool(failed),
-        "ALL_FAILED": failed == count,
-    }
-    if runs[task.run_if]:
-        return State.RUNNING
-    return State.EXCLUDED if task.run_if.endswith("FAILED") and task.run_if != "NONE_FAILED" else State.UPSTREAM_FAILED
-
-
-def holds(settings: Mapping[str, Any], left: str, right: str) -> bool:
-    """Whether a condition task's comparison is true.
-
-    Raises:
-        UsageError: an unknown operator, or a text where a number is compared.
-    """
-    op = settings.get("op")
-    if op in ("EQUAL_TO", "NOT_EQUAL"):  # compare as text: 12.0 is not 12
-        return (left == right) is (op == "EQUAL_TO")
-    try:
-        a, b = float(left), float(right)
-    except ValueError as error:
-        raise UsageError(f"condition {left!r} {op} {right!r}: {op} compares numbers") from error
-    compared = {
-        "GREATER_THAN": a > b,
-        "GREATER_THAN_OR_EQUAL": a >= b,
-        "LESS_THAN": a < b,
-        "LESS_THAN_OR_EQUAL": a <= b,
-    }
-    if op not in compared:
-        raise UsageError(f"condition: unknown op {op}")
-    return compared[op]
+def _task(spec: Mapping[str, Any], where: str) -> Task:
+    kinds = tuple(name for name in spec if name.endswith("_task"))
+    settings = spec[kinds[0]] if kinds else {}
+    if not isinstance(settings, dict | None):
+        raise UsageError(f"{where}: {kinds[0]}: expected a mapping, got {kind_of(settings)}")
+    settings = settings or {}
+    for name, kind in (("parameters", list), ("job_parameters", dict)):
+        if kinds[:1] in (("python_wheel_task",), ("run_job_task",)) and not isinstance(settings.get(name), kind | None):
+            raise UsageError(f"{where}: {name}: expected {kind_of(kind())}, got {kind_of(settings[name])}")
+    inner = settings.get("task") if "for_each_task" in kinds else None
+    if not isinstance(inner, dict | None):
+        raise UsageError(f"{where}: the task of its for_each_task: expected a mapping, got {kind_of(inner)}")
+    waits = sequence(spec.get("depends_on"), f"{where}: depends_on")
+    return Task(
+        key=as_text(spec.get("task_key")),
+        kinds=kinds,
+        settings=settings,
+        depends_on=tuple(Dependency(as_text(d.get("task_key")), as_text(d.get("outcome")) or None) for d in waits),
+        run_if=as_text(spec.get("run_if")) or "ALL_SUCCESS",
+        max_retries=int(number(spec, "max_retries", where)),
+        retry_seconds=number(spec, "min_retry_interval_millis", where) / 1000,
+        is_retried_on_timeout=is_true(spec.get("retry_on_timeout")),
+        timeout_seconds=number(spec, "timeout_seconds", where),
+        is_disabled=is_true(spec.get("disabled")),
+        inner=_task(inner, f"{where}: its inner task") if inner else None,
+        spec=spec,
+    )

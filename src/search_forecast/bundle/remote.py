@@ -123,13 +123,14 @@ def run(
         raise UsageError(f"run --remote: no job {key}; the bundle has: {', '.join(sorted(jobs))}")
     name = jobs[key]["name"]
     try:
-        found = [job.job_id for job in client.jobs.list(name=name)]
-        if len(found) != 1 or found[0] is None:
+        # The workspace compares without regard to case.
+        ids = [job.job_id for job in client.jobs.list(name=name) if job.settings and job.settings.name == name]
+        if len(ids) != 1 or ids[0] is None:
             raise DataError(
-                f"run --remote: {len(found)} jobs named {name!r}, expected 1: "
+                f"run --remote: {len(ids)} jobs named {name!r}, expected 1: "
                 f"run `databricks bundle deploy --target {bundle.target}` first, or mend the names"
             )
-        run_id = client.jobs.run_now(found[0], job_parameters=dict(parameters) or None).run_id
+        run_id = client.jobs.run_now(ids[0], job_parameters=dict(parameters) or None).run_id
         try:
             ended = _follow(client, run_id, console)
         except KeyboardInterrupt:

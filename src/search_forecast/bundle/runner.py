@@ -2,20 +2,24 @@
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
 
-from search_forecast.bundle import record
+from search_forecast.bundle import runs
 from search_forecast.bundle.attempts import Attempts, Backend
+from search_forecast.bundle.conditions import decide, holds
 from search_forecast.bundle.configuration import Bundle
-from search_forecast.bundle.graph import Job, State, Task, decide, holds, job
-from search_forecast.bundle.record import RunRecord, TaskRecord
+from search_forecast.bundle.documents import as_text
+from search_forecast.bundle.faults import called_job, check_runs_here
+from search_forecast.bundle.graph import Job, State, Task, read_job
 from search_forecast.bundle.references import at_run_time
-from search_forecast.errors import DataError, UsageError
+from search_forecast.bundle.runs import JobRun, TaskRun
+from search_forecast.bundle.values import values_of
+from search_forecast.errors import DataError, UsageError, did_you_mean
 
 _SIDE_BY_SIDE = 4
 
@@ -30,18 +34,18 @@ class Order:
     is_repair: bool = False
 
 
-class Run:
+class Runner:
     """One run of one job: its state, and the loop that starts tasks as their dependencies end."""
 
     def __init__(
-        self, bundle: Bundle, wanted: Job, kept: RunRecord, backend: Backend, show: Callable[["Run"], None]
+        self, bundle: Bundle, job: Job, run: JobRun, backend: Backend, show: Callable[["Runner"], None]
     ) -> None:
-        self.bundle, self.job, self.record, self.backend, self.show = bundle, wanted, kept, backend, show
+        self.bundle, self.job, self.run, self.backend, self.show = bundle, job, run, backend, show
         self._started: dict[str, float] = {}
         self._attempts = Attempts(backend)
         self._lock = threading.RLock()
 
-    def execute(self) -> RunRecord:
+    def execute(self) -> JobRun:
         """Run all tasks that are pending; returns when every one has ended."""
         begin = monotonic()
         deadline = begin + self.job.timeout_seconds if self.job.timeout_seconds else None
@@ -63,75 +67,65 @@ class Run:
             except BaseException:
                 self._attempts.stop_all(State.CANCELED)
                 wait(futures, timeout=30)
-                self.record.state = "CANCELED"
-                self.record.save()
+                self.run.state = "CANCELED"
+                self.run.save()
                 raise
-        self.record.seconds = monotonic() - begin
-        self.record.state = self._ended()
+        self.run.seconds = monotonic() - begin
+        self.run.state = self._ended()
         self._changed()
-        return self.record
+        return self.run
 
     def seconds(self, key: str) -> float:
         """How long a task has run."""
-        task = self.record.tasks[key]
+        task = self.run.tasks[key]
         return monotonic() - self._started[key] if task.state is State.RUNNING else task.seconds
 
     def _start_ready(self, pool: ThreadPoolExecutor, futures: dict[Future[None], str]) -> None:
         """Start, or leave out, every task whose dependencies have ended; leaving one out may free the next."""
         for task in self.job.tasks:
-            kept = self.record.tasks[task.key]
-            states = {d.task_key: self.record.tasks[d.task_key].state for d in task.depends_on}
-            if kept.state is not State.PENDING or not all(_has_ended(state) for state in states.values()):
+            task_run = self.run.tasks[task.key]
+            states = {d.task_key: self.run.tasks[d.task_key].state for d in task.depends_on}
+            if task_run.state is not State.PENDING or not all(_has_ended(state) for state in states.values()):
                 continue
-            outcomes = {key: t.outcome for key, t in self.record.tasks.items() if t.outcome is not None}
-            kept.state = State.CANCELED if self._attempts.is_stopped else decide(task, states, outcomes)
-            if kept.state is State.RUNNING:
+            outcomes = {key: t.outcome for key, t in self.run.tasks.items() if t.outcome is not None}
+            task_run.state = State.CANCELED if self._attempts.is_stopped else decide(task, states, outcomes)
+            if task_run.state is State.RUNNING:
                 self._started[task.key] = monotonic()
-                futures[pool.submit(self._run, task, kept)] = task.key
+                futures[pool.submit(self._run_task, task, task_run)] = task.key
             self._changed()
 
-    def _run(self, task: Task, kept: TaskRecord) -> None:
+    def _run_task(self, task: Task, task_run: TaskRun) -> None:
         """Run one task to its end, with its retries; called in a thread of its own."""
         try:
-            self._attempts.run(task, kept, self.record.directory / f"{task.key}.log", self._work)
+            self._attempts.run(task, task_run, self.run.directory / f"{task.key}.log", self._work)
         finally:
-            kept.seconds = monotonic() - self._started[task.key]
+            task_run.seconds = monotonic() - self._started[task.key]
             self._changed()
 
-    def _work(self, task: Task, kept: TaskRecord) -> None:
+    def _work(self, task: Task, task_run: TaskRun) -> None:
         """What one attempt of a task does."""
-        values = self._values(task)
+        values = values_of(task.key, self.job, self.run)
         if task.kind == "condition_task":
-            left, right = (at_run_time(str(task.settings[side]), values) for side in ("left", "right"))
-            kept.outcome = "true" if holds(task.settings, left, right) else "false"
+            left, right = (at_run_time(as_text(task.settings.get(side)), values) for side in ("left", "right"))
+            task_run.outcome = "true" if holds(task.settings, left, right) else "false"
         elif task.kind == "run_job_task":
             self._run_job(task, values)
         else:
             self.backend.execute([at_run_time(text, values) for text in task.command])
 
     def _run_job(self, task: Task, values: Mapping[str, object]) -> None:
-        inner = job(self.bundle, called_job(task))
-        given = {k: at_run_time(str(v), values) for k, v in (task.settings.get("job_parameters") or {}).items()}
-        directory = self.record.directory / task.key
-        kept = replace(self.record, job=inner.key, directory=directory, tasks=_pending(inner), state="RUNNING",
-                       parameters=parameters(inner, given))  # fmt: skip
-        done = Run(self.bundle, inner, kept, self.backend, lambda _: self.show(self)).execute()
-        if not done.state.startswith("SUCCESS"):
-            failed = first_failed(done)
-            raise DataError(f"job {inner.key} ended {done.state}: {failed or 'see its record'} in {directory}")
-
-    def _values(self, task: Task) -> dict[str, object]:
-        """What the `{{...}}` of a task stand for by now."""
-        values: dict[str, object] = {f"job.parameters.{k}": v for k, v in self.record.parameters.items()}
-        values |= {"job.run_id": self.record.run_id, "job.id": self.job.key, "job.name": self.job.name}
-        values |= {"task.name": task.key, "job.start_time.iso_date": self.record.started_at[:10]}
-        for key, kept in self.record.tasks.items():
-            values[f"tasks.{key}.result_state"] = kept.state.value.lower()
-            values |= {f"tasks.{key}.values.{name}": value for name, value in kept.values.items()}
-        return values
+        called = read_job(self.bundle, str(called_job(task)))
+        passed = {k: at_run_time(as_text(v), values) for k, v in (task.settings.get("job_parameters") or {}).items()}
+        directory = self.run.directory / task.key
+        pending = replace(self.run, job=called.key, directory=directory, tasks=_pending(called), state="RUNNING",
+                          parameters=parameters(called, passed))  # fmt: skip
+        ended = Runner(self.bundle, called, pending, self.backend, lambda _: self.show(self)).execute()
+        if not ended.state.startswith("SUCCESS"):
+            failed = first_failed(ended)
+            raise DataError(f"job {called.key} ended {ended.state}: {failed or 'see run.json'} in {directory}")
 
     def _ended(self) -> str:
-        states = {key: task.state for key, task in self.record.tasks.items()}
+        states = {key: task.state for key, task in self.run.tasks.items()}
         failed = [key for key, state in states.items() if state.is_failed]
         if not failed:
             return "SUCCESS"
@@ -142,97 +136,73 @@ class Run:
 
     def _changed(self) -> None:
         with self._lock:
-            self.record.save()
+            self.run.save()
             self.show(self)
 
 
-def start(bundle: Bundle, order: Order, lakehouse: Path, target: str | None, now: datetime) -> tuple[Job, RunRecord]:
-    """Check an order and make the record of its run; nothing runs yet.
+def start(bundle: Bundle, order: Order, lakehouse: Path, target: str | None, now: datetime) -> tuple[Job, JobRun]:
+    """Check an order and make its run; nothing runs yet.
 
     Args:
         bundle: Resolved bundle.
         order: What was asked.
-        lakehouse: Where records of runs are kept.
+        lakehouse: Where runs are saved.
         target: The target as it was named on the command line, None where it wasn't.
         now: Time of the run.
 
     Raises:
         UsageError: the job, a task or a parameter is wrong, or something in the job can't run here.
     """
-    wanted = job(bundle, order.job)
-    _check_called_jobs(bundle, wanted, (wanted.key,))
+    job = read_job(bundle, order.job)
+    check_runs_here(bundle, job)
     for key in order.tasks:
-        wanted.task(key)
+        job.task(key)
     if order.is_repair:
-        kept = record.last(lakehouse, wanted.key, target)
-        unknown = [key for key in kept.tasks if key not in {task.key for task in wanted.tasks}]
-        if unknown:
-            raise UsageError(f"run {wanted.key} --from-failed: the job has no task {unknown[0]} any more; run it anew")
-        kept.parameters = parameters(wanted, {**kept.parameters, **order.parameters})
-        kept.repairs += 1
-        done = {key: task for key, task in kept.tasks.items() if task.state is State.SUCCESS}
-        kept.tasks = {**_pending(wanted), **done}
+        run = _repaired(runs.last(lakehouse, job.key, target), job, order)
     else:
-        kept = record.new(lakehouse, wanted.key, target, now, parameters(wanted, order.parameters))
-        kept.tasks = _pending(wanted)
+        run = runs.new(lakehouse, job.key, target, now, parameters(job, order.parameters))
+        run.tasks = _pending(job)
     if order.tasks:
-        chosen = [
-            replace(t, depends_on=tuple(d for d in t.depends_on if d.task_key in order.tasks)) for t in wanted.tasks
-        ]
-        wanted = replace(wanted, tasks=tuple(task for task in chosen if task.key in order.tasks))
-        kept.tasks = {key: task for key, task in kept.tasks.items() if key in order.tasks}
-    return wanted, kept
+        chosen = [replace(t, depends_on=tuple(d for d in t.depends_on if d.task_key in order.tasks)) for t in job.tasks]
+        job = replace(job, tasks=tuple(task for task in chosen if task.key in order.tasks))
+        run.tasks = {key: task for key, task in run.tasks.items() if key in order.tasks}
+    return job, run
 
 
-def parameters(wanted: Job, given: Mapping[str, str]) -> dict[str, str]:
-    """The job's parameters with the given values.
+def _repaired(run: JobRun, job: Job, order: Order) -> JobRun:
+    """An earlier run, in which all tasks that did not succeed are pending again."""
+    unknown = [key for key in run.tasks if key not in {task.key for task in job.tasks}]
+    if unknown:
+        raise UsageError(f"run {job.key} --from-failed: the job has no task {unknown[0]} any more; run it anew")
+    run.parameters = parameters(job, {**run.parameters, **order.parameters})
+    run.repairs += 1
+    succeeded = {key: task for key, task in run.tasks.items() if task.state is State.SUCCESS}
+    run.tasks = {**_pending(job), **succeeded}
+    return run
+
+
+def parameters(job: Job, values: Mapping[str, str]) -> dict[str, str]:
+    """The job's parameters with values of this run.
 
     Raises:
         UsageError: the job has no such parameter.
     """
-    unknown = sorted(set(given) - set(wanted.parameters))
-    if unknown:
-        names = ", ".join(wanted.parameters) or "none"
-        raise UsageError(f"job {wanted.key}: no parameter {unknown[0]}; its parameters: {names}")
-    return {**wanted.parameters, **given}
+    for name in values:
+        if name not in job.parameters:
+            raise UsageError(f"job {job.key}: no parameter {name}{did_you_mean(name, job.parameters)}")
+    return {name: default or "" for name, default in job.parameters.items()} | dict(values)
 
 
-def called_job(task: Task) -> str:
-    """The key of the job that a run_job_task runs.
-
-    Raises:
-        UsageError: it names a job outside of this bundle.
-    """
-    text = str(task.settings.get("job_id"))
-    head, _, field = text.removeprefix("${resources.jobs.").partition(".")
-    if not text.startswith("${resources.jobs.") or field != "id}":
-        raise UsageError(
-            f"{task.key} runs the job {text}; here only a job of this bundle can run: ${{resources.jobs.KEY.id}}"
-        )
-    return head
-
-
-def first_failed(kept: RunRecord) -> str | None:
+def first_failed(run: JobRun) -> str | None:
     """One line on the first task that failed by itself."""
-    for key, task in kept.tasks.items():
+    for key, task in run.tasks.items():
         if task.state in (State.FAILED, State.TIMEDOUT):
             return f"{key}: {task.error}"
     return None
 
 
-def _check_called_jobs(bundle: Bundle, wanted: Job, trail: Sequence[str]) -> None:
-    for task in wanted.tasks:
-        if task.kind == "run_job_task":
-            key = called_job(task)
-            if key in trail:
-                raise UsageError(f"jobs call each other: {' -> '.join((*trail, key))}")
-            inner = job(bundle, key)
-            parameters(inner, task.settings.get("job_parameters") or {})
-            _check_called_jobs(bundle, inner, (*trail, key))
-
-
-def _pending(wanted: Job) -> dict[str, TaskRecord]:
-    return {task.key: TaskRecord() for task in wanted.tasks}
+def _pending(job: Job) -> dict[str, TaskRun]:
+    return {task.key: TaskRun() for task in job.tasks}
 
 
 def _has_ended(state: State) -> bool:

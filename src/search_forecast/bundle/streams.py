@@ -23,7 +23,7 @@ class _ByThread:
         return getattr(_files.get(threading.get_ident(), self._usual), name)
 
 
-class _Keeper(logging.Handler):
+class _TaskLogs(logging.Handler):
     """Writes the log lines of a task's thread to its file."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -44,19 +44,19 @@ class _NotOfTasks(logging.Filter):
 def split() -> Iterator[None]:
     """For as long as a job runs, let each task print and log to its own file."""
     logger = logging.getLogger("search_forecast")
-    keeper, quiet = _Keeper(), _NotOfTasks()
-    keeper.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    task_logs, quiet = _TaskLogs(), _NotOfTasks()
+    task_logs.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     shown = list(logger.handlers)
     for handler in shown:
         handler.addFilter(quiet)
-    logger.addHandler(keeper)
+    logger.addHandler(task_logs)
     usual = sys.stdout
     sys.stdout = _ByThread(usual)
     try:
         yield
     finally:
         sys.stdout = usual
-        logger.removeHandler(keeper)
+        logger.removeHandler(task_logs)
         for handler in shown:
             handler.removeFilter(quiet)
 

@@ -1,163 +1,134 @@
-"""The commands `run` and `upload`: jobs of the bundle, on this machine or in a workspace."""
+"""The commands for the bundle: run a job here or in a workspace, upload files, check the bundle."""
 
-import argparse
 import os
 import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from getpass import getuser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from search_forecast.cli import output
+import click
+
+from search_forecast.cli import command, output
+from search_forecast.cli.call import LAYERS, Call
+from search_forecast.cli.command import PATH, Command, KeyValue, Task
 from search_forecast.errors import DataError, SearchForecastError, UsageError
 
 if TYPE_CHECKING:
-    from search_forecast.bundle.configuration import Bundle
+    from search_forecast.bundle.configuration import Bundle, User
     from search_forecast.bundle.graph import Job
-    from search_forecast.bundle.record import RunRecord
+    from search_forecast.bundle.runs import JobRun
     from search_forecast.lakehouse.tables import Lakehouse
 
+F = TypeVar("F", bound=Callable[..., Any])
 VOLUMES = "_volumes"
-_LAYERS = ("bronze", "silver", "gold")
-Opened = Callable[[Path | None], AbstractContextManager["Lakehouse"]]
+_TARGET_VARIABLES = ("DATABRICKS_BUNDLE_TARGET", "DATABRICKS_BUNDLE_ENV")  # as the Databricks CLI takes them
 
 
-@dataclass(frozen=True)
-class Hooks:
-    """What the command line lends to a job that runs here.
-
-    Attributes:
-        parse: Turns a task's command line into arguments; UsageError where it is wrong.
-        do: Runs a command; `here` in its arguments is the lakehouse to work on.
-        explain: Says in one line what an error was that is none of ours.
-    """
-
-    parse: Callable[[Sequence[str]], argparse.Namespace]
-    do: Callable[[argparse.Namespace], None]
-    explain: Callable[[Exception], str]
-
-
-def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Declare the flags of `run` and `upload`."""
-    run_parser = add("run", "run a job of the bundle, here or (--remote) in the workspace", has_tables=False)
-    run_parser.add_argument("job", metavar="JOB", help="key of the job, such as medallion")
-    run_parser.add_argument("--param", action="append", default=[], metavar="k=v", help="a parameter of the job")
-    run_parser.add_argument("--task", action="append", default=[], metavar="KEY", help="only this task (repeatable)")
-    run_parser.add_argument("--from-failed", action="store_true", help="go on with the last run, where it failed")
-    run_parser.add_argument("--dry-run", action="store_true", help="print the resolved task graph, run nothing")
-    run_parser.add_argument("--remote", action="store_true", help="start the deployed job and follow it to its end")
-    checks = add("check-bundle", "check the bundle for all of its targets, without a workspace", has_tables=False)
-    checks.add_argument("bundle", nargs="?", type=Path, metavar="DIR", help="directory of databricks.yml")
-    upload_parser = add("upload", "copy files into the landing volume of a workspace", has_tables=False)
-    upload_parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".csv or .csv.gz files")
-    for command in (run_parser, upload_parser):
-        command.add_argument("--target", metavar="T", help="target of the bundle (default: the bundle's own)")
-        command.add_argument("--var", action="append", default=[], metavar="k=v", help="a variable of the bundle")
-        command.add_argument("--bundle", type=Path, metavar="DIR", help="directory of databricks.yml (default: here)")
-        command.add_argument("--profile", metavar="NAME", help="workspace login, a profile of ~/.databrickscfg")
+def _of_bundle(function: F) -> F:
+    for option in (
+        click.option("--profile", metavar="NAME", help="workspace login, a profile of ~/.databrickscfg"),
+        click.option(
+            "--bundle",
+            "root",
+            type=PATH,
+            metavar="DIR",
+            envvar="DATABRICKS_BUNDLE_ROOT",
+            help="directory of databricks.yml (default: here)",
+        ),
+        click.option(
+            "--var", "variables", type=KeyValue(), multiple=True, metavar="k=v", help="a variable of the bundle"
+        ),
+        click.option(
+            "--target", metavar="T", envvar=_TARGET_VARIABLES, help="target of the bundle (default: the bundle's own)"
+        ),
+    ):
+        function = option(function)
+    return function
 
 
-def run(arguments: argparse.Namespace, hooks: Hooks, opened: Opened, now: datetime) -> int:
-    """Run a job of the bundle."""
-    from search_forecast.bundle import configuration as bundles
-    from search_forecast.bundle import runner
-    from search_forecast.cli import run_view as view
-
-    given = dict(_pair("run --param", text) for text in arguments.param)
-    if arguments.remote:
-        return _run_remote(arguments, given)
-    if arguments.profile:
+@click.command("run", cls=Command, example="run medallion --param source=fixtures/landing")
+@click.argument("job")
+@click.option("--param", "parameters", type=KeyValue(), multiple=True, metavar="k=v", help="a parameter of the job")
+@click.option("--task", "tasks", multiple=True, metavar="KEY", help="only this task (repeatable)")
+@click.option("--from-failed", is_flag=True, help="go on with the last run, where it failed")
+@click.option("--dry-run", is_flag=True, help="print the resolved task graph, run nothing")
+@click.option("--remote", is_flag=True, help="start the deployed job and follow it to its end")
+@_of_bundle
+@click.pass_context
+def run(ctx: click.Context, /, remote: bool, profile: str | None, **asked: Any) -> int:
+    """Run a job of the bundle, here or (--remote) in the workspace."""
+    call, parameters = ctx.ensure_object(Call), dict(asked["parameters"])
+    if remote:
+        if asked["from_failed"] or asked["dry_run"] or asked["tasks"]:
+            raise UsageError("run --remote: --from-failed, --task and --dry-run are for runs on this machine")
+        return _run_remote(call, asked["job"], parameters, profile, _bundle_of(asked))
+    if profile:
         raise UsageError("run: --profile is for --remote")
+    from search_forecast.bundle.configuration import User
+
     # This machine is shared with nobody: names get a target's prefix only where a target is asked for.
-    user, has_prefix = bundles.User(getuser()), arguments.target is not None
-    bundle = _bundle(arguments, user, has_prefix=has_prefix)
-    order = runner.Order(arguments.job, given, tuple(arguments.task), arguments.from_failed)
-    root = arguments.lakehouse.absolute()
-    wanted, kept = runner.start(bundle, order, root, arguments.target, now)
-    _check_commands(wanted, hooks)
-    if arguments.dry_run:
-        if arguments.json:
-            return output.result(_plan(wanted, kept), is_json=True)
-        view.graph(wanted, kept)
+    bundle = _bundle_of(asked)(User(getuser()), has_prefix=asked["target"] is not None)
+    return _run_here(call, partial(command.parse, ctx.find_root().command), bundle, asked, parameters)
+
+
+def _run_here(
+    call: Call,
+    parse: Callable[[Sequence[str]], Task],
+    bundle: "Bundle",
+    asked: Mapping[str, Any],
+    parameters: Mapping[str, str],
+) -> int:
+    from search_forecast.bundle import runner
+    from search_forecast.cli import run_view
+
+    order = runner.Order(asked["job"], parameters, tuple(asked["tasks"]), asked["from_failed"])
+    job, job_run = runner.start(bundle, order, call.root, asked["target"], call.now())
+    _check_commands(job, job_run.parameters, parse)
+    if asked["dry_run"]:
+        if call.json:
+            return call.result(_plan(job, job_run))
+        run_view.graph(job, job_run)
         return 0
-    if all(task.state.value == "SUCCESS" for task in kept.tasks.values()):
-        output.line(f"run {wanted.key}: nothing to repair, the last run succeeded ({kept.directory})")
+    if all(task.state.value == "SUCCESS" for task in job_run.tasks.values()):
+        output.line(f"run {job.key}: nothing to repair, the last run succeeded ({job_run.directory})")
         return 0
-    with opened(_largest_source(kept)) as lakehouse:
-        done = _run_here(bundle, wanted, kept, hooks, lakehouse)
-    if arguments.json:
-        output.result(done.as_dict(), is_json=True)
+    with call.opened(writes=True, source=_largest_source(job_run)) as lakehouse:
+        job_run = _run_tasks(bundle, job, job_run, parse, lakehouse)
+    if call.json:
+        call.result(job_run.as_dict())
     else:
-        view.summary(done)
-    if not done.state.startswith("SUCCESS"):
-        raise DataError(view.failure(done))
+        run_view.summary(job_run)
+    if not job_run.state.startswith("SUCCESS"):
+        raise DataError(run_view.failure(job_run))
     return 0
 
 
-def upload(arguments: argparse.Namespace) -> int:
-    """Copy files into the landing volume."""
-    from search_forecast.bundle import remote
-    from search_forecast.bundle.configuration import User
-
-    files = remote.checked_files(arguments.files)
-    client, user = remote.connect(arguments.profile)
-    bundle = _bundle(arguments, User(user), has_prefix=True)
-    return output.result(remote.upload(client, remote.landing(bundle), files, output.errors), is_json=arguments.json)
-
-
-def check_bundle(arguments: argparse.Namespace, parse: Callable[[Sequence[str]], argparse.Namespace]) -> int:
-    """Say what is wrong with the bundle: what `databricks bundle validate --strict` does not see."""
-    from search_forecast.bundle.checks import check
-    from search_forecast.bundle.configuration import find
-
-    problems = check(find(arguments.bundle or Path.cwd()), parse)
-    for problem in problems:
-        output.line(f"bundle: {problem}")
-    if problems:
-        raise DataError(f"check-bundle: {len(problems)} problems")
-    output.line("bundle: nothing wrong")
-    return 0
-
-
-def _run_remote(arguments: argparse.Namespace, given: dict[str, str]) -> int:
-    from search_forecast.bundle import remote
-    from search_forecast.bundle.configuration import User
-
-    if arguments.from_failed or arguments.dry_run or arguments.task:
-        raise UsageError("run --remote: --from-failed, --task and --dry-run are for runs on this machine")
-    client, user = remote.connect(arguments.profile)
-    bundle = _bundle(arguments, User(user), has_prefix=True)
-    done = remote.run(client, bundle, arguments.job, given, output.errors)
-    output.result({key: value for key, value in done.items() if key != "error"}, is_json=arguments.json)
-    if done["error"]:
-        raise DataError(f"run {arguments.job} --remote: {done['error']}; see {done['run_page_url']}")
-    return 0
-
-
-def _run_here(bundle: "Bundle", wanted: "Job", kept: "RunRecord", hooks: Hooks, lakehouse: "Lakehouse") -> "RunRecord":
+def _run_tasks(
+    bundle: "Bundle", job: "Job", job_run: "JobRun", parse: Callable[[Sequence[str]], Task], lakehouse: "Lakehouse"
+) -> "JobRun":
     """Run the tasks in one Spark session, on one locked lakehouse."""
     from search_forecast.bundle import streams
     from search_forecast.bundle.attempts import Backend
-    from search_forecast.bundle.runner import Run
+    from search_forecast.bundle.runner import Runner
     from search_forecast.cli.run_view import View
+    from search_forecast.lakehouse.spark_errors import spark_complaint
     from search_forecast.lakehouse.tables import Lakehouse
 
     spark, root = lakehouse.spark, lakehouse.root or Path.cwd()
+    local = partial(_local_path, root=root, bundle=bundle)
     for volume in bundle.resources("volumes").values():
-        Path(_local_path(volume["volume_path"], root)).mkdir(parents=True, exist_ok=True)
+        Path(local(volume["volume_path"])).mkdir(parents=True, exist_ok=True)
 
-    def execute(command: Sequence[str]) -> None:
-        task = hooks.parse([_local_path(text, root) for text in command])
-        schemas = {layer: getattr(task, f"{layer}_schema") for layer in _LAYERS}
-        staging = task.staging if kept.target else lakehouse.staging
-        task.here = Lakehouse(spark, root, staging, schemas=schemas)
-        hooks.do(task)
+    def execute(words: Sequence[str]) -> None:
+        task = parse([local(text) for text in words])
+        schemas = {layer: str(name) for layer, name in task.call.schemas.items()}
+        staging = task.call.staging if job_run.target and task.call.staging else lakehouse.staging
+        task.run(Lakehouse(spark, root, staging, schemas=schemas))
 
     def explain(error: Exception) -> str:
-        return str(error) if isinstance(error, SearchForecastError) else hooks.explain(error)
+        return str(error) if isinstance(error, SearchForecastError) else spark_complaint(error) or f"{error!r}"
 
     def tagged(key: str) -> None:
         spark.clearTags()
@@ -166,7 +137,7 @@ def _run_here(bundle: "Bundle", wanted: "Job", kept: "RunRecord", hooks: Hooks, 
     backend = Backend(execute, lambda key: _interrupt(spark, key), tagged, explain)
     view = View()
     with streams.split(), view.open():
-        return Run(bundle, wanted, kept, backend, view.show).execute()
+        return Runner(bundle, job, job_run, backend, view.show).execute()
 
 
 def _interrupt(spark: Any, key: str) -> None:
@@ -177,55 +148,107 @@ def _tag(key: str) -> str:
     return f"search_forecast-{key}"
 
 
-def _bundle(arguments: argparse.Namespace, user: Any, *, has_prefix: bool) -> "Bundle":
-    from search_forecast.bundle import configuration as bundles
+def _run_remote(
+    call: Call, job: str, parameters: Mapping[str, str], profile: str | None, load: Callable[..., "Bundle"]
+) -> int:
+    from search_forecast.bundle import remote
+    from search_forecast.bundle.configuration import User
 
-    root = arguments.bundle or bundles.find(Path.cwd())
-    given = dict(_pair("--var", text) for text in arguments.var)
-    return bundles.load(
-        root, user=user, target=arguments.target, given=given, environment=os.environ, has_prefix=has_prefix
-    )
+    client, user = remote.connect(profile)
+    ended = remote.run(client, load(User(user), has_prefix=True), job, parameters, output.errors)
+    call.result({key: value for key, value in ended.items() if key != "error"})
+    if ended["error"]:
+        raise DataError(f"run {job} --remote: {ended['error']}; see {ended['run_page_url']}")
+    return 0
 
 
-def _check_commands(wanted: "Job", hooks: Hooks) -> None:
+@click.command("upload", cls=Command, example="upload searches.csv --target prod")
+@click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
+@_of_bundle
+@click.pass_obj
+def upload(call: Call, /, files: tuple[Path, ...], profile: str | None, **asked: Any) -> int:
+    """Copy files into the landing volume of a workspace."""
+    from search_forecast.bundle import remote
+    from search_forecast.bundle.configuration import User
+
+    checked = remote.checked_files(files)
+    client, user = remote.connect(profile)
+    bundle = _bundle_of(asked)(User(user), has_prefix=True)
+    uploaded = remote.upload(client, remote.landing(bundle), checked, output.errors)
+    return call.result(uploaded, next_step=f"run medallion --remote --target {bundle.target}")
+
+
+@click.command("check-bundle", cls=Command, example="check-bundle")
+@click.argument("root", required=False, type=PATH, metavar="[DIR]")
+@click.pass_context
+def check_bundle(ctx: click.Context, root: Path | None) -> int:
+    """Check the bundle for all of its targets: what `databricks bundle validate --strict` does not see."""
+    from search_forecast.bundle.checks import check
+    from search_forecast.bundle.files import find
+
+    problems = check(find(root or Path.cwd()), partial(command.parse, ctx.find_root().command))
+    for problem in problems:
+        output.line(f"bundle: {output.printable(problem)}")
+    if problems:
+        raise DataError(f"check-bundle: {output.counted(len(problems), 'problem')}")
+    output.line("bundle: nothing wrong")
+    return 0
+
+
+def _bundle_of(asked: Mapping[str, Any]) -> "Callable[..., Bundle]":
+    """Loads the bundle that the flags name, for a user."""
+
+    def load(user: "User", *, has_prefix: bool) -> "Bundle":
+        from search_forecast.bundle import configuration, files
+
+        root = asked["root"] or files.find(Path.cwd())
+        values = dict(asked["variables"])
+        return configuration.load(
+            root, user=user, target=asked["target"], variables=values, environment=os.environ, has_prefix=has_prefix
+        )
+
+    return load
+
+
+def _check_commands(job: "Job", parameters: Mapping[str, str], parse: Callable[[Sequence[str]], Task]) -> None:
     """Raise UsageError for a task whose command line is wrong, before anything starts."""
-    for task in wanted.tasks:
+    from search_forecast.bundle.values import sample_command
+
+    for task in job.tasks:
         if task.kind == "python_wheel_task":
             try:
-                parsed = hooks.parse([re.sub(r"\{\{.*?\}\}", "0", text) for text in task.command])
+                parsed = parse(sample_command(task, parameters))
             except UsageError as error:
-                raise UsageError(f"job {wanted.key}: {task.key}: {error}; nothing was started") from error
-            if "gold_schema" not in parsed:
-                raise UsageError(f"job {wanted.key}: {task.key}: {parsed.command} is no command for a task")
+                raise UsageError(f"job {job.key}: {task.key}: {error}; nothing was started") from error
+            if not parsed.is_task or None in (parsed.call.schemas[layer] for layer in LAYERS):
+                raise UsageError(f"job {job.key}: {task.key}: {parsed.call.command} is no command for a task")
 
 
-def _plan(wanted: "Job", kept: "RunRecord") -> dict[str, Any]:
+def _plan(job: "Job", job_run: "JobRun") -> dict[str, Any]:
     tasks = [
         {
-            "task": t.key,
-            "kind": t.kind,
-            "depends_on": [d.task_key for d in t.depends_on],
-            "run_if": t.run_if,
-            **t.settings,
+            "task": task.key,
+            "kind": task.kind,
+            "depends_on": [dependency.task_key for dependency in task.depends_on],
+            "run_if": task.run_if,
+            **task.settings,
         }
-        for t in wanted.tasks
+        for task in job.tasks
     ]
-    return {"job": wanted.key, "parameters": kept.parameters, "tasks": tasks}
+    return {"job": job.key, "parameters": job_run.parameters, "tasks": tasks}
 
 
-def _largest_source(kept: "RunRecord") -> Path | None:
+def _largest_source(job_run: "JobRun") -> Path | None:
     """The parameter that names files to read, which the size of the Spark session is chosen by."""
-    paths = [Path(value) for value in kept.parameters.values() if value]
+    paths = [Path(value) for value in job_run.parameters.values() if value]
     return next((path for path in paths if path.exists()), None)
 
 
-def _local_path(text: str, root: Path) -> str:
-    """A parameter in which a path in a volume is a directory below the lakehouse."""
+def _local_path(text: str, root: Path, bundle: "Bundle") -> str:
+    """A parameter in which a volume is a directory below the lakehouse, and the bundle's files are those here."""
+    files = str(bundle.config["workspace"]["file_path"])
+    text = re.sub(rf"(^|=){re.escape(files)}(?=/)", lambda match: f"{match[1]}{bundle.root.as_posix()}", text)
     return re.sub(r"(^|=)/Volumes/", lambda match: f"{match[1]}{root.as_posix()}/{VOLUMES}/", text)
 
 
-def _pair(flag: str, text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"{flag} {text} is no k=v")
-    return name, value
+COMMANDS = (run, upload, check_bundle)

@@ -1,88 +1,143 @@
-"""The commands that forecast demand: train, score, monitor. As in `cli`, each imports what it needs."""
+"""The commands that forecast demand."""
 
-import argparse
 from collections.abc import Callable
-from dataclasses import fields
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
-from search_forecast.cli.models import Opens, now, registry_of, show
-from search_forecast.errors import DataError, UsageError
+import click
 
-if TYPE_CHECKING:
-    from search_forecast.models.registry import Version
+from search_forecast.cli.call import Call
+from search_forecast.cli.command import VERSION, Command, at_most_one, flags
+from search_forecast.errors import UsageError
+from search_forecast.lakehouse.normalisation import normaliser
+from search_forecast.parameters import ForecastParameters, MonitorParameters
 
-Namespace = argparse.Namespace
+F = TypeVar("F", bound=Callable[..., Any])
+_DEFAULTS = ForecastParameters()
+ALL_TERMS = "(all)"
+_TRAIN = {
+    "horizon": "periods ahead",
+    "step": "periods between the cutoffs of the backtest",
+    "windows": "cutoffs of the backtest, at most",
+    "floor_count": "terms with fewer searches are pooled into (other)",
+    "history_periods": "periods that the series reach back",
+    "alpha": "level of the test",
+}
+_MONITOR = {
+    "accuracy_windows": "latest forecasts to look at",
+    "worse_windows": "how many of them must be bad",
+    "worse_by_ratio": "how much larger than the mean's an error is to count as worse",
+    "least_coverage_ratio": "share of counts inside the 95 % interval below which it is bad",
+    "drift_alpha": "p-value below which chance does not explain a mix of terms",
+    "drift_psi": "population stability index above which a change matters",
+    "cooldown_days": "days after the last training data in which nothing is trained again",
+}
 
 
-def _train(arguments: Namespace, opened: Opens) -> int:
-    from search_forecast.demand.forecasting.candidates import NAMES
+def _model(function: F) -> F:
+    name = click.option("--name", default="search_demand", show_default=True, help="the registered model")
+    as_of = click.option("--as-of", metavar="DATE", help="as if it were then: counts up to this day only")
+    return name(as_of(function))
+
+
+def _backtested(function: F) -> F:
+    """The flags of a backtest."""
+    for option in (
+        click.option("--candidates", metavar="A,B", help=f"default {', '.join(_DEFAULTS.candidates)}"),
+        click.option(
+            "--frequency", type=click.Choice(["day", "week"]), default="day", show_default=True, help="of periods"
+        ),
+        flags(_DEFAULTS, _TRAIN, {"floor_count": "--floor", "history_periods": "--history"}),
+    ):
+        function = option(function)
+    return function
+
+
+def _parameters(candidates: str | None, **values: Any) -> ForecastParameters:
+    if candidates is not None:
+        values["candidates"] = tuple(name.strip() for name in candidates.split(",") if name.strip())
+    return ForecastParameters(**values)
+
+
+@click.command("train", cls=Command, is_task=True, has_models=True, example="train --horizon 28 --candidates theta,ets")
+@_model
+@_backtested
+@click.option("--coherent", is_flag=True, help="make the terms' forecasts add up to the total's")
+@click.pass_obj
+def train(call: Call, /, name: str, as_of: str | None, candidates: str | None, coherent: bool, **values: Any) -> int:
+    """Backtest and choose how to forecast each term, and register it."""
+    parameters, day = _parameters(candidates, is_coherent=coherent, **values), _day(call, as_of)
     from search_forecast.demand.train import train
-    from search_forecast.parameters import ForecastParameters
 
-    names = ("horizon", "step", "windows", "floor_count", "history_periods", "frequency", "alpha")
-    given = {name: getattr(arguments, name) for name in names}
-    if arguments.candidates is not None:
-        given["candidates"] = tuple(name.strip() for name in arguments.candidates.split(",") if name.strip())
-        for name in given["candidates"]:
-            if name not in NAMES:
-                raise UsageError(f"train: no candidate {name!r}; there are {', '.join(NAMES)}")
-    parameters = ForecastParameters(**given, is_coherent=arguments.coherent)
-    with opened(arguments, writes=True) as lakehouse:
-        models = registry_of(arguments)
-        done = train(lakehouse, models, arguments.name, parameters, as_of=_as_of(arguments), now=now())
-    return show(done, arguments)
+    with call.opened(writes=True) as lakehouse:
+        models = call.registry(writes=True)
+        trained = train(lakehouse, models, name, parameters, as_of=day, now=call.now())
+    return call.result(trained, next_step=f"promote {name}")
 
 
-def _score(arguments: Namespace, opened: Opens) -> int:
+@click.command("score", cls=Command, is_task=True, has_models=True, example="score --version 2")
+@_model
+@click.option("--version", type=VERSION, metavar="V", help="this version")
+@click.option("--alias", metavar="A", help="the version with this alias (default: champion)")
+@click.pass_obj
+def score(call: Call, name: str, as_of: str | None, version: int | None, alias: str | None) -> int:
+    """Add the champion's forecasts to search_gold.term_forecasts."""
+    at_most_one(version=version, alias=alias)
+    day = _day(call, as_of)
     from search_forecast.demand.score import score
 
-    models = registry_of(arguments)
-    alias = arguments.alias or (None if arguments.version else "champion")
-    version = models.find(arguments.name, arguments.version, alias)
-    with opened(arguments, writes=True) as lakehouse:
-        return show(score(lakehouse, models, version, _as_of(arguments)), arguments)
+    models = call.registry()
+    chosen = models.find(name, version, alias or (None if version else "champion"))
+    with call.opened(writes=True) as lakehouse:
+        return call.result(score(lakehouse, models, chosen, day), next_step="query forecast term=...")
 
 
-def _monitor(arguments: Namespace, opened: Opens) -> int:
-    from search_forecast.demand.monitor import monitor
-    from search_forecast.parameters import MonitorParameters
+@click.command("monitor", cls=Command, is_task=True, has_models=True, example="monitor --as-of 2025-12-31")
+@_model
+@flags(MonitorParameters(), _MONITOR)
+@click.pass_obj
+def monitor(call: Call, /, name: str, as_of: str | None, **values: Any) -> int:
+    """Compare past forecasts with what came, and say whether to train again."""
+    parameters, day = MonitorParameters(**values), _day(call, as_of)
+    from search_forecast.demand.monitor import monitor_champion
 
-    parameters = MonitorParameters(
-        **{field.name: getattr(arguments, field.name) for field in fields(MonitorParameters)}
-    )
-    models = registry_of(arguments, makes=True)
-    with opened(arguments, writes=True) as lakehouse:
-        versions = models.versions(arguments.name)
-        champion = next((version for version in versions if "champion" in version.aliases), None)
-        if champion is None:
-            reason = f"{arguments.name} has no champion yet"
-            return show({"model_version": None, "needs_retrain": "true", "reason": reason}, arguments)
-        trained = _day_of(champion, "trained_from"), _day_of(champion, "trained_to")
-        latest = max(_day_of(version, "trained_to") for version in versions if "trained_to" in version.tags)
-        done = monitor(
-            lakehouse,
-            champion.number,
-            trained,
-            latest_trained_to=latest,
-            parameters=parameters,
-            as_of=_as_of(arguments),
-        )
-    return show(done, arguments)
+    models = call.registry(writes=True)
+    with call.opened(writes=True) as lakehouse:
+        return call.result(monitor_champion(lakehouse, models, name, parameters, day))
 
 
-def _as_of(arguments: Namespace) -> date | None:
+@click.command("forecast", cls=Command, has_csv=True, example="forecast 'gaming laptop' laptop")
+@click.argument("terms", nargs=-1, required=True, metavar="TERM...")
+@click.pass_obj
+def forecast(call: Call, terms: tuple[str, ...]) -> int:
+    """Show the latest forecast of terms: what is expected of the coming days, and what it is made of."""
+    from search_forecast.demand.outlook import forecast
+
+    with call.opened(writes=False) as lakehouse:
+        return call.rows(*forecast(lakehouse, [normaliser()(term) for term in terms]))
+
+
+@click.command("backtest", cls=Command, has_csv=True, example="backtest laptop --candidates theta,ets")
+@click.argument("terms", nargs=-1, metavar="[TERM]...")
+@click.option("--as-of", metavar="DATE", help="as if it were then: counts up to this day only")
+@_backtested
+@click.pass_obj
+def backtest(call: Call, /, terms: tuple[str, ...], as_of: str | None, candidates: str | None, **values: Any) -> int:
+    """Compare the candidates on past windows, all terms together or some; register nothing."""
+    parameters, day = _parameters(candidates, **values), _day(call, as_of)
+    from search_forecast.demand.outlook import backtest
+
+    chosen = [normaliser()(term) for term in terms] or [ALL_TERMS]
+    with call.opened(writes=False) as lakehouse:
+        return call.rows(*backtest(lakehouse, parameters, terms=chosen, as_of=day))
+
+
+def _day(call: Call, text: str | None) -> date | None:
     """The last day to know of; a job's parameter may be empty."""
     try:
-        return date.fromisoformat(arguments.as_of) if arguments.as_of else None
+        return date.fromisoformat(text) if text else None
     except ValueError:
-        raise UsageError(f"{arguments.command}: --as-of {arguments.as_of} is no day such as 2025-12-31") from None
+        raise UsageError(f"{call.command}: --as-of {text} is no day such as 2025-12-31") from None
 
 
-def _day_of(version: "Version", tag: str) -> date:
-    if tag not in version.tags:
-        raise DataError(f"monitor: {version} does not say {tag}: it was not registered by train")
-    return date.fromisoformat(version.tags[tag])
-
-
-COMMANDS: dict[str, Callable[..., int]] = {"train": _train, "score": _score, "monitor": _monitor}
+COMMANDS = (train, score, monitor, forecast, backtest)

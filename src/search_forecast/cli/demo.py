@@ -1,27 +1,18 @@
-"""`demo`: files to gold on this machine, and the answers that the origin of this project asked for."""
+"""The command `demo`: files to gold and forecasts, and the answers that the origin of this project asked for."""
 
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import functions as F
+import click
 
-from search_forecast import queries
 from search_forecast.cli import output
-from search_forecast.demand.score import score
-from search_forecast.demand.train import train
-from search_forecast.lakehouse.contracts import RAW_SEARCH_TERMS, REJECTED_RECORDS, TABLES
-from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion.aggregate import aggregate
-from search_forecast.medallion.clean import clean
-from search_forecast.medallion.ingest import ingest
-from search_forecast.medallion.reconcile import reconcile
-from search_forecast.models.registered import promote_latest
-from search_forecast.models.registry import CHAMPION, DIRECTORY, Registry
-from search_forecast.parameters import CleanParameters, ForecastParameters, IngestParameters
-from search_forecast.queries.answers import query
+from search_forecast.cli.call import Call
+from search_forecast.cli.command import PATH, Command
+from search_forecast.errors import UsageError
+
+if TYPE_CHECKING:
+    from search_forecast.lakehouse.tables import Lakehouse
 
 RAW_FIELDS = ("day", "month", "year", "searchterm")
 TERM = "gaming laptop"
@@ -30,31 +21,52 @@ NEXT = (
     "query forecastable_terms",
     'query daily_counts term="ebooks data science"',
     "query top_terms limit=3 from=2021-12-01 --json",
-    "generate --rows 100000 --seed 1 --dirty 0.05 --out more && .venv/bin/search-forecast ingest --source more",
+    "generate --rows 100000 --seed 1 --dirty 0.05 --out more",
+    "ingest --source more",
 )
 
 
-def demo(lakehouse: Lakehouse, source: Path, now: Callable[[], datetime]) -> dict[str, Any]:
-    """Run all jobs on `source`, forecast, and read the answers back from the tables.
+@click.command("demo", cls=Command, example="demo")
+@click.option("--fixtures", type=PATH, default=Path("fixtures/landing"), metavar="DIR", help="files to ingest")
+@click.pass_obj
+def demo(call: Call, fixtures: Path) -> int:
+    """Run everything on the fixtures and print the answers."""
+    if not fixtures.is_dir():
+        raise UsageError(f"demo: no {fixtures}; run it in the project's directory, or say --fixtures DIR")
+    with call.opened(writes=True, source=fixtures) as lakehouse:
+        answers = _run_all(call, lakehouse, fixtures)
+    if call.json:
+        return call.result(answers)
+    _show(answers)
+    return 0
 
-    Returns:
-        The answers by name; `show` prints them.
-    """
-    models = Registry(None if lakehouse.root is None else lakehouse.root / DIRECTORY)
-    steps: list[tuple[str, Callable[[], dict[str, Any]]]] = [
-        ("ingest", lambda: ingest(lakehouse, IngestParameters(source), now())),
-        ("clean", lambda: clean(lakehouse, CleanParameters(), now())),
-        ("aggregate", lambda: aggregate(lakehouse)),
-        ("reconcile", lambda: reconcile(lakehouse, now())),
-        ("train", lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now())),
-        ("promote", lambda: promote_latest(models, MODEL, CHAMPION, now())),
-        ("score", lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None)),
-    ]
+
+def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]:
+    """Run all tasks on `source`, and read the answers back from the tables."""
+    from search_forecast.demand.score import score
+    from search_forecast.demand.train import train
+    from search_forecast.medallion.aggregate import aggregate
+    from search_forecast.medallion.clean import clean
+    from search_forecast.medallion.ingest import ingest
+    from search_forecast.medallion.reconcile import reconcile
+    from search_forecast.models.promotion import promote_latest
+    from search_forecast.models.registry import CHAMPION
+    from search_forecast.parameters import CleanParameters, ForecastParameters, IngestParameters
+
+    models, now = call.registry(writes=True), call.now
+    tasks: dict[str, Callable[[], dict[str, Any]]] = {
+        "ingest": lambda: ingest(lakehouse, IngestParameters(source), now()),
+        "clean": lambda: clean(lakehouse, CleanParameters(), now()),
+        "aggregate": lambda: aggregate(lakehouse),
+        "reconcile": lambda: reconcile(lakehouse, now()),
+        "train": lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now()),
+        "promote": lambda: promote_latest(models, MODEL, CHAMPION, now()),
+        "score": lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None),
+    }
     results = {}
-    for number, (name, step) in enumerate(steps, start=1):
-        started = monotonic()
-        results[name] = output.with_status(f"{number}/{len(steps)} {name}", step)
-        output.step(f"{number}/{len(steps)} {name}", monotonic() - started)
+    for number, (name, task) in enumerate(tasks.items(), start=1):
+        with output.step(f"{number}/{len(tasks)} {name}"):
+            results[name] = task()
     return {
         **_answers(lakehouse),
         "forecast": _query(lakehouse, "forecast", term=TERM),
@@ -65,8 +77,12 @@ def demo(lakehouse: Lakehouse, source: Path, now: Callable[[], datetime]) -> dic
     }
 
 
-def _answers(lakehouse: Lakehouse) -> dict[str, Any]:
+def _answers(lakehouse: "Lakehouse") -> dict[str, Any]:
     """The questions, answered from bronze (as delivered), silver (rejected) and gold (counted)."""
+    from pyspark.sql import functions as F
+
+    from search_forecast.lakehouse.contracts import RAW_SEARCH_TERMS, REJECTED_RECORDS
+
     raw = lakehouse.read(RAW_SEARCH_TERMS)
     extra_count = F.coalesce(F.max(F.size("extra_fields")), F.lit(0))
     by_file = raw.groupBy("source_file").agg(F.count("*").alias("record_count"), extra_count.alias("extra_count"))
@@ -86,14 +102,19 @@ def _answers(lakehouse: Lakehouse) -> dict[str, Any]:
     }
 
 
-def _query(lakehouse: Lakehouse, name: str, **values: str) -> list[dict[str, Any]]:
-    wanted = queries.load(name)
-    columns, rows = query(lakehouse, wanted, wanted.arguments(values))
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+def _query(lakehouse: "Lakehouse", name: str, **values: str) -> list[dict[str, Any]]:
+    from search_forecast.queries import catalogue
+    from search_forecast.queries.answers import answer
+    from search_forecast.queries.spark import SparkEngine
+
+    answered = answer(SparkEngine(lakehouse), catalogue.load(name), values)
+    return [dict(zip(answered.columns, row, strict=True)) for row in answered.rows]
 
 
-def show(answers: dict[str, Any]) -> None:
+def _show(answers: dict[str, Any]) -> None:
     """Print the answers for a person."""
+    from search_forecast.lakehouse.contracts import TABLES
+
     files, checked = answers["files"], answers["reconciliation"]
     output.heading("What was delivered")
     for file in files:
@@ -117,7 +138,7 @@ def show(answers: dict[str, Any]) -> None:
     output.records([{"table": table.full_name, "one row per": table.grain} for table in TABLES])
     output.heading("Try next")
     for command in NEXT:
-        output.line(f"  .venv/bin/search-forecast {command}")
+        output.line(f"  {output.program()} {command}")
 
 
 def _show_forecast(answers: dict[str, Any]) -> None:
@@ -135,3 +156,6 @@ def _show_forecast(answers: dict[str, Any]) -> None:
         f"  {training['forecastable']} of {training['series']} series can be forecast better than by their mean."
     )
     output.line("  docs/forecasting.md: what to make of these numbers.")
+
+
+COMMANDS = (demo,)

@@ -3,101 +3,177 @@
 import csv
 import json
 import logging
+import os
+import re
+import shlex
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.logging import RichHandler
-from rich.table import Table
 
 from search_forecast.lakehouse import task_values
-from search_forecast.text import printable
 
-T = TypeVar("T")
 # A term may hold anything: brackets are no markup, ":x:" is no emoji.
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 console = Console(**_PLAIN)
-if not console.is_terminal:
-    console = Console(**_PLAIN, width=10_000)  # nothing is folded in a pipe or a file
 errors = Console(stderr=True, **_PLAIN)
+logger = logging.getLogger("search_forecast")
+_LEAST_WIDTH = 12  # of a column that is cut
+_GAP = "  "
+# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_is_quiet = False
 
 
-def configure_logging(*, is_debug: bool) -> None:
-    """Log lines of this package to standard error: short ones on a terminal, plain dated ones elsewhere."""
-    logger = logging.getLogger("search_forecast")
+def configure(*, is_debug: bool, is_quiet: bool = False) -> None:
+    """Log lines of this package to standard error: warnings; on Databricks or with --debug all of them.
+
+    What a command did is its result; a log line would say it again.
+    """
+    global _is_quiet  # noqa: PLW0603 - the one setting of this process's output
+    _is_quiet = is_quiet
     handler: logging.Handler
     if errors.is_terminal:
-        handler = RichHandler(console=errors, show_path=False, show_time=False, show_level=False)
+        from rich.logging import RichHandler
+
+        handler = RichHandler(console=errors, show_path=False, show_time=False, show_level=False, markup=False)
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    handler.addFilter(_make_printable)
+    is_remote = "DATABRICKS_RUNTIME_VERSION" in os.environ
+    handler.setLevel(logging.DEBUG if is_debug else logging.INFO if is_remote else logging.WARNING)
+    handler.addFilter(_harmless)
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if is_debug else logging.INFO)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # its trace of what a Ctrl-C cut off
 
 
-def _make_printable(record: logging.LogRecord) -> bool:
-    record.msg, record.args = printable(record.getMessage()), ()
+def _harmless(record: logging.LogRecord) -> bool:
+    record.msg, record.args = printable(record.getMessage()), None
     return True
 
 
-def with_status(text: str, work: Callable[[], T]) -> T:
-    """Do something slow under a spinner, on a terminal."""
-    with progress(text):
-        return work()
+def printable(text: str) -> str:
+    r"""The text with control and format characters as escapes: no term or file name moves a cursor or a line."""
+    if text.isascii() and text.isprintable():
+        return text
+    hidden = ("Cc", "Cf", "Zl", "Zp", "Cs")
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in hidden else c for c in text)
 
 
 @contextmanager
 def progress(text: str) -> Iterator[None]:
-    """A spinner on a terminal; nothing elsewhere."""
-    if errors.is_terminal:
+    """Say what is being done: a spinner on a terminal, a line elsewhere."""
+    if _is_quiet:
+        yield
+    elif errors.is_terminal:
         with errors.status(text):
             yield
     else:
+        note(text)
         yield
 
 
-def result(values: Mapping[str, Any], *, is_json: bool) -> int:
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """As `progress`, and at its end how long it took."""
+    started = monotonic()
+    with progress(text):
+        yield
+    note(f"{text}: done in {monotonic() - started:.1f} s")
+
+
+def result(values: Mapping[str, Any], *, is_json: bool) -> None:
     """Print what a command did: one JSON object, or a line for each value. Later tasks of a job can read the values."""
     task_values.publish(values)
     if is_json:
         print(json.dumps(values, default=str))
-    else:
-        for name, value in values.items():
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-            print(f"{name.replace('_', ' ')}: {_text(shown)}")
-    return 0
+        return
+    for name, value in values.items():
+        print(f"{name.replace('_', ' ')}: {text_of(value, decimals=None)}")
 
 
-def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) -> int:
-    """Print rows as a `table`, as `json` (a list of objects) or as `csv`."""
+def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) -> None:
+    """Print rows as a `table`, as `json` (a list of objects) or as `csv` (for a spreadsheet: no cell is a formula)."""
     listed = list(values)
     if form == "json":
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in listed], default=str, ensure_ascii=False))
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(listed)
+        writer.writerows([_spreadsheet_cell(value) for value in row] for row in listed)
     else:
         table(columns, listed)
-    return 0
+
+
+def _spreadsheet_cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def records(values: Sequence[Mapping[str, Any]]) -> None:
+    """Print dictionaries with the same keys as a table."""
+    columns = list(values[0]) if values else []
+    table(columns, [[value[name] for name in columns] for value in values])
 
 
 def table(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
-    """Print rows for people: numbers to the right, nothing cut off."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for position, name in enumerate(columns):
-        is_number = bool(values) and all(isinstance(row[position], int | float | None) for row in values)
-        justify: Literal["left", "right"] = "right" if is_number else "left"
-        grid.add_column(name, justify=justify, overflow="fold", no_wrap=position == 0 and len(columns) > 1)
+    """Print rows for people: numbers to the right, as wide as the terminal at most.
+
+    Where it is too narrow, texts are folded in the last column and cut with an ellipsis in the others; then columns are
+    left out from the right, and named.
+    """
     decimals = [_decimals(row[position] for row in values) for position in range(len(columns))]
-    for row in values:
-        grid.add_row(*(_text(value, places) for value, places in zip(row, decimals, strict=True)))
-    console.print(grid)
+    cells = [[text_of(value, decimals=n) for value, n in zip(row, decimals, strict=True)] for row in values]
+    widths = [max([cell_len(name), *(cell_len(row[i]) for row in cells)]) for i, name in enumerate(columns)]
+    is_number = [
+        bool(values) and all(isinstance(row[i], int | float | None) and not isinstance(row[i], bool) for row in values)
+        for i in range(len(columns))
+    ]
+    shown = _fitted(widths, is_number, console.width if console.is_terminal else None)
+    for number, row in enumerate([list(columns), *cells]):
+        parts = [_cell(row[i], width, to_right=is_number[i]) for i, width in enumerate(shown[:-1])]
+        indent = sum(shown[:-1]) + len(_GAP) * len(parts)
+        last = row[len(parts)] if shown else ""
+        folded = [last.rjust(shown[-1])] if is_number[len(parts)] else textwrap.wrap(last, shown[-1]) or [""]
+        text = f"\n{' ' * indent}".join(folded)
+        console.print(_GAP.join([*parts, text]).rstrip(), style=None if number else "bold", soft_wrap=True)
     if not values:
-        console.print("(no rows)")
+        line("(no rows)")
+    left_out = columns[len(shown) :]
+    if left_out:
+        note(f"left out, as the terminal is narrow: {', '.join(left_out)} (--json shows all)")
+
+
+def _fitted(widths: Sequence[int], is_number: Sequence[bool], room: int | None) -> list[int]:
+    """The widths of the columns that are shown: the widest texts are cut first, then the last columns left out."""
+    fitted = list(widths)
+    while room is not None and fitted and sum(fitted) + len(_GAP) * (len(fitted) - 1) > room:
+        excess = sum(fitted) + len(_GAP) * (len(fitted) - 1) - room
+        texts = [i for i in range(len(fitted)) if not is_number[i] and fitted[i] > _LEAST_WIDTH]
+        if not texts:
+            fitted.pop()
+            continue
+        widest = max(texts, key=lambda i: fitted[i])
+        second = max([_LEAST_WIDTH, *(fitted[i] for i in texts if i != widest)])
+        fitted[widest] = max(fitted[widest] - excess, min(second, fitted[widest] - 1), _LEAST_WIDTH)
+    return fitted
+
+
+def _cell(text: str, width: int, *, to_right: bool) -> str:
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, width - 1) + "…"
+    blanks = " " * (width - length)
+    return blanks + text if to_right else text + blanks
 
 
 def _decimals(column: Iterable[object]) -> int:
@@ -106,24 +182,32 @@ def _decimals(column: Iterable[object]) -> int:
     return max((len(text.partition(".")[2]) for text in shown), default=4)
 
 
-def _text(value: object, decimals: int = 4) -> str:
+def text_of(value: object, *, decimals: int | None = 4) -> str:
+    """A value for people: 1,234; 0.25; yes; 2026-11-25 20:46:02; - for none; numbers in full where decimals is None."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}={text_of(item, decimals=decimals)}" for name, item in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(text_of(item, decimals=decimals) for item in value) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.{decimals}f}"
+        return str(value) if decimals is None else f"{value:,.{decimals}f}"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
     return "-" if value is None else printable(str(value))
 
 
-def step(text: str, seconds: float) -> None:
-    """Say that a step is done, on standard error."""
-    errors.print(f"{text}: done in {seconds:.1f} s")
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def note(text: str) -> None:
     """A line for people on standard error, as it is."""
-    errors.print(text, soft_wrap=True)
+    if not _is_quiet:
+        errors.print(text, soft_wrap=True)
 
 
 def heading(text: str) -> None:
@@ -136,7 +220,15 @@ def line(text: str) -> None:
     console.print(text, soft_wrap=True)
 
 
-def records(values: Sequence[Mapping[str, Any]]) -> None:
-    """Print dictionaries with the same keys as a table."""
-    columns = list(values[0]) if values else []
-    table(columns, [[value[name] for name in columns] for value in values])
+def program() -> str:
+    """How this program is called here: by its name where that is on the PATH, else by the path it was called by."""
+    called = Path(sys.argv[0])
+    by_name = shutil.which("search-forecast")
+    if called.name != "search-forecast" or (by_name and Path(by_name).resolve() == called.resolve()):
+        return "search-forecast"
+    return shell_word(os.path.relpath(called))
+
+
+def shell_word(text: object) -> str:
+    """A text as a shell takes it for one word."""
+    return shlex.quote(str(text))

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from search_forecast.bundle.graph import Job, State
-from search_forecast.bundle.record import RunRecord
-from search_forecast.bundle.runner import Run, first_failed
+from search_forecast.bundle.runner import Runner, first_failed
+from search_forecast.bundle.runs import JobRun
 from search_forecast.cli import output
 
 _STYLES = {State.SUCCESS: "green", State.RUNNING: "cyan", State.FAILED: "red", State.TIMEDOUT: "red"}
@@ -21,7 +21,7 @@ class View:
 
     def __init__(self) -> None:
         self._live: Live | None = None
-        self._run: Run | None = None
+        self._runner: Runner | None = None
         self._said: dict[str, State] = {}
 
     @contextmanager
@@ -34,59 +34,59 @@ class View:
             self._live = live
             yield
 
-    def show(self, run: Run) -> None:
+    def show(self, runner: Runner) -> None:
         """Take note of a change."""
-        self._run = run
+        self._runner = runner
         if self._live is not None:
             return
-        for number, (key, task) in enumerate(run.record.tasks.items(), start=1):
+        for number, (key, task) in enumerate(runner.run.tasks.items(), start=1):
             if task.state is not self._said.get(key, State.PENDING):
                 self._said[key] = task.state
-                text = f"{number}/{len(run.record.tasks)} {key}: {task.state.value}"
+                text = f"{number}/{len(runner.run.tasks)} {key}: {task.state.value}"
                 if task.state is not State.RUNNING:
-                    text += f" after {run.seconds(key):.1f} s"
+                    text += f" after {runner.seconds(key):.1f} s"
                 output.note(text + (f" ({task.result})" if task.result else ""))
 
     def _table(self) -> Table:
         grid = Table(box=None, pad_edge=False, header_style="bold")
         for name in _COLUMNS:
             grid.add_column(name, justify="right" if name == "seconds" else "left")
-        if self._run is None:
+        if self._runner is None:
             return grid
-        for key, task in self._run.record.tasks.items():
+        for key, task in self._runner.run.tasks.items():
             style = _STYLES.get(task.state, "dim")
-            grid.add_row(key, Text(task.state.value, style=style), f"{self._run.seconds(key):.1f}", task.result)
+            grid.add_row(key, Text(task.state.value, style=style), f"{self._runner.seconds(key):.1f}", task.result)
         return grid
 
 
-def summary(kept: RunRecord) -> None:
+def summary(run: JobRun) -> None:
     """Print how a run ended: every task, and where to look when one failed."""
-    rows = [(key, task.state.value, round(task.seconds, 1), task.result) for key, task in kept.tasks.items()]
+    rows = [(key, task.state.value, round(task.seconds, 1), task.result) for key, task in run.tasks.items()]
     output.table(_COLUMNS, [(key, state, f"{seconds:.1f}", result) for key, state, seconds, result in rows])
-    output.line(f"{kept.job}: {kept.state} after {kept.seconds:.1f} s, kept in {kept.directory}")
+    output.line(f"{run.job}: {run.state} after {run.seconds:.1f} s, kept in {run.directory}")
 
 
-def failure(kept: RunRecord) -> str:
+def failure(run: JobRun) -> str:
     """The line that a failed run ends with: what failed, its log, how to go on."""
-    log = next((task.log for task in kept.tasks.values() if task.state in (State.FAILED, State.TIMEDOUT)), None)
+    log = next((task.log for task in run.tasks.values() if task.state in (State.FAILED, State.TIMEDOUT)), None)
     return (
-        f"run {kept.job}: {kept.state}, {first_failed(kept)}; log: {log}; "
-        f"then go on with: search-forecast run {kept.job} --from-failed"
+        f"run {run.job}: {run.state}, {first_failed(run)}; log: {log}; "
+        f"then go on with: search-forecast run {run.job} --from-failed"
     )
 
 
-def graph(wanted: Job, kept: RunRecord) -> None:
+def graph(job: Job, run: JobRun) -> None:
     """Print what a run would do."""
-    output.line(f"{wanted.key} ({wanted.name}): {len(wanted.tasks)} tasks")
-    for name, value in kept.parameters.items():
+    output.line(f"{job.key} ({job.name}): {len(job.tasks)} tasks")
+    for name, value in run.parameters.items():
         output.line(f"  parameter {name}={value}")
-    for task in wanted.tasks:
+    for task in job.tasks:
         after = [d.task_key + (f" is {d.outcome}" if d.outcome else "") for d in task.depends_on]
         rules = [f"after {', '.join(after)}"] if after else []
         rules += [f"if {task.run_if}"] if task.run_if != "ALL_SUCCESS" else []
         rules += [f"up to {task.max_retries} retries"] if task.max_retries else []
         rules += [f"at most {task.timeout_seconds:g} s"] if task.timeout_seconds else []
-        is_done = kept.tasks[task.key].state is State.SUCCESS
+        is_done = run.tasks[task.key].state is State.SUCCESS
         output.line(f"  {task.key}{' (' + '; '.join(rules) + ')' if rules else ''}{': done before' if is_done else ''}")
         settings = task.settings
         if task.kind == "condition_task":

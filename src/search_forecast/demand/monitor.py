@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.demand.monitoring import accuracy, drift, rule
+from search_forecast.demand.periods import WINDOW_DAYS
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import (
     DAILY_TERM_COUNTS,
@@ -18,6 +19,7 @@ from search_forecast.lakehouse.contracts import (
     TERM_FORECASTS,
 )
 from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.models.registry import CHAMPION, Registry, Version
 from search_forecast.parameters import MonitorParameters
 
 logger = logging.getLogger(__name__)
@@ -104,6 +106,29 @@ def _latest_forecasts(
     lakehouse: Lakehouse, model_version: int, parameters: MonitorParameters
 ) -> list[rule.ForecastWindow]:
     # Of forecasts made daily, seven share days with one another: enough rows for as many as the rule wants that don't.
-    limit = accuracy.WINDOW_DAYS * parameters.accuracy_windows
+    limit = WINDOW_DAYS * parameters.accuracy_windows
     rows = accuracy.first_windows(lakehouse.read(FORECAST_ACCURACY), model_version, limit).collect()
     return rule.apart([rule.ForecastWindow(**row.asDict()) for row in rows], parameters.accuracy_windows)
+
+
+def monitor_champion(
+    lakehouse: Lakehouse, models: Registry, name: str, parameters: MonitorParameters, as_of: date | None
+) -> dict[str, Any]:
+    """Monitor the champion of a model; without one, training is what is needed.
+
+    Returns:
+        As `monitor`; model_version is None where there is no champion.
+    """
+    champion, newest = models.holder(name, CHAMPION), models.latest(name)
+    if champion is None:
+        return {"model_version": None, "needs_retrain": "true", "reason": f"{name} has no champion yet"}
+    trained = _day_of(champion, "trained_from"), _day_of(champion, "trained_to")
+    versions = (champion, newest or champion)
+    latest = max(_day_of(version, "trained_to") for version in versions if "trained_to" in version.tags)
+    return monitor(lakehouse, champion.number, trained, latest_trained_to=latest, parameters=parameters, as_of=as_of)
+
+
+def _day_of(version: Version, tag: str) -> date:
+    if tag not in version.tags:
+        raise DataError(f"monitor: {version} does not say {tag}: it was not registered by train")
+    return date.fromisoformat(version.tags[tag])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from search_forecast.demand.forecasting.portable_model import SearchDemand
+from search_forecast.demand.version_files import VersionFiles
 from search_forecast.errors import UsageError
 from search_forecast.models import model_inputs
 from search_forecast.models.model_inputs import Input
@@ -16,7 +16,7 @@ from search_forecast.models.registry import Registry, Version
 INPUTS = {"term": "string", "horizon": "bigint"}
 
 
-def predict_demand(models: Registry, version: Version, given: Sequence[Input]) -> dict[str, Any]:
+def predict_demand(models: Registry, version: Version, inputs: Sequence[Input]) -> dict[str, Any]:
     """What a version expected, when it was trained, of a term so many periods ahead.
 
     Returns:
@@ -25,9 +25,9 @@ def predict_demand(models: Registry, version: Version, given: Sequence[Input]) -
     Raises:
         UsageError: a value is missing, the horizon is out of range, or the term has no series.
     """
-    values = model_inputs.values(given, INPUTS, f"predict {version.name}")
-    with tempfile.TemporaryDirectory() as scratch:
-        model = SearchDemand(models.files(version, Path(scratch)))
+    values = model_inputs.values(inputs, INPUTS, f"predict {version.name}")
+    with tempfile.TemporaryDirectory() as directory:
+        model = VersionFiles.of(models, version, Path(directory)).model()
         try:
             row = model.predict(pd.DataFrame([values])).iloc[0]
         except ValueError as error:

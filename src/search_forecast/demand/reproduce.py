@@ -1,21 +1,16 @@
 """`reproduce` for demand forecasts: train once more from what a version recorded, and compare."""
 
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import functions as F
 
-from search_forecast.demand.demand import FORECASTS, SELECTION, parameters_of
-from search_forecast.demand.train import make
-from search_forecast.errors import DataError
-from search_forecast.lakehouse.names import resolve
-from search_forecast.lakehouse.scratch import load_rows, scratch
+from search_forecast.demand import training
+from search_forecast.demand.version_files import VersionFiles, parameters_of
+from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.models import provenance
 from search_forecast.models.registry import Registry, Version
-from search_forecast.models.reproduce import changed_since, verdict
-from search_forecast.models.scoring import first_line, is_sparks
+from search_forecast.models.reproduce import changed_since, recorded_rows, verdict
 
 
 def reproduce_forecasts(lakehouse: Lakehouse, models: Registry, version: Version) -> dict[str, Any]:
@@ -24,35 +19,24 @@ def reproduce_forecasts(lakehouse: Lakehouse, models: Registry, version: Version
     base, reasons = {"model": version.name, "version": version.number}, changed_since(lakehouse, record)
     read_at = {table["table"]: int(table["delta_version"]) for table in record["tables"]}
     for table in record["tables"]:
-        name = f"{table['table']} version {table['delta_version']}"
-        try:
-            found_hash = provenance.content_hash(
-                lakehouse.at(resolve(lakehouse, table["table"]), table["delta_version"])
-            )
-        except Exception as error:
-            if not (is_sparks(error) or isinstance(error, DataError)):
-                raise
-            gone = f"{name} cannot be read any more (vacuumed or removed): {first_line(error)}"
-            return {**base, **verdict({}, [gone, *reasons], is_readable=False)}
-        if found_hash != table["content_hash"]:
-            return {**base, **verdict({}, [f"{name} holds other rows than it did", *reasons], is_readable=False)}
+        _, trouble = recorded_rows(lakehouse, table)
+        if trouble is not None:
+            return {**base, **verdict({}, [trouble, *reasons], is_readable=False)}
     as_of = None if record["as_of"] is None else date.fromisoformat(record["as_of"])
     with scratch(lakehouse.staging) as directory:
-        download = directory / "version"
-        download.mkdir()
-        then = models.files(version, download)
-        now = make(lakehouse, parameters_of(record["parameters"]), directory, as_of=as_of, versions=read_at).files
+        then = VersionFiles.of(models, version, directory)
+        parameters = parameters_of(record["parameters"])
+        run = training.assess(lakehouse, parameters, directory, as_of=as_of, delta_versions=read_at)
+        now = training.write(lakehouse, run, directory)
         differences = _forecast_differences(lakehouse, then, now)
     return {**base, **verdict(differences, reasons, is_readable=True)}
 
 
-def _forecast_differences(lakehouse: Lakehouse, then: Path, now: Path) -> dict[str, float]:
+def _forecast_differences(lakehouse: Lakehouse, then: VersionFiles, now: VersionFiles) -> dict[str, float]:
     """The largest relative difference of each column, and the share of rows or choices that are not in both."""
     keys, numbers = ["term", "step"], ["forecast", "mean_forecast", "lower_80", "upper_80", "lower_95", "upper_95"]
     both = [
-        load_rows(lakehouse.spark, files / FORECASTS).select(
-            *keys, *(F.col(name).alias(f"{name}_{i}") for name in numbers)
-        )
+        files.forecasts(lakehouse).select(*keys, *(F.col(name).alias(f"{name}_{i}") for name in numbers))
         for i, files in enumerate((then, now))
     ]
     apart = {
@@ -63,9 +47,7 @@ def _forecast_differences(lakehouse: Lakehouse, then: Path, now: Path) -> dict[s
     joined = both[0].join(both[1], keys, how="full")
     lone = F.count_if(F.col("forecast_0").isNull() | F.col("forecast_1").isNull()) / F.count("*")
     row = joined.agg(lone.alias("rows"), *(F.max(value).alias(name) for name, value in apart.items())).collect()[0]
-    choices = [
-        load_rows(lakehouse.spark, files / SELECTION).select("term", "candidate", "verdict") for files in (then, now)
-    ]
+    choices = [files.champions(lakehouse).select("term", "verdict") for files in (then, now)]
     changed = choices[0].exceptAll(choices[1]).count() / max(choices[0].count(), 1)
-    found = {**row.asDict(), "choices": changed}
-    return {name: float(value) for name, value in found.items() if value}
+    differences = {**row.asDict(), "choices": changed}
+    return {name: float(value) for name, value in differences.items() if value}

@@ -4,11 +4,13 @@ import logging
 from datetime import date
 from typing import Any
 
-from search_forecast.demand import demand
-from search_forecast.demand.forecasting import coherence, results, spread
+from search_forecast.demand import term_series, training
+from search_forecast.demand.forecasting.forecasts import term_forecasts
+from search_forecast.demand.publication import check_alone
+from search_forecast.demand.version_files import VersionFiles
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse.contracts import TERM_FORECASTS
-from search_forecast.lakehouse.scratch import save_rows, scratch
+from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.registry import Registry, Version
 
@@ -22,32 +24,29 @@ def score(lakehouse: Lakehouse, models: Registry, version: Version, as_of: date 
     Returns:
         The version, the date of the last counts, the series, and the number of rows added.
     """
-    demand.check_alone(lakehouse, version.name)
+    check_alone(lakehouse, version.name)
     with scratch(lakehouse.staging) as directory:
-        held = demand.held(lakehouse, models, version, directory)
-        trained_to = held.about["last_day"]
-        if as_of is not None and as_of.isoformat() < trained_to:
+        files = VersionFiles.of(models, version, directory)
+        about, champions = files.about(), files.champions(lakehouse)
+        parameters = about.parameters
+        if as_of is not None and as_of.isoformat() < about.last_day:
             raise UsageError(
-                f"score: {version} was trained on counts up to {trained_to}; as of {as_of} it would know the future: "
-                f"train --as-of {as_of} first"
+                f"score: {version} was trained on counts up to {about.last_day}; as of {as_of} it would know the "
+                f"future: train --as-of {as_of} first"
             )
-        parameters = held.parameters
         # The terms that the version knows; what came up since counts as (other) until the next training.
-        data = demand.read(lakehouse, parameters, directory, terms=held.selection.select("term"), as_of=as_of)
-        maker = demand.forecaster(data, parameters, held.regressions, held.multipliers)
-        made = save_rows(
-            spread.forecasts(data.packed, held.selection, maker, parameters.horizon), directory / "forecasts"
-        )
-        if parameters.is_coherent:
-            made = coherence.coherent(made)
-        rows = results.term_forecasts(made, version.name, version.number, data.last_date)
+        terms = champions.select("term")
+        series = term_series.read(lakehouse, parameters, directory, terms=terms, as_of=as_of)
+        tested = training.forecaster(series, parameters, about.regressions, about.multipliers)
+        forecasts = training.forecast(lakehouse, series, champions, tested, parameters=parameters, directory=directory)
+        rows = term_forecasts(forecasts, version.name, version.number, series.last_date)
         added = lakehouse.add(rows, TERM_FORECASTS, KEYS)
-    logger.info("score: %d rows added for %d series, made on %s by %s", added, data.count, data.last_date, version)
+    logger.info("score: %d rows added for %d series, made on %s by %s", added, series.count, series.last_date, version)
     return {
         "model": version.name,
         "version": version.number,
-        "made_on": data.last_date.isoformat(),
-        "series": data.count,
+        "made_on": series.last_date.isoformat(),
+        "series": series.count,
         "horizon": parameters.horizon,
         "added": added,
     }

@@ -6,7 +6,6 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from search_forecast.lakehouse.complaints import is_file_missing
 from search_forecast.lakehouse.contracts import (
     DAILY_TERM_COUNTS,
     DAILY_TOTALS,
@@ -14,6 +13,7 @@ from search_forecast.lakehouse.contracts import (
     TERM_SUMMARY,
     TERM_VARIANTS,
 )
+from search_forecast.lakehouse.spark_errors import is_gone
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
 
@@ -82,7 +82,7 @@ def _changed_days(lakehouse: Lakehouse, after: int, until: int) -> list[date] | 
     try:
         return sorted(row["event_date"] for row in days.collect())
     except Exception as error:
-        if not is_file_missing(error):
+        if not is_gone(error):
             raise
         logger.warning("aggregate: what changed in silver after version %d is gone: everything is rebuilt", after)
         return None

@@ -1,14 +1,9 @@
-"""How a search term is normalised: rules from Column to Column.
-
-The definition is `NFKC(casefold(NFKC(term)))`, then every whitespace character (Unicode's, and the separators
-U+001C..U+001F, as Python's `str.isspace`) becomes a space, control and format characters (categories Cc, Cf) go, runs
-of spaces collapse and the ends are trimmed.
-"""
-
-from collections.abc import Callable
+"""How a search term is normalised (lakehouse.normalisation says what that is): rules from Column to Column."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+
+from search_forecast.lakehouse.normalisation import normaliser
 
 _ASCII_UNTIDY = r"[\x00-\x1F\x7F]|\A | {2}| \z"
 _ASCII_SPACES = r"[\x09-\x0D\x1C-\x1F ]+"
@@ -33,22 +28,6 @@ def normalise_ascii(text: Column) -> Column:
     return F.lower(F.when(text.rlike(_ASCII_UNTIDY), tidied).otherwise(text))
 
 
-def _normaliser() -> Callable[[str], str]:
-    """The whole rule for any text.
-
-    A closure, so that Spark ships its code by value: a worker need not have this package installed.
-    """
-
-    def normalise(text: str) -> str:
-        from unicodedata import category, normalize  # noqa: PLC0415 - shipped with the code
-
-        folded = normalize("NFKC", normalize("NFKC", text).casefold())
-        spaced = (" " if c.isspace() else c for c in folded)
-        return " ".join("".join(c for c in spaced if category(c) not in ("Cc", "Cf")).split())
-
-    return normalise
-
-
 def with_normalised(records: DataFrame, text: str, name: str) -> DataFrame:
     """Add column `name` with column `text` normalised (null stays null).
 
@@ -58,7 +37,7 @@ def with_normalised(records: DataFrame, text: str, name: str) -> DataFrame:
     is_plain = F.coalesce(is_ascii(F.col(text)), F.lit(True))
     # Made here, not at import: that would need a session on Spark Connect. Without Arrow, whose worker takes seconds to
     # start and gains little on so few rows.
-    normalise = F.udf(_normaliser(), "string", useArrow=False)
+    normalise = F.udf(normaliser(), "string", useArrow=False)
     plain = records.where(is_plain).withColumn(name, normalise_ascii(F.col(text)))
     return plain.unionByName(records.where(~is_plain).withColumn(name, normalise(text)))
 

@@ -167,22 +167,22 @@ def _unpack_file(archive: Path, target: _Target) -> None:
 
 @dataclass
 class _Counted(io.RawIOBase):
-    """A stream that ends with an error where it has given more than the limits allow."""
+    """A stream that ends with an error where it has yielded more than the limits allow."""
 
     stream: IO[bytes] | gzip.GzipFile
     target: _Target
-    given: int = 0
+    count: int = 0
 
     def read(self, size: int = -1, /) -> bytes:
         if size < 0 or size > self.target.limits.bytes:
             raise DataError(f"a header claims {size:,} bytes")
         block = self.stream.read(size)
-        self.given += len(block)
+        self.count += len(block)
         limits = self.target.limits
         # Headers and padding of every member come on top of the content.
-        if self.given > limits.bytes + 2048 * limits.members:
+        if self.count > limits.bytes + 2048 * limits.members:
             raise DataError(f"unpacks to more than {limits.bytes >> 20} MB")
-        if self.given > limits.free_bytes + limits.ratio * self.target.packed_bytes + 2048 * limits.members:
+        if self.count > limits.free_bytes + limits.ratio * self.target.packed_bytes + 2048 * limits.members:
             raise DataError(f"unpacks to more than {limits.ratio} times its size: a decompression bomb")
         return block
 

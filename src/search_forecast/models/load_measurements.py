@@ -9,8 +9,8 @@ from typing import Any
 
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import INFANT_GROWTH
+from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.models import provenance
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def load_measurements(lakehouse: Lakehouse, source: Path) -> dict[str, Any]:
         DataError: the file is no such CSV, or a size is none that an infant can have.
     """
     rows = read_measurements(source)
-    delivery_id = provenance.file_hash(source)
+    delivery_id = file_sha256(source)
     own_rows = f"delivery_id = '{delivery_id}'"
     is_new = lakehouse.read(INFANT_GROWTH).where(own_rows).count() != len(rows)
     if is_new:
@@ -63,7 +63,7 @@ def read_measurements(source: Path) -> list[tuple[float, float]]:
             f"load-measurements: {source}: expected the columns {', '.join(COLUMNS)}, got {', '.join(header)}"
         )
     order = [header.index(name) for name in COLUMNS]
-    found = []
+    sizes = []
     for number, line in enumerate(lines[1:], start=2):
         if not any(field.strip() for field in line):
             continue
@@ -72,10 +72,10 @@ def read_measurements(source: Path) -> list[tuple[float, float]]:
         height, weight = (
             _size(line[place], name, f"{source}: line {number}") for place, name in zip(order, COLUMNS, strict=True)
         )
-        found.append((height, weight))
-    if not found:
+        sizes.append((height, weight))
+    if not sizes:
         raise DataError(f"load-measurements: {source} holds no measurement")
-    return found
+    return sizes
 
 
 def _size(text: str, name: str, where: str) -> float:

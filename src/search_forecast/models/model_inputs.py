@@ -1,10 +1,15 @@
 """The inputs of a model as people write them: `year:long=2023`, name, type and value, the last two where needed."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from search_forecast.errors import UsageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 TYPES = {
     "double": "double", "float": "float", "long": "bigint", "bigint": "bigint", "int": "int", "integer": "int",
@@ -22,6 +27,10 @@ _WIDER = {
 }
 
 
+# What begins an input of its own after a comma: a comma in a value, as in `city=New York, NY`, is the value's.
+_BEGINS = re.compile(rf"[^=:,]*\S\s*(=|:\s*({'|'.join(TYPES)})\s*(=|$))", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Input:
     """One input: its column, Spark type and value, each of the latter two None where it was not given."""
@@ -37,30 +46,45 @@ def parse(texts: Iterable[str], command: str) -> list[Input]:
     Raises:
         UsageError: a text is no input, or a name comes twice.
     """
-    found = []
-    for text in (part.strip() for whole in texts for part in whole.split(",")):
-        if not text:
-            continue
-        declared, equals, value = text.partition("=")
-        name, colon, type_name = (part.strip() for part in declared.partition(":"))
-        if not name or (colon and type_name.lower() not in TYPES):
-            names = ", ".join(TYPES)
-            raise UsageError(f"{command}: {text!r} is no input; say NAME=VALUE or NAME:TYPE, TYPE one of {names}")
-        found.append(Input(name, TYPES[type_name.lower()] if colon else None, value.strip() if equals else None))
-    names_found = [item.name for item in found]
-    twice = next((name for name in names_found if names_found.count(name) > 1), None)
+    inputs = [_input(text, command) for whole in texts for text in _split(whole)]
+    names = [item.name for item in inputs]
+    twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"{command}: {twice} is given twice")
-    return found
+    return inputs
 
 
-def values(given: Iterable[Input], signature: Mapping[str, str], command: str) -> dict[str, object]:
+def _split(text: str) -> list[str]:
+    inputs: list[str] = []
+    for piece in text.strip(", ").split(","):
+        value = inputs[-1].partition("=")[2].strip() if inputs else ""
+        is_quoted = value.startswith('"') and value.count('"') % 2
+        if is_quoted or (value and not _BEGINS.match(piece)):
+            inputs[-1] += f",{piece}"
+        elif piece.strip():
+            inputs.append(piece)
+    return inputs
+
+
+def _input(text: str, command: str) -> Input:
+    declared, equals, value = text.strip().partition("=")
+    name, colon, type_name = (part.strip() for part in declared.partition(":"))
+    if not name or (colon and type_name.lower() not in TYPES):
+        raise UsageError(
+            f"{command}: {text.strip()!r} is no input; say NAME=VALUE or NAME:TYPE, TYPE one of {', '.join(TYPES)}"
+        )
+    quoted = re.fullmatch(r'"((?:[^"]|"")*)"', value.strip())
+    value = quoted[1].replace('""', '"') if quoted else value.strip()
+    return Input(name, TYPES[type_name.lower()] if colon else None, value if equals else None)
+
+
+def values(inputs: Iterable[Input], signature: Mapping[str, str], command: str) -> dict[str, object]:
     """The value of each input of a model, in the order of its signature.
 
     Raises:
         UsageError: one is missing, unknown, or not of its type.
     """
-    by_name = {item.name: item for item in given}
+    by_name = {item.name: item for item in inputs}
     expected = " ".join(f"{name}={_example(kind)}" for name, kind in signature.items())
     for name in by_name:
         if name not in signature:
@@ -74,14 +98,20 @@ def values(given: Iterable[Input], signature: Mapping[str, str], command: str) -
     return {name: _value(name, by_name[name].value or "", kind, command) for name, kind in signature.items()}
 
 
+def one_row(spark: "SparkSession", row: Mapping[str, object], signature: Mapping[str, str]) -> "DataFrame":
+    """A row with the value of each input, in the types of the signature."""
+    schema = ", ".join(f"`{name}` {kind}" for name, kind in signature.items())
+    return spark.createDataFrame([tuple(row.values())], schema)
+
+
 def shown(kind: str) -> str:
     """A Spark type as the command line spells it."""
     return {"bigint": "long", "smallint": "short", "tinyint": "byte"}.get(kind, kind)
 
 
-def fits(kind: str, wanted: str) -> bool:
+def fits(kind: str, expected: str) -> bool:
     """Whether a table's column of a type can be given to an input of another."""
-    return kind == wanted or wanted in _WIDER.get(kind, ()) or (kind.startswith("decimal") and wanted == "double")
+    return kind == expected or expected in _WIDER.get(kind, ()) or (kind.startswith("decimal") and expected == "double")
 
 
 def _example(kind: str) -> str:

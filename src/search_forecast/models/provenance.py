@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +10,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from search_forecast.lakehouse.hashing import file_sha256
+from search_forecast.models import origin
+
+code = origin.code
 _PACKAGES = ("pyspark", "delta-spark", "mlflow-skinny", "numpy", "pandas", "pyarrow", "search_forecast")
 _CHUNK = 15  # hex digits, 60 bits: the sum over 10^19 rows still fits a decimal(38, 0)
 
@@ -52,16 +55,7 @@ def _canonical(field: T.StructField) -> Column:
 def files_manifest(directory: Path) -> dict[str, str]:
     """The sha256 of every file below a directory, by its path there."""
     files = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {path.relative_to(directory).as_posix(): file_hash(path) for path in files}
-
-
-def file_hash(path: Path) -> str:
-    """A file's sha256, hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return {path.relative_to(directory).as_posix(): file_sha256(path) for path in files}
 
 
 def combined_hash(manifest: dict[str, str]) -> str:
@@ -71,39 +65,12 @@ def combined_hash(manifest: dict[str, str]) -> str:
     ).hexdigest()
 
 
-def code() -> dict[str, object]:
-    """The git commit of this code, whether files were changed since, and the sha256 of the lock of its dependencies.
-
-    Each is None where the package was installed as a wheel; the versions then name the wheel.
-    """
-    package = Path(__file__).resolve().parent
-    root = package.parents[1]
-    # A wheel's site-packages may lie inside some other repository: that one's commit would be a lie.
-    if not (root / "pyproject.toml").is_file() or root / "src" / package.name != package:
-        return {"git_commit": None, "is_dirty": None, "lock_sha256": None}
-    lock = root / "requirements.txt"
-    changes = _git(root, "status", "--porcelain")
-    return {
-        "git_commit": _git(root, "rev-parse", "HEAD"),
-        "is_dirty": None if changes is None else bool(changes),
-        "lock_sha256": file_hash(lock) if lock.is_file() else None,
-    }
-
-
-def _git(root: Path, *words: str) -> str | None:
-    try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
 def versions(spark_version: str) -> dict[str, str]:
     """The versions of Python, Spark and the packages that a model's numbers may depend on."""
     # Databricks' runtime has no distribution called pyspark or delta-spark.
     installed = {name: list(metadata.distributions(name=name)) for name in _PACKAGES}
-    found = {name: distributions[0].version for name, distributions in installed.items() if distributions}
-    return {"python": platform.python_version(), "spark": spark_version, **found}
+    packages = {name: distributions[0].version for name, distributions in installed.items() if distributions}
+    return {"python": platform.python_version(), "spark": spark_version, **packages}
 
 
 def changed(recorded: Mapping[str, object], now: Mapping[str, object], names: Sequence[str]) -> list[str]:

@@ -101,8 +101,8 @@ def train(table: DataFrame, parameters: RegressionParameters) -> Trained:
     ).collect()[0]
     bad = {name: summary[f"bad_{i}"] for i, name in enumerate(columns) if summary[f"bad_{i}"]}
     if bad:
-        found = ", ".join(f"{name} in {count}" for name, count in bad.items())
-        raise DataError(f"train-regression: rows of {parameters.table} have a null, NaN or infinite value: {found}")
+        counts = ", ".join(f"{name} in {count}" for name, count in bad.items())
+        raise DataError(f"train-regression: rows of {parameters.table} have a null, NaN or infinite value: {counts}")
     row_count = int(summary["row_count"])
     if row_count < LEAST_ROWS:
         raise DataError(f"train-regression: {parameters.table} has {row_count} rows, needed are at least {LEAST_ROWS}")
@@ -154,19 +154,19 @@ def _folds(rows: DataFrame, row_count: int, parameters: RegressionParameters) ->
         number = F.pmod(F.xxhash64(F.lit(parameters.seed), *rows.columns), F.lit(FOLDS))
         sums = rows.groupBy(number.alias("fold")).agg(F.sum(parameters.label).alias("sum"), F.count("*").alias("count"))
         by_fold = {row["fold"]: (row["sum"], row["count"]) for row in sums.collect()}
-        kept = {f: [by_fold[other] for other in by_fold if other != f] for f in sorted(by_fold)}
-        if not all(kept.values()):
+        others = {f: [by_fold[other] for other in by_fold if other != f] for f in sorted(by_fold)}
+        if not all(others.values()):
             raise DataError(f"train-regression: all rows of {parameters.table} are the same: nothing to learn")
-        means = {f: sum(total for total, _ in others) / sum(n for _, n in others) for f, others in kept.items()}
-        return [Fold(estimator.fit(rows.where(number != f)), rows.where(number == f), means[f]) for f in kept]
+        means = {f: sum(total for total, _ in pairs) / sum(n for _, n in pairs) for f, pairs in others.items()}
+        return [Fold(estimator.fit(rows.where(number != f)), rows.where(number == f), means[f]) for f in others]
     session = rows.sparkSession
-    # A handful of rows: kept here, so that the trainings don't read the table twenty times.
+    # A handful of rows: collected, so that the trainings don't read the table twenty times.
     values = sorted(tuple(row) for row in rows.collect())
     folds = []
     for position, value in enumerate(values):
-        kept_rows = values[:position] + values[position + 1 :]
-        mean = sum(row[-1] for row in kept_rows) / len(kept_rows)
-        model = estimator.fit(session.createDataFrame(kept_rows, rows.schema))
+        training = values[:position] + values[position + 1 :]
+        mean = sum(row[-1] for row in training) / len(training)
+        model = estimator.fit(session.createDataFrame(training, rows.schema))
         folds.append(Fold(model, session.createDataFrame([value], rows.schema), mean))
     return folds
 
@@ -178,12 +178,12 @@ def _errors(prefix: str, folds: Sequence[Fold], parameters: RegressionParameters
         fold.model.transform(fold.rows).select(label, "prediction", F.lit(fold.mean).alias("mean")) for fold in folds
     ]
     error, baseline_error = F.col("prediction") - F.col("label"), F.col("mean") - F.col("label")
-    found = reduce(DataFrame.unionByName, predicted).agg(
+    errors = reduce(DataFrame.unionByName, predicted).agg(
         F.sqrt(F.avg(error * error)).alias("rmse"),
         F.avg(F.abs(error)).alias("mae"),
         F.sqrt(F.avg(baseline_error * baseline_error)).alias("baseline_rmse"),
     )
-    return {f"{prefix}{name}": float(value) for name, value in found.collect()[0].asDict().items()}
+    return {f"{prefix}{name}": float(value) for name, value in errors.collect()[0].asDict().items()}
 
 
 def differences(recorded: Mapping[str, Any], repeated: Mapping[str, Any]) -> dict[str, float]:

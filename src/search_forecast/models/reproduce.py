@@ -5,13 +5,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from pyspark.sql import DataFrame
+
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.names import resolve
+from search_forecast.lakehouse.spark_errors import first_line, is_gone
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models import provenance, regression
 from search_forecast.models.registry import Registry, Version
 from search_forecast.models.score_model import loaded
-from search_forecast.models.scoring import first_line, is_sparks
 from search_forecast.parameters import RegressionParameters
 
 logger = logging.getLogger(__name__)
@@ -40,18 +42,11 @@ def reproduce(lakehouse: Lakehouse, models: Registry, version: Version) -> dict[
     reasons = changed_since(lakehouse, record)
     base = {"model": version.name, "version": version.number}
     parameters = RegressionParameters(**{**record["parameters"], "features": tuple(record["parameters"]["features"])})
-    data = record["tables"][0]
-    name = f"{data['table']} version {data['delta_version']}"
-    try:
-        rows = lakehouse.at(resolve(lakehouse, data["table"]), data["delta_version"])
-        found_hash = provenance.content_hash(rows)
-    except Exception as error:
-        if not (is_sparks(error) or isinstance(error, DataError)):
-            raise
-        gone = f"{name} cannot be read any more (vacuumed or removed): {first_line(error)}"
-        return {**base, **verdict({}, [gone, *reasons], is_readable=False)}
-    if found_hash != data["content_hash"]:
-        reasons.insert(0, f"{name} holds other rows than it did: content {found_hash}, recorded {data['content_hash']}")
+    rows, trouble = recorded_rows(lakehouse, record["tables"][0])
+    if trouble is not None:
+        reasons.insert(0, trouble)
+    if rows is None:
+        return {**base, **verdict({}, reasons, is_readable=False)}
     try:
         trained = regression.train(rows, parameters)
     except DataError as error:
@@ -62,8 +57,25 @@ def reproduce(lakehouse: Lakehouse, models: Registry, version: Version) -> dict[
         now[f"coefficient {feature}"] = trained.coefficients[position]
         then[f"coefficient {feature}"] = record["coefficients"][position]
     # An equal result from other rows is luck, not reproduction.
-    is_same_data = found_hash == data["content_hash"]
-    return {**base, **verdict(regression.differences(then, now), reasons, is_readable=is_same_data)}
+    return {**base, **verdict(regression.differences(then, now), reasons, is_readable=trouble is None)}
+
+
+def recorded_rows(lakehouse: Lakehouse, table: Mapping[str, Any]) -> tuple[DataFrame | None, str | None]:
+    """The rows that a record names, None where they are gone; and what is wrong with them, None where nothing is.
+
+    Only what is missing counts as gone: a full disk, a lost connection or a bug of ours says nothing about the rows.
+    """
+    name = f"{table['table']} version {table['delta_version']}"
+    try:
+        rows = lakehouse.at(resolve(lakehouse, table["table"]), table["delta_version"])
+        content = provenance.content_hash(rows)
+    except Exception as error:
+        if not (is_gone(error) or isinstance(error, DataError)):
+            raise
+        return None, f"{name} cannot be read any more (vacuumed or removed): {first_line(error)}"
+    if content == table["content_hash"]:
+        return rows, None
+    return rows, f"{name} holds other rows than it did: content {content}, recorded {table['content_hash']}"
 
 
 def changed_since(lakehouse: Lakehouse, record: Mapping[str, Any]) -> list[str]:

@@ -2,36 +2,37 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
 from pyspark.ml import Transformer
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.lakehouse.contracts import MODEL_SCORES
 from search_forecast.lakehouse.names import resolve
 from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.models import model_inputs, scoring, sparkml
+from search_forecast.models import model_inputs, scoring, signature
 from search_forecast.models.model_inputs import Input
 from search_forecast.models.registry import Registry, Version
+from search_forecast.models.sparkml import files, stages
 
 logger = logging.getLogger(__name__)
 
 KEYS = ("model_name", "model_version", "inputs")
 
 
-def predict(lakehouse: Lakehouse, models: Registry, version: Version, given: Sequence[Input]) -> dict[str, Any]:
+def predict(lakehouse: Lakehouse, models: Registry, version: Version, inputs: Sequence[Input]) -> dict[str, Any]:
     """Score one input; writes nothing.
 
     Returns:
-        model, version, aliases, inputs, label (None where unknown), spark_ml_class, prediction, warning.
+        model, version, aliases, inputs, label (None where unknown), spark_ml_class, prediction,
+        predicted_label, warning.
     """
     record = models.record(version)
-    values = model_inputs.values(given, record["inputs"], f"predict {version.name}")
-    rows = _one_row(lakehouse, values, record["inputs"])
+    values = model_inputs.values(inputs, record["inputs"], f"predict {version.name}")
+    rows = model_inputs.one_row(lakehouse.spark, values, record["inputs"])
     with loaded(lakehouse, models, version) as model:
         answer = scoring.scored(model, rows, record["inputs"], record["ranges"]).collect()[0]
     return {
@@ -42,6 +43,7 @@ def predict(lakehouse: Lakehouse, models: Registry, version: Version, given: Seq
         "label": record["label"],
         "spark_ml_class": record["spark_ml_class"],
         "prediction": answer["prediction"],
+        "predicted_label": answer["predicted_label"],
         "warning": answer["warning"],
     }
 
@@ -51,7 +53,7 @@ def score_model(
     models: Registry,
     version: Version,
     *,
-    given: Sequence[Input],
+    inputs: Sequence[Input],
     table: str | None,
     now: datetime,
 ) -> dict[str, Any]:
@@ -61,45 +63,38 @@ def score_model(
     task that is retried, or run once more, changes nothing.
 
     Returns:
-        model, version, aliases, added (number of rows); of a single input also inputs, prediction and warning.
+        model, version, aliases, added (number of rows); of a single input also inputs, prediction,
+        predicted_label and warning.
     """
     record = models.record(version)
-    signature = record["inputs"]
+    expected = record["inputs"]
     where = f"score-model {version.name}"
     if table is None:
-        rows = _one_row(lakehouse, model_inputs.values(given, signature, where), signature)
+        rows = model_inputs.one_row(lakehouse.spark, model_inputs.values(inputs, expected, where), expected)
     else:
-        rows = scoring.given_inputs(lakehouse.at(resolve(lakehouse, table), None), signature, f"{where}: {table}")
+        rows = signature.given_inputs(lakehouse.at(resolve(lakehouse, table), None), expected, f"{where}: {table}")
     result = {"model": version.name, "version": version.number, "aliases": list(version.aliases)}
     with loaded(lakehouse, models, version) as model:
-        scores = scoring.scored(model, rows, signature, record["ranges"]).select(
+        scores = scoring.scored(model, rows, expected, record["ranges"]).select(
             F.lit(version.name).alias("model_name"),
             F.lit(version.number).cast("bigint").alias("model_version"),
             "inputs",
             "prediction",
+            "predicted_label",
             "warning",
             F.lit(now).alias("scored_at"),
         )
         if table is None:
-            answer = scores.select("inputs", "prediction", "warning").collect()[0]
+            answer = scores.select("inputs", "prediction", "predicted_label", "warning").collect()[0]
             result |= answer.asDict()
         added = lakehouse.add(scores, MODEL_SCORES, KEYS)
     logger.info("score-model: %s, %d scores added", version, added)
     return {**result, "added": added}
 
 
-def _one_row(lakehouse: Lakehouse, values: dict[str, object], signature: dict[str, str]) -> DataFrame:
-    schema = ", ".join(f"`{name}` {kind}" for name, kind in signature.items())
-    return lakehouse.spark.createDataFrame([tuple(values.values())], schema)
-
-
 @contextmanager
 def loaded(lakehouse: Lakehouse, models: Registry, version: Version) -> Iterator[Transformer]:
     """The version's model. Some models (ALS) read their files when they score, so these stay until the end."""
-    if lakehouse.root is not None:
-        files = models.files(version, lakehouse.root)
-        yield scoring.load(files, sparkml.check(files))
-        return
-    with scratch(lakehouse.staging) as directory:
-        files = models.files(version, directory)
-        yield scoring.load(files, sparkml.check(files))
+    with scratch(lakehouse.staging) if lakehouse.root is None else nullcontext(lakehouse.root) as directory:
+        saved = models.files(version, directory)
+        yield stages.load(saved, files.check(saved))

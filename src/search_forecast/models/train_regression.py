@@ -54,12 +54,12 @@ def train_regression(
         "versions": provenance.versions(lakehouse.spark.version),
     }
     with scratch(lakehouse.staging) as directory:
-        made = publish_pipeline(models, name, trained.model, record, directory)
-    logger.info("train-regression: %s from %d rows", made, trained.row_count)
+        published = publish_pipeline(models, name, trained.model, record, directory)
+    logger.info("train-regression: %s from %d rows", published, trained.row_count)
     return {
         "model": name,
-        "version": made.number,
-        "aliases": list(made.aliases),
+        "version": published.number,
+        "aliases": list(published.aliases),
         "row_count": trained.row_count,
         "coefficients": dict(zip(parameters.features, trained.coefficients, strict=True)),
         "intercept": trained.intercept,
@@ -73,7 +73,7 @@ def publish_pipeline(
 ) -> registry.Version:
     """Save a pipeline, describe it and register it."""
     model.save(str(directory / "model" / "sparkml"))
-    whole = registry.describe(directory / "model", record["inputs"], record, record["spark_ml_class"])
+    described = registry.describe(directory / "model", record["inputs"], record, record["spark_ml_class"])
     code = record["code"]
     tags = {
         "kind": record["kind"],
@@ -81,12 +81,12 @@ def publish_pipeline(
         "gate": "passed" if record["gate"]["passed"] else "failed",
         "gate_reason": record["gate"]["reason"],
         "git_commit": str(code["git_commit"] or "unknown") + ("-dirty" if code["is_dirty"] else ""),
-        "files_sha256": provenance.combined_hash(whole["files"]),
+        "files_sha256": provenance.combined_hash(described["files"]),
     }
     return models.publish(
         name,
         directory / "model",
-        whole,
+        described,
         parameters=record.get("parameters", {}),
         metrics=record.get("metrics", {}),
         tags=tags,

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from search_forecast.bundle.checks import definitions, jobs, names, sql
-from search_forecast.bundle.configuration import User, load
+from search_forecast.bundle.checks import definitions, grants, jobs, names, sql
+from search_forecast.bundle.checks.problem import Problem
+from search_forecast.bundle.configuration import Bundle, User, resolve, targets
+from search_forecast.bundle.files import read
 from search_forecast.errors import UsageError
 
 _ANN, _BOB = User("ann@example.com"), User("bob@example.com")
@@ -17,20 +19,26 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
         parse: Parses the command line of a wheel task; UsageError where it is wrong.
 
     Returns:
-        One line a problem: which resource, what is wrong with it.
+        One line a problem: where it is written, which resource, what is wrong with it.
     """
     try:
-        default = load(root, user=_ANN)
-        targets = [load(root, user=_ANN, target=name) for name in default.raw["targets"]]
-        others = [load(root, user=_BOB, target=bundle.target) for bundle in targets]
+        files = read(root)
+        bundles = [resolve(files, _ANN, target) for target in targets(files.content)]
+        others = [resolve(files, _BOB, bundle.target) for bundle in bundles]
     except UsageError as error:
         return [str(error)]
-    found = [*definitions.repeated_keys(default), *definitions.variables(default)]
-    found += [*names.hard_coded(default), *sql.problems(default)]
-    for bundle, other in zip(targets, others, strict=True):
-        found += definitions.parsed(bundle)
-        found += jobs.problems(bundle, parse)
+    first = bundles[0]
+    problems = [*definitions.repeated_keys(first), *definitions.variables(first), *definitions.references(first)]
+    problems += [*names.hard_coded(first), *sql.problems(first)]
+    for bundle, other in zip(bundles, others, strict=True):
+        problems += [*definitions.parsed(bundle), *grants.problems(bundle), *jobs.problems(bundle, parse)]
         if bundle.config["bundle"].get("mode") == "development":
-            found += [*names.shared(bundle, other), *names.active(bundle)]
-    found += names.shared_targets(targets)
-    return list(dict.fromkeys(found))
+            problems += [*names.shared(bundle, other), *names.active(bundle)]
+    problems += names.shared_targets(bundles)
+    return list(dict.fromkeys([*files.ignored, *(_line(first, problem) for problem in problems)]))
+
+
+def _line(bundle: Bundle, problem: Problem) -> str:
+    resource = ".".join(problem.path.split(".")[:2])
+    where = [bundle.place(problem.path)] if resource in bundle.files.places else []
+    return ": ".join([*where, *filter(None, [resource]), problem.text])

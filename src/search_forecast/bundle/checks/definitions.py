@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from databricks.bundles.alerts import Alert
@@ -12,8 +13,11 @@ from databricks.bundles.registered_models import RegisteredModel
 from databricks.bundles.schemas import Schema
 from databricks.bundles.volumes import Volume
 
+from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
+from search_forecast.bundle.graph import read_job
 from search_forecast.bundle.references import static_paths
+from search_forecast.errors import UsageError, did_you_mean
 
 _CLASSES: Mapping[str, Any] = {
     "alerts": Alert,
@@ -24,43 +28,65 @@ _CLASSES: Mapping[str, Any] = {
     "schemas": Schema,
     "volumes": Volume,
 }
-_COMPUTED = {"volumes": ("volume_path",)}
+# What a resource has besides the fields that are written.
+_COMPUTED = ("id", "url", "volume_path", "full_name")
 
 
-def parsed(bundle: Bundle) -> Iterator[str]:
+def parsed(bundle: Bundle) -> Iterator[Problem]:
     """Problems with fields: unknown, missing, of a wrong type or no value of an enumeration."""
-    for kind, resources in (bundle.config.get("resources") or {}).items():
-        for key, resource in (resources or {}).items():
+    for kind, resources in bundle.config["resources"].items():
+        for key, resource in resources.items():
             if kind not in _CLASSES:
-                yield f"{kind}.{key}: this kind of resource is not checked; add it to checks/definitions.py"
+                text = "this kind of resource is not checked; add it to checks/definitions.py"
+                yield Problem(f"{kind}.{key}", text)
                 continue
-            fields = {name: value for name, value in resource.items() if name not in _COMPUTED.get(kind, ())}
             try:
-                _CLASSES[kind].from_dict(fields)
-            except (TypeError, ValueError) as error:
-                yield f"{kind}.{key}: {' '.join(str(error).split())}"
+                if kind == "jobs":
+                    read_job(bundle, key)
+                _CLASSES[kind].from_dict({name: value for name, value in resource.items() if name != "volume_path"})
+            except UsageError as error:
+                yield Problem("", str(error))
+            except (TypeError, ValueError, AttributeError) as error:
+                yield Problem(f"{kind}.{key}", _plain(str(error)))
 
 
-def repeated_keys(bundle: Bundle) -> Iterator[str]:
+def _plain(message: str) -> str:
+    """What the bundles package says, without its own names for types."""
+    text = re.sub(r"(\w+)\.__init__\(\) missing .*: ", r"\1 lacks ", " ".join(message.split()))
+    return re.sub(r"Unexpected type: .* for (.*)", r"\1 is of a wrong type", text)
+
+
+def repeated_keys(bundle: Bundle) -> Iterator[Problem]:
     """Keys that resources of two kinds share: the CLI takes each key once in a bundle."""
     kinds: dict[str, list[str]] = {}
-    for kind, resources in (bundle.raw.get("resources") or {}).items():
-        for key in resources or {}:
+    for kind, resources in bundle.config["resources"].items():
+        for key in resources:
             kinds.setdefault(key, []).append(kind)
-    for key, found in kinds.items():
-        if len(found) > 1:
-            named = " and ".join(f"{kind}.{key}" for kind in sorted(found))
-            yield f"{named}: a key is for one resource; give one another"
+    for key, declared in kinds.items():
+        if len(declared) > 1:
+            other, last = sorted(declared)[:2]
+            yield Problem(f"{last}.{key}", f"{other}.{key} has the same key; give one another")
 
 
-def variables(bundle: Bundle) -> Iterator[str]:
-    """Problems with variables: one that nothing uses, one without a description, a target that is no longer valid."""
-    declared = bundle.raw.get("variables") or {}
-    everywhere = {key: value for key, value in bundle.raw.items() if key != "variables"}
-    used = {path.split(".")[1] for path in static_paths(everywhere) if re.match(r"var\.", path)}
-    used |= {path.split(".")[1] for path in static_paths(list(declared.values())) if path.startswith("var.")}
-    for name, spec in declared.items():
+def references(bundle: Bundle) -> Iterator[Problem]:
+    """References to fields that resources of that kind don't have, `${resources.schemas.gold.nmae}`."""
+    for kind, resources in bundle.config["resources"].items():
+        for key, resource in resources.items():
+            for path in dict.fromkeys(static_paths(resource)):
+                head, *steps = re.findall(r"[^.\[\]]+", path)
+                target = _CLASSES.get(steps[0]) if head == "resources" else None
+                known = [*(field.name for field in fields(target)), *_COMPUTED] if target else []
+                if target and steps[2] not in known:
+                    text = f"${{{path}}}: {steps[0]} have no {steps[2]}{did_you_mean(steps[2], known)}"
+                    yield Problem(f"{kind}.{key}", text)
+
+
+def variables(bundle: Bundle) -> Iterator[Problem]:
+    """Problems with variables: one that nothing uses, one without a description."""
+    written = bundle.files.content
+    used = {re.split(r"[.\[]", path)[1] for path in static_paths(written) if re.match(r"var(iables)?\.", path)}
+    for name, spec in bundle.raw["variables"].items():
         if name not in used:
-            yield f"variables.{name}: nothing uses it"
-        if not (spec or {}).get("description"):
-            yield f"variables.{name}: has no description"
+            yield Problem(f"variables.{name}", "nothing uses it")
+        if not spec.get("description"):
+            yield Problem(f"variables.{name}", "has no description")

@@ -3,123 +3,142 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
 from importlib import metadata
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from search_forecast.bundle.checks.cron import cron_problem
+from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
+from search_forecast.bundle.documents import as_text
+from search_forecast.bundle.faults import faults
+from search_forecast.bundle.graph import Job, Task, read_job
 from search_forecast.bundle.references import dynamic_paths
+from search_forecast.bundle.shapes import mapping, sequence
+from search_forecast.bundle.values import sample_command
 from search_forecast.errors import UsageError
 
 Parse = Callable[[Sequence[str]], object]
 _PIN = re.compile(r"[A-Za-z0-9_.-]+==[^=*]+")
+_ENVIRONMENT_VERSIONS = ("1", "2", "3", "4", "5", "6")
+# They come with the environment; another version beside it breaks the connection to the server.
+_OF_ENVIRONMENT = ("pyspark", "databricks-connect", "delta-spark")
+_STARTS = ("schedule", "trigger", "continuous")
 
 
-def problems(bundle: Bundle, parse: Parse) -> Iterator[str]:
+def problems(bundle: Bundle, parse: Parse) -> Iterator[Problem]:
     """All problems with the jobs of a bundle, and with the schedules of its alerts; `parse` as for `check`."""
-    for key, job in bundle.resources("jobs").items():
-        written = ((bundle.raw.get("resources") or {}).get("jobs") or {}).get(key) or {}
-        for problem in (
-            *_graph(job, written),
-            *_references(job),
-            *_commands(job, parse),
-            *_environments(bundle, job),
-            *_schedule(job.get("schedule") or {}, "quartz_cron_expression"),
-        ):
-            yield f"jobs.{key}: {problem}"
+    for key in bundle.resources("jobs"):
+        path = f"jobs.{key}"
+        try:
+            job = read_job(bundle, key)
+            for fault in faults(bundle, job):
+                yield Problem(f"{path}.{fault.task}" if fault.task else path, fault.text)
+            for task in _tasks(job):
+                for text in (*_command(task, job, parse), *_compute(task, job)):
+                    yield Problem(f"{path}.{task.key}", f"task {task.key}: {text}")
+            for text in (*_unused(job), *_environments(bundle, job), *_starts(job)):
+                yield Problem(path, text)
+        except UsageError:
+            continue  # what can't be read, `definitions` says
     for key, alert in bundle.resources("alerts").items():
-        for problem in _schedule(alert.get("schedule") or {}, "quartz_cron_schedule"):
-            yield f"alerts.{key}: {problem}"
+        for text in _schedule(alert.get("schedule"), "quartz_cron_schedule"):
+            yield Problem(f"alerts.{key}", text)
 
 
-def _graph(job: Mapping[str, Any], written: Mapping[str, Any]) -> Iterator[str]:
-    tasks = job.get("tasks") or []
-    for name, count in Counter(task["task_key"] for task in written.get("tasks") or []).items():
-        if count > 1:
-            yield f"two tasks are called {name}"
-    waits = {task["task_key"]: [d["task_key"] for d in task.get("depends_on") or []] for task in tasks}
-    for name, awaited in waits.items():
-        for missing in sorted(set(awaited) - set(waits)):
-            yield f"task {name} depends on {missing}, which is no task of the job"
-    try:
-        TopologicalSorter(waits).prepare()
-    except CycleError as error:
-        yield f"tasks wait for each other: {' -> '.join(error.args[1])}"
+def _tasks(job: Job) -> Iterator[Task]:
+    """All tasks, those that for_each_tasks repeat too."""
+    for task in job.tasks:
+        yield task
+        if task.inner:
+            yield task.inner
 
 
-def _references(job: Mapping[str, Any]) -> Iterator[str]:
-    """`{{job.parameters.x}}` and the declared parameters must be the same; `{{tasks.t...}}` must name a task."""
-    declared = [parameter["name"] for parameter in job.get("parameters") or []]
-    keys = {task["task_key"] for task in job.get("tasks") or []}
-    used = set()
-    for task in job.get("tasks") or []:
-        for path in dynamic_paths(task):
-            steps = path.split(".")
-            if steps[:2] == ["job", "parameters"]:
-                used.add(steps[2])
-                if steps[2] not in declared:
-                    yield f"task {task['task_key']} uses the parameter {steps[2]}, which the job does not declare"
-            elif steps[0] == "tasks" and steps[1] not in keys:
-                yield f"task {task['task_key']} reads a value of {steps[1]}, which is no task of the job"
-    for name in sorted(set(declared) - used):
+def _unused(job: Job) -> Iterator[str]:
+    used = {path[2] for path in dynamic_paths(job.spec) if path[:2] == ("job", "parameters")}
+    for name in sorted(set(job.parameters) - used):
         yield f"nothing uses the parameter {name}"
 
 
-def _commands(job: Mapping[str, Any], parse: Parse) -> Iterator[str]:
-    """Each wheel task must call an entry point of the wheel with a command line that it takes."""
+def _command(task: Task, job: Job, parse: Parse) -> Iterator[str]:
+    """A wheel task must call an entry point of the wheel with a command line that it takes."""
+    if task.kind != "python_wheel_task":
+        return
     try:
         installed = metadata.distribution("search_forecast").entry_points
     except metadata.PackageNotFoundError:
         installed = metadata.EntryPoints()
     scripts = {point.name for point in installed if point.group == "console_scripts"}
-    for task in job.get("tasks") or []:
-        wheel = task.get("python_wheel_task")
-        if wheel is None:
-            continue
-        key = task["task_key"]
-        if wheel.get("package_name") != "search_forecast" or wheel.get("entry_point") not in scripts:
-            yield f"task {key}: the wheel has no entry point {wheel.get('package_name')}:{wheel.get('entry_point')}"
-            continue
-        command = [re.sub(r"\{\{.*?\}\}|\$\{.*?\}", "0", str(text)) for text in wheel.get("parameters") or []]
-        try:
-            parse(command)
-        except UsageError as error:
-            yield f"task {key}: {str(error).partition('; see ')[0]}"
+    package, entry_point = task.settings.get("package_name"), task.settings.get("entry_point")
+    if package != "search_forecast" or entry_point not in scripts:
+        yield f"the wheel has no entry point {package}:{entry_point}"
+        return
+    try:
+        parse(sample_command(task, job.parameters))
+    except UsageError as error:
+        yield str(error).partition("; see ")[0]
 
 
-def _environments(bundle: Bundle, job: Mapping[str, Any]) -> Iterator[str]:
-    """Tasks must name an environment that is there; it holds the wheel and nothing that is not pinned as locked."""
-    environments = {item["environment_key"]: item.get("spec") or {} for item in job.get("environments") or []}
-    for task in job.get("tasks") or []:
-        key = task.get("environment_key")
-        if "python_wheel_task" in task and key not in environments and not _has_cluster(task):
-            yield f"task {task['task_key']}: no environment {key}"
+def _compute(task: Task, job: Job) -> Iterator[str]:
+    """A wheel task must name an environment that is there and holds the wheel, or a cluster."""
+    has_cluster = any(name in task.spec for name in ("job_cluster_key", "existing_cluster_id", "new_cluster"))
+    if task.kind != "python_wheel_task" or has_cluster:
+        return
+    key = as_text(task.spec.get("environment_key"))
+    specs = dict(_specs(job))
+    if key not in specs:
+        yield f"no environment {key or 'is named'}"
+    elif not any(text.endswith(".whl") for text in _dependencies(specs[key])):
+        yield f"environment {key} does not hold the wheel"
+
+
+def _environments(bundle: Bundle, job: Job) -> Iterator[str]:
+    """Environments must be known to the workspace, and hold nothing that is not pinned as locked."""
+    for key, count in Counter(key for key, _ in _specs(job)).items():
+        if count > 1:
+            yield f"{count} environments are called {key}; a target's is put beside the first, not in its place"
     lock = bundle.root / "requirements.txt"
     locked = set(re.findall(r"^(\S+==\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE)) if lock.is_file() else None
-    for key, spec in environments.items():
-        for text in spec.get("dependencies") or []:
-            if text.endswith(".whl"):
-                continue
-            if not _PIN.fullmatch(text):
+    for key, spec in _specs(job):
+        version = as_text(spec.get("environment_version") or spec.get("client"))
+        if version not in _ENVIRONMENT_VERSIONS and not spec.get("base_environment"):
+            known = ", ".join(_ENVIRONMENT_VERSIONS)
+            yield f"environment {key}: there is no environment_version {version or 'in it'}; known are {known}"
+        for text in _dependencies(spec):
+            if re.split(r"[^A-Za-z0-9_.-]", text)[0].lower().replace("_", "-") in _OF_ENVIRONMENT:
+                yield f"environment {key}: {text} comes with the environment; leave it out"
+            elif not text.endswith(".whl") and not _PIN.fullmatch(text):
                 yield f"environment {key}: {text} is not pinned to one version"
-            elif locked is not None and text not in locked:
+            elif not text.endswith(".whl") and locked is not None and text not in locked:
                 yield f"environment {key}: {text} is not the version in requirements.txt"
 
 
-def _has_cluster(task: Mapping[str, Any]) -> bool:
-    return any(name in task for name in ("job_cluster_key", "existing_cluster_id", "new_cluster"))
+def _specs(job: Job) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for item in sequence(job.spec.get("environments"), f"job {job.key}: environments"):
+        key = as_text(item.get("environment_key"))
+        yield key, mapping(item.get("spec"), f"job {job.key}: environment {key}")
 
 
-def _schedule(schedule: Mapping[str, Any], field: str) -> Iterator[str]:
-    if not schedule:
+def _dependencies(spec: Mapping[str, Any]) -> list[str]:
+    texts = spec.get("dependencies")
+    return [as_text(text) for text in texts] if isinstance(texts, list) else []
+
+
+def _starts(job: Job) -> Iterator[str]:
+    named = [name for name in _STARTS if job.spec.get(name)]
+    if len(named) > 1:
+        yield f"has a {' and a '.join(named)}; a job has one"
+    yield from _schedule(job.spec.get("schedule"), "quartz_cron_expression")
+
+
+def _schedule(schedule: Any, field: str) -> Iterator[str]:
+    if not isinstance(schedule, dict) or not schedule:
         return
-    problem = cron_problem(str(schedule.get(field, "")))
+    problem = cron_problem(as_text(schedule.get(field)))
     if problem:
         yield f"schedule {schedule.get(field)!r}: {problem}"
-    zone = str(schedule.get("timezone_id"))
+    zone = as_text(schedule.get("timezone_id"))
     try:
         ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
-        yield f"schedule: there is no time zone {zone}"
+        yield f"schedule: there is no time zone {zone or 'in it'}"

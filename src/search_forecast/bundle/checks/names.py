@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
 
 _SCHEMA = re.compile(r"\bsearch_(?:bronze|silver|gold)\b")
@@ -11,32 +12,37 @@ _VOLUME = re.compile(r"(?:^|[=:\s])(/Volumes/\S*)")
 _CATALOG_FIELDS = ("catalog_name", "dataset_catalog")
 
 
-def hard_coded(bundle: Bundle) -> Iterator[str]:
+def hard_coded(bundle: Bundle) -> Iterator[Problem]:
     """Catalogs, schemas and volumes that are spelled out where a reference belongs."""
-    for kind, resources in (bundle.raw.get("resources") or {}).items():
-        for key, resource in (resources or {}).items():
-            for path, text in _texts(resource):
-                where = f"{kind}.{key}.{path}"
-                is_own_name = kind == "schemas" and path == "name"
-                is_prose = path.rpartition(".")[2] in ("comment", "description", "custom_description")
-                schema = None if is_own_name or is_prose else _SCHEMA.search(text)
-                if schema:
-                    yield f"{where}: spells out the schema {schema[0]}; say ${{resources.schemas.LAYER.name}}"
-                for volume in _VOLUME.findall(text):
-                    yield f"{where}: spells out {volume}; say ${{resources.volumes.KEY.volume_path}}"
-                if path.rpartition(".")[2] in _CATALOG_FIELDS and not text.startswith("${"):
-                    yield f"{where}: spells out the catalog {text}; say ${{var.catalog}}"
+    for kind in bundle.config["resources"]:
+        for key in bundle.resources(kind):
+            for path, text in _texts(bundle.written(kind, key)):
+                for problem in _spelled_out(text, path, is_own_name=(kind, path) == ("schemas", "name")):
+                    yield Problem(f"{kind}.{key}", f"{path}: spells out {problem}")
 
 
-def shared(bundle: Bundle, other: Bundle) -> Iterator[str]:
+def _spelled_out(text: str, path: str, *, is_own_name: bool) -> Iterator[str]:
+    field = path.rpartition(".")[2]
+    is_prose = field in ("comment", "description", "custom_description")
+    schema = None if is_own_name or is_prose else _SCHEMA.search(text)
+    if schema:
+        yield f"the schema {schema[0]}; say ${{resources.schemas.LAYER.name}}"
+    for volume in _VOLUME.findall(text):
+        yield f"{volume}; say ${{resources.volumes.KEY.volume_path}}"
+    if field in _CATALOG_FIELDS and not text.startswith("${"):
+        yield f"the catalog {text}; say ${{var.catalog}}"
+
+
+def shared(bundle: Bundle, other: Bundle) -> Iterator[Problem]:
     """What two developers who both deploy a development target would share."""
     ours, theirs = _identities(bundle), _identities(other)
     for what, name in ours.items():
         if theirs.get(what) == name:
-            yield f"target {bundle.target}: {what} is {name} for every developer; they would overwrite each other's"
+            text = f"is {name} for every developer of target {bundle.target}; they would overwrite each other's"
+            yield Problem(what, text)
 
 
-def shared_targets(bundles: list[Bundle]) -> Iterator[str]:
+def shared_targets(bundles: list[Bundle]) -> Iterator[Problem]:
     """Tables that two targets would share: staging must never write what production reads."""
     seen: dict[str, tuple[str, str]] = {}
     for bundle in bundles:
@@ -44,32 +50,35 @@ def shared_targets(bundles: list[Bundle]) -> Iterator[str]:
             if what.split(".")[0] in ("schemas", "volumes", "registered_models", "workspace"):
                 target, _ = seen.setdefault(name, (bundle.target, what))
                 if target != bundle.target:
-                    yield f"targets {target} and {bundle.target} share {what} {name}"
+                    yield Problem(what, f"is {name} in target {target} as in {bundle.target}")
 
 
-def active(bundle: Bundle) -> Iterator[str]:
+def active(bundle: Bundle) -> Iterator[Problem]:
     """Schedules and triggers that run in a development deployment, where nobody waits for them."""
     for kind in ("jobs", "alerts"):
         for key, resource in bundle.resources(kind).items():
             for name in ("schedule", "trigger", "continuous"):
                 settings = resource.get(name)
-                if settings and settings.get("pause_status") != "PAUSED":
-                    yield f"target {bundle.target}: the {name} of {kind}.{key} is active; leave pause_status out"
+                if isinstance(settings, dict) and settings.get("pause_status") != "PAUSED":
+                    text = f"its {name} is active in target {bundle.target}; leave pause_status out"
+                    yield Problem(f"{kind}.{key}", text)
 
 
 def _identities(bundle: Bundle) -> dict[str, str]:
     """What makes each resource one of its kind in a workspace."""
-    found = {"workspace.root_path": str(bundle.config["workspace"]["root_path"])}
+    identities = {"workspace.root_path": str(bundle.config["workspace"]["root_path"])}
     for key, schema in bundle.resources("schemas").items():
-        found[f"schemas.{key}"] = f"{schema['catalog_name']}.{schema['name']}"
+        identities[f"schemas.{key}"] = f"{schema.get('catalog_name')}.{schema['name']}"
     for key, volume in bundle.resources("volumes").items():
-        found[f"volumes.{key}"] = str(volume["volume_path"])
+        identities[f"volumes.{key}"] = str(volume["volume_path"])
     for key, model in bundle.resources("registered_models").items():
-        found[f"registered_models.{key}"] = f"{model['catalog_name']}.{model['schema_name']}.{model['name']}"
+        identities[f"registered_models.{key}"] = ".".join(
+            str(model.get(field)) for field in ("catalog_name", "schema_name", "name")
+        )
     for kind, field in (("experiments", "name"), ("jobs", "name"), ("dashboards", "display_name")):
         for key, resource in bundle.resources(kind).items():
-            found[f"{kind}.{key}"] = str(resource.get(field))
-    return found
+            identities[f"{kind}.{key}"] = str(resource.get(field))
+    return identities
 
 
 def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

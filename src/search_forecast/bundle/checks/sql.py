@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,33 +13,29 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
-from search_forecast import queries
+from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
 from search_forecast.lakehouse.contracts import TABLES
+from search_forecast.queries import catalogue
 
 _DIALECT = "databricks"
 _MARKER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
-_ALERT_PREFIX = "${var.catalog}.${resources.schemas.gold.name}."
-_GOLD: dict[str, object] = {
-    t.name: {c.name: c.type.simpleString() for c in t.columns} for t in TABLES if t.layer == "gold"
-}
+_ALERT_PREFIX = "`${var.catalog}`.`${resources.schemas.gold.name}`."
+_COLUMNS: dict[str, object] = {t.name: {c.name: c.type.simpleString() for c in t.columns} for t in TABLES}
+_GOLD = frozenset(t.name for t in TABLES if t.layer == "gold")  # all that a dashboard or an alert may read: no raw text
 
 
-def problems(bundle: Bundle) -> Iterator[str]:
+def problems(bundle: Bundle) -> Iterator[Problem]:
     """All problems with the SQL that the bundle and the package hold."""
-    known = {_plain(_text(name)): name for name in queries.names()}
-    for name in queries.names():
-        for problem in _checked(_text(name))[1]:
-            yield f"query {name}: {problem}"
+    known = {_plain(_text(name)): name for name in catalogue.names()}
+    for name in catalogue.names():
+        for problem in _checked(_text(name), frozenset(_COLUMNS))[1]:
+            yield Problem("", f"query {name}: {problem}")
     for key, dashboard in bundle.resources("dashboards").items():
-        yield from (f"dashboards.{key}: {problem}" for problem in _dashboard(bundle, dashboard, known))
-    for key, alert in ((bundle.raw.get("resources") or {}).get("alerts") or {}).items():
-        yield from (f"alerts.{key}: {problem}" for problem in _alert(alert, known))
-
-
-def dashboard_file(bundle: Bundle, dashboard: Mapping[str, Any]) -> Path:
-    """The file of a dashboard; its path is written relative to resources/."""
-    return (bundle.root / "resources" / str(dashboard["file_path"])).resolve()
+        path = f"dashboards.{key}"
+        yield from (Problem(path, text) for text in _dashboard(_file(bundle, path, dashboard), known))
+    for key in bundle.resources("alerts"):
+        yield from (Problem(f"alerts.{key}", text) for text in _alert(bundle.written("alerts", key), known))
 
 
 def datasets(content: Mapping[str, Any]) -> dict[str, str]:
@@ -46,18 +43,26 @@ def datasets(content: Mapping[str, Any]) -> dict[str, str]:
     return {item["name"]: "".join(item.get("queryLines") or [item.get("query", "")]) for item in content["datasets"]}
 
 
-def _dashboard(bundle: Bundle, dashboard: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
-    path = dashboard_file(bundle, dashboard)
+def _file(bundle: Bundle, path: str, dashboard: Mapping[str, Any]) -> Path:
+    """The file of a dashboard: its path is written relative to the file that declares it."""
+    return (bundle.root / bundle.place(path).partition(":")[0]).parent / str(dashboard.get("file_path"))
+
+
+def _dashboard(path: Path, known: Mapping[str, str]) -> Iterator[str]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        yield from _content(json.loads(path.read_text(encoding="utf-8")), known)
     except (OSError, ValueError) as error:
         yield f"{path.name}: {error}"
-        return
+    except (KeyError, TypeError, AttributeError) as error:
+        yield f"{path.name}: is no dashboard ({error!r})"
+
+
+def _content(content: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
     columns: dict[str, list[str]] = {}
     for name, text in datasets(content).items():
-        columns[name], found = _checked(text)
-        yield from (f"dataset {name}: {problem}" for problem in found)
-        if not found and _plain(text) not in known:
+        columns[name], problems = _checked(text)
+        yield from (f"dataset {name}: {problem}" for problem in problems)
+        if not problems and _plain(text) not in known:
             yield f"dataset {name}: its SQL is none of search_forecast/queries"
     for page in content["pages"]:
         for item in page["layout"]:
@@ -95,28 +100,30 @@ def _field_names(value: Any) -> Iterator[str]:
 def _alert(alert: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
     text = str(alert.get("query_text", ""))
     plain = text.replace(_ALERT_PREFIX, "")
-    columns, found = _checked(plain)
-    yield from found
-    if not found and _plain(plain) not in known:
+    columns, problems = _checked(plain)
+    yield from problems
+    if not problems and _plain(plain) not in known:
         yield "its SQL is none of search_forecast/queries (apart from the tables' full names)"
-    shown = alert.get("evaluation", {}).get("source", {}).get("name")
-    if not found and shown not in columns:
+    evaluation = alert.get("evaluation") or {}
+    shown = (evaluation.get("source") or {}).get("name")
+    if not problems and shown not in columns:
         yield f"looks at {shown}, which its SQL does not select"
     if text == plain:
         yield f"names its tables without {_ALERT_PREFIX}"
 
 
-def _checked(text: str) -> tuple[list[str], list[str]]:
-    """The columns that a query gives, and its problems."""
+@cache
+def _checked(text: str, tables: Set[str] = _GOLD) -> tuple[list[str], list[str]]:
+    """The columns that a query of these tables gives, and its problems."""
     try:
         query = sqlglot.parse_one(_MARKER.sub("1", re.sub(r"--.*", "", text)), dialect=_DIALECT)
         ctes = {cte.alias for cte in query.find_all(exp.CTE)}
         for table in query.find_all(exp.Table):
             if table.db or table.catalog:
                 return [], [f"spells out {table.catalog or ''}{'.' if table.catalog else ''}{table.db}.{table.name}"]
-            if table.name not in ctes | set(_GOLD):
+            if table.name not in ctes | tables:
                 return [], [f"there is no table {table.name} in gold"]
-        qualified = qualify(query, schema=_GOLD, dialect=_DIALECT)
+        qualified = qualify(query, schema=_COLUMNS, dialect=_DIALECT)
     except SqlglotError as error:
         return [], [re.sub(r"\x1b\[\d+m", "", str(error)).splitlines()[0]]
     return [str(name) for name in qualified.named_selects], []  # type: ignore[attr-defined]
@@ -128,4 +135,4 @@ def _plain(text: str) -> str:
 
 
 def _text(name: str) -> str:
-    return resources.files(queries).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return resources.files("search_forecast.queries").joinpath(f"{name}.sql").read_text(encoding="utf-8")

@@ -6,30 +6,10 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from search_forecast.demand.periods import Frequency
+
 Floats = NDArray[np.float64]
 LARGEST_COUNT = 1e10  # more searches a day than there are people is a bad edit
-
-
-@dataclass(frozen=True)
-class Frequency:
-    """How long a period is, how many of them make a season, and how far back the candidates look.
-
-    Attributes:
-        name: `day` or `week`.
-        days: days in a period.
-        season_length: periods in a season: 7 days in a week, 52 weeks in a year.
-        window: periods of a moving average: four weeks, eight weeks.
-        memory: periods that the costlier candidates look back; exponential smoothing has forgotten what lies before.
-    """
-
-    name: str
-    days: int
-    season_length: int
-    window: int
-    memory: int
-
-
-FREQUENCIES = {"day": Frequency("day", 1, 7, 28, 182), "week": Frequency("week", 7, 52, 8, 260)}
 
 
 @dataclass(frozen=True)
@@ -52,20 +32,3 @@ class History:
     def recent(self) -> Floats:
         """The values within the frequency's memory."""
         return self.values[-self.frequency.memory :]
-
-
-def mended(values: Floats) -> tuple[Floats, str | None]:
-    """Replace values that are no counts (missing, negative, absurd) by interpolation between their neighbours.
-
-    Gold holds none; a table that somebody edited may.
-
-    Returns:
-        The values, and a sentence about what was replaced (None where nothing was).
-    """
-    values = np.asarray(values, dtype=np.float64)
-    is_count = np.isfinite(values) & (values >= 0) & (values <= LARGEST_COUNT)
-    if is_count.all():
-        return values, None
-    places = np.arange(len(values))
-    filled = np.interp(places, places[is_count], values[is_count]) if is_count.any() else np.zeros(len(values))
-    return filled, f"{(~is_count).sum()} of {len(values)} values were missing, negative or absurd: interpolated"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+ABOUT, FORECASTS = "about.json", "forecasts"  # of a version's files
 LEVELS = {0.8: "80", 0.95: "95"}
 
 
@@ -16,8 +17,8 @@ class SearchDemand:
     """Forecasts of one version: what its training run expected, by term and horizon."""
 
     def __init__(self, directory: Path) -> None:
-        self._about = json.loads((directory / "about.json").read_text(encoding="utf-8"))
-        self._forecasts = pd.read_parquet(directory / "forecasts").set_index(["term", "step"])
+        self._about = json.loads((directory / ABOUT).read_text(encoding="utf-8"))
+        self._forecasts = pd.read_parquet(directory / FORECASTS).set_index(["term", "step"])
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """The forecast for each input row.
@@ -40,15 +41,15 @@ class SearchDemand:
         outside = horizons[(horizons < 1) | (horizons > most)]
         if len(outside):
             raise ValueError(f"horizon {outside.iloc[0]}: this version forecasts 1 to {most} periods ahead")
-        wanted = pd.MultiIndex.from_arrays([model_input["term"].astype("str"), horizons])
-        found = self._forecasts.reindex(wanted)
+        keys = pd.MultiIndex.from_arrays([model_input["term"].astype("str"), horizons])
+        rows = self._forecasts.reindex(keys)
         days = pd.to_timedelta(horizons.to_numpy() * int(self._about["period_days"]), unit="D")
         return pd.DataFrame(
             {
                 "target_date": pd.Timestamp(self._about["last_date"]) + days,
-                "forecast": found["forecast"].to_numpy(),
-                "lower": found[f"lower_{LEVELS[level]}"].to_numpy(),
-                "upper": found[f"upper_{LEVELS[level]}"].to_numpy(),
+                "forecast": rows["forecast"].to_numpy(),
+                "lower": rows[f"lower_{LEVELS[level]}"].to_numpy(),
+                "upper": rows[f"upper_{LEVELS[level]}"].to_numpy(),
             },
             index=model_input.index,
         )

@@ -8,12 +8,11 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from search_forecast.demand.periods import FREQUENCIES, WINDOW_DAYS
 from search_forecast.lakehouse.contracts import OTHER, TOTAL
 
 INTERVAL_LEVEL = 0.95
-WINDOW_DAYS = 7
-DAILY_SEASON, WEEKLY_SEASON = 7, 52  # periods: a week of days, a year of weeks
-_MADE = ("model_version", "made_on_date")
+_ORIGIN = ("model_version", "made_on_date")
 _SERIES = ("period_days", "pool", "term")
 
 
@@ -68,11 +67,11 @@ def _points(forecasts: DataFrame) -> DataFrame:
     tells series called `(other)` apart, by the terms that were forecast beside them; it is 0 for a plain term.
     """
     points = forecasts.where((F.abs(F.col("interval_level") - INTERVAL_LEVEL) < 1e-9) & (F.col("term") != TOTAL))
-    whole = Window.partitionBy(*_MADE)
+    whole = Window.partitionBy(*_ORIGIN)
     is_other = F.col("term") == OTHER
     known_terms = F.sum(F.when(is_other, 0).otherwise(F.pmod(F.xxhash64("term"), F.lit(2**32)))).over(whole)
     return points.select(
-        *_MADE,
+        *_ORIGIN,
         *("term", "target_date", "horizon_days", "forecast", "lower", "upper", "mean_forecast"),
         F.max("horizon_days").over(whole).alias("longest"),
         F.when(F.max(F.col("horizon_days") % 7).over(whole) == 0, 7).otherwise(1).alias("period_days"),
@@ -134,10 +133,9 @@ def _with_scale(series: DataFrame) -> DataFrame:
     """
     order = Window.partitionBy(*_SERIES).orderBy("period_start")
     is_weekly = F.col("period_days") == 7
-    season = F.when(is_weekly, WEEKLY_SEASON).otherwise(DAILY_SEASON)
-    before = F.when(is_weekly, F.lag("actual", WEEKLY_SEASON).over(order)).otherwise(
-        F.lag("actual", DAILY_SEASON).over(order)
-    )
+    daily, weekly = (FREQUENCIES[name].season_length for name in ("day", "week"))
+    season = F.when(is_weekly, weekly).otherwise(daily)
+    before = F.when(is_weekly, F.lag("actual", weekly).over(order)).otherwise(F.lag("actual", daily).over(order))
     stepped = series.select(
         "*",
         F.row_number().over(order).alias("number"),
@@ -181,7 +179,7 @@ def _last_day() -> Column:
 def _measured(compared: DataFrame) -> DataFrame:
     """search_gold.forecast_accuracy from the rows of `_compared`, each with its `window`."""
     error = F.abs(F.col("forecast") - F.col("actual"))
-    by_term = compared.groupBy(*_MADE, "window", "term").agg(
+    by_term = compared.groupBy(*_ORIGIN, "window", "term").agg(
         F.every("has_come").alias("has_come"),
         F.min("target_date").alias("first_target_date"),
         F.max(_last_day()).alias("last_target_date"),
@@ -192,7 +190,7 @@ def _measured(compared: DataFrame) -> DataFrame:
         F.count_if(F.col("actual").between(F.col("lower"), F.col("upper"))).alias("inside_count"),
         F.try_divide(F.avg(error), F.max("scale")).alias("scaled_error"),
     )
-    by_window = by_term.groupBy(*_MADE, "window").agg(
+    by_window = by_term.groupBy(*_ORIGIN, "window").agg(
         F.every("has_come").alias("has_come"),
         F.min("first_target_date").alias("first_target_date"),
         F.max("last_target_date").alias("last_target_date"),

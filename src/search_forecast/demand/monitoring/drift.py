@@ -8,13 +8,11 @@ from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 from scipy import stats
 
+from search_forecast.demand.periods import LEAST_WEEKS, REFERENCE_DAYS, WINDOW_DAYS
 from search_forecast.lakehouse.contracts import OTHER
 from search_forecast.parameters import MonitorParameters
 
-WINDOW_DAYS = 7
 LEAST_EXPECTED = 5  # searches; Pearson's approximation needs about so many in every cell (Cochran 1954)
-REFERENCE_DAYS = 91  # of training: thirteen weeks. All of it would hold every shift there ever was, and hide the next
-LEAST_WEEKS = 4  # of training, to tell ordinary variation from
 SMOOTHING = 0.5  # searches added to every term for the PSI, which has no value where a term is new or gone
 
 
@@ -105,21 +103,21 @@ def ordinary_variation(counts: DataFrame, first_date: date, last_date: date) -> 
     cells = (
         counts.where(F.col("event_date").between(first_date, last_date))
         .groupBy(block.alias("block"), "term")
-        .agg(F.sum("search_count").alias("found"))
+        .agg(F.sum("search_count").alias("observed"))
         .where(F.col("block") < block_count)
     )
-    by_term = cells.groupBy("term", F.lit(0).alias("number")).agg((F.sum("found") / block_count).alias("expected"))
+    by_term = cells.groupBy("term", F.lit(0).alias("number")).agg((F.sum("observed") / block_count).alias("expected"))
     categories = _with_category(by_term, "number").select("term", "category")
     table = (
         cells.join(categories, "term", how="inner")
         .groupBy("block", "category")
-        .agg(F.sum("found").cast("double").alias("found"))
+        .agg(F.sum("observed").cast("double").alias("observed"))
     )
-    rows, columns = (F.sum("found").over(Window.partitionBy(key)) for key in ("block", "category"))
+    rows, columns = (F.sum("observed").over(Window.partitionBy(key)) for key in ("block", "category"))
     # Sum of (observed - expected)^2 / expected, written so that cells without searches need not exist.
-    share = table.withColumn("share", F.col("found") * F.col("found") / (rows * columns))
+    share = table.withColumn("share", F.col("observed") * F.col("observed") / (rows * columns))
     return share.agg(
-        F.coalesce(F.sum("found") * (F.sum("share") - 1), F.lit(0.0)).alias("chi_square"),
+        F.coalesce(F.sum("observed") * (F.sum("share") - 1), F.lit(0.0)).alias("chi_square"),
         F.count_distinct("block").alias("block_count"),
         F.count_distinct("category").alias("term_count"),
     )
@@ -153,7 +151,7 @@ def drifts(
     """
     freedom = max(variation["block_count"] - 1, 0) * max(variation["term_count"] - 1, 0)
     dispersion = max(1.0, variation["chi_square"] / freedom) if freedom else 1.0
-    found = []
+    rows = []
     for mix in sorted(mixes, key=lambda row: int(row["number"])):
         first = last_date + timedelta(days=1 + WINDOW_DAYS * mix["number"])
         last = first + timedelta(days=WINDOW_DAYS - 1)
@@ -166,8 +164,8 @@ def drifts(
         sizes = (came, trained, terms)
         is_drifted = p_value < parameters.drift_alpha and psi > parameters.drift_psi
         measures = (psi, js_distance, chi_square, p_value, is_drifted)
-        found.append(Drift(model_version, f"{first}/{last}", first, last, *sizes, *measures))
-    return found
+        rows.append(Drift(model_version, f"{first}/{last}", first, last, *sizes, *measures))
+    return rows
 
 
 def _with_category(cells: DataFrame, group: str) -> DataFrame:

@@ -4,7 +4,8 @@ Stated rate of false alarms, where nothing changes but by chance (counts that va
 differ, six months of training): drift in at most 1 of 100 windows, accuracy in at most 3 of 100 weekly decisions.
 Measured over 40 to 200 simulations of 100 weeks, 1,000 and 30 searches a day, 1 to 12 terms: drift 0 to 0.13 of 100
 (12 terms), accuracy 0 to 1.4 of 100 for a champion that is better than the mean, 0.5 to 2.5 for one that is 2 % worse
-(the mean of four weeks). They come in runs, up to 12 in one simulation. tests/test_monitoring.py repeats it in small.
+(the mean of four weeks). They come in runs, up to 12 in one simulation.
+tests/demand/test_monitoring.py repeats it in small.
 """
 
 import math
@@ -75,11 +76,11 @@ def needs_retrain(
 
 def apart(forecasts: Sequence[ForecastWindow], count: int) -> list[ForecastWindow]:
     """The latest windows that share no day, latest first: of forecasts made daily about every seventh."""
-    kept: list[ForecastWindow] = []
+    latest: list[ForecastWindow] = []
     for forecast in sorted(forecasts, key=lambda row: row.made_on_date, reverse=True):
-        if len(kept) < count and (not kept or forecast.last_target_date < kept[-1].first_target_date):
-            kept.append(forecast)
-    return kept
+        if len(latest) < count and (not latest or forecast.last_target_date < latest[-1].first_target_date):
+            latest.append(forecast)
+    return latest
 
 
 def _margin(forecasts: Sequence[ForecastWindow], parameters: MonitorParameters) -> float:

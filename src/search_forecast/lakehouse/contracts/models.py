@@ -29,6 +29,12 @@ MODEL_SCORES = Table(
             "prediction", RATIO, "What it predicts, in the unit of its label; null where it can't", nullable=True
         ),
         TableColumn(
+            "predicted_label",
+            STRING,
+            "The text that the prediction stands for, where the model says it; null elsewhere",
+            nullable=True,
+        ),
+        TableColumn(
             "warning",
             STRING,
             "Why not to trust the prediction: an input outside the range seen in training, a range that is unknown, an "

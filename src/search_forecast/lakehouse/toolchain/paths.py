@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -39,15 +38,6 @@ def cache_dir() -> Path:
             "set SEARCH_FORECAST_CACHE to a directory that you may write"
         ) from error
     return path.resolve()
-
-
-def sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file's content, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def is_writable(path: Path) -> bool:

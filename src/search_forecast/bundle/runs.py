@@ -1,0 +1,98 @@
+"""Runs of jobs, each in a file below the lakehouse, `_runs/JOB/TIME/run.json`, with a log for each task."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from search_forecast.bundle.graph import State
+from search_forecast.errors import UsageError
+
+DIRECTORY = "_runs"
+
+
+@dataclass
+class TaskRun:
+    """How a task of a run went."""
+
+    state: State = State.PENDING
+    attempts: int = 0
+    seconds: float = 0.0
+    values: dict[str, Any] = field(default_factory=dict)
+    outcome: str | None = None
+    error: str | None = None
+    log: str | None = None
+
+    def set_value(self, name: str, value: Any) -> None:
+        """Take a value that the task set; the mapping is swapped, as another thread may be writing the file."""
+        self.values = {**self.values, name: value}
+
+    @property
+    def result(self) -> str:
+        """Its first counts, for people."""
+        if self.outcome is not None:
+            return self.outcome
+        counts = [(k, v) for k, v in self.values.items() if isinstance(v, int) and not isinstance(v, bool)]
+        named = [(k, v) for k, v in counts if k.endswith("_count")] or [c for c in counts if "version" not in c[0]]
+        return ", ".join(f"{value:,} {_words(key, value)}" for key, value in named[:3])
+
+
+def _words(key: str, count: int) -> str:
+    """A count's name after its number: `record_count` is `1 record` and `2 records`, `rejected_count` `rejected`."""
+    words = key.removesuffix("_count").replace("_", " ")
+    if not key.endswith("_count"):
+        return words.removesuffix("s") if count == 1 and words != "series" else words
+    is_noun = count != 1 and not words.endswith(("ed", "raw"))
+    return f"{words}{'es' if words.endswith('ch') else 's'}" if is_noun else words
+
+
+@dataclass
+class JobRun:
+    """How a run of a job goes: written after every change, so that a killed run can be repaired too."""
+
+    job: str
+    run_id: str
+    target: str | None
+    directory: Path
+    started_at: str
+    parameters: dict[str, str]
+    tasks: dict[str, TaskRun]
+    state: str = "RUNNING"
+    seconds: float = 0.0
+    repairs: int = 0
+
+    def save(self) -> None:
+        """Write it, whole or not at all."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        path = self.directory / "run.json"
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
+        part.replace(path)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run as plain values."""
+        return {**asdict(self), "directory": str(self.directory)}
+
+
+def new(lakehouse: Path, job: str, target: str | None, now: datetime, parameters: dict[str, str]) -> JobRun:
+    """A run that starts now."""
+    parent = lakehouse / DIRECTORY / job
+    stamp = now.strftime("%Y%m%d-%H%M%S")
+    taken = [path.name for path in parent.glob(f"{stamp}*")]
+    run_id = f"{stamp}-{len(taken) + 1}" if taken else stamp
+    return JobRun(job, run_id, target, parent / run_id, now.isoformat(timespec="seconds"), parameters, {})
+
+
+def last(lakehouse: Path, job: str, target: str | None) -> JobRun:
+    """The latest run of a job on that target.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for path in sorted((lakehouse / DIRECTORY / job).glob("*/run.json"), reverse=True):
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if saved["target"] == target:
+            tasks = {k: TaskRun(**{**task, "state": State(task["state"])}) for k, task in saved["tasks"].items()}
+            return JobRun(**{**saved, "directory": path.parent, "tasks": tasks})
+    raise UsageError(f"run {job}: no earlier run in {lakehouse / DIRECTORY / job}; run it without --from-failed")

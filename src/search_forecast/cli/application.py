@@ -1,0 +1,83 @@
+"""All commands together; errors become one line and an exit code here, and nowhere else."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+import click
+
+from search_forecast.cli import bundle, command, demand, demo, machine, medallion, models, output, queries, synthetic
+from search_forecast.cli.call import Call
+from search_forecast.errors import EnvironmentProblem, SearchForecastError
+from search_forecast.lakehouse.spark_errors import spark_complaint
+
+PROGRAM = "search-forecast"
+ROOT = command.Commands(
+    PROGRAM,
+    {
+        "Start here": demo.COMMANDS,
+        "From files to gold": medallion.COMMANDS,
+        "Questions to gold": queries.COMMANDS,
+        "Demand forecasts": demand.COMMANDS,
+        "Models": models.COMMANDS,
+        "The bundle": bundle.COMMANDS,
+        "This machine": (*synthetic.COMMANDS, *machine.COMMANDS),
+    },
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0 done; 1 the data or the model failed a check; 2 wrong usage; 3 the environment is wrong.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    is_debug = "--debug" in words
+    output.configure(is_debug=is_debug, is_quiet="--quiet" in words)
+    os.environ["TZ"] = "UTC"  # else Python shows Spark's timestamps in the local zone
+    time.tzset()
+    call = Call()
+    try:
+        return int(ROOT.main(words, PROGRAM, standalone_mode=False, obj=call) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        output.line(error.message)
+        return error.exit_code
+    except click.UsageError as error:
+        return _fail(command.complaint(error, PROGRAM), error.exit_code, is_debug)
+    except SearchForecastError as error:
+        return _fail(str(error), error.exit_code, is_debug)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("stopped; run the same command again to go on", 130, is_debug)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        place = error.filename or call.lakehouse.absolute()
+        message = f"{call.command}: {error.strerror or error} ({place}); mend that and run it again"
+        return _fail(message, EnvironmentProblem.exit_code, is_debug)
+    except Exception as error:
+        complaint = spark_complaint(error)
+        if complaint is None:
+            raise
+        return _fail(complaint, SearchForecastError.exit_code, is_debug)
+
+
+def entry() -> None:
+    """What the console script and a wheel task call: a task fails by an exception, not by what it returns."""
+    code = main()
+    if code:
+        sys.exit(code)
+
+
+def parse(words: Sequence[str]) -> command.Task:
+    """Parse the command line of a job's task; UsageError where it is wrong."""
+    return command.parse(ROOT, words)
+
+
+def _fail(message: str, exit_code: int, is_debug: bool) -> int:
+    if is_debug:
+        output.logger.error("what happened", exc_info=True)
+    sys.stderr.write(f"{PROGRAM}: {output.printable(' '.join(message.split()))}\n")
+    return exit_code

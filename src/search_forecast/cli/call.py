@@ -1,0 +1,154 @@
+"""One call of the command line: what the flags of all commands say, and the lakehouse and registry that they name."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search_forecast.cli import output
+from search_forecast.errors import DataError, UsageError
+from search_forecast.parameters import local_directory
+
+if TYPE_CHECKING:
+    from search_forecast.lakehouse.session import Size
+    from search_forecast.lakehouse.tables import Lakehouse
+    from search_forecast.models.registry import Registry
+
+LAYERS = ("bronze", "silver", "gold")
+DEFAULT_LAKEHOUSE = Path(".lakehouse")
+LARGE_BYTES = 64 * 2**20
+COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
+
+
+@dataclass
+class Call:
+    """What the flags that all commands have say; on Databricks `catalog` and the schemas take the lakehouse's place.
+
+    Attributes:
+        task_lakehouse: The lakehouse to work on, for a task of a job that runs on this machine, whatever its flags say.
+    """
+
+    command: str = "search-forecast"
+    lakehouse: Path = DEFAULT_LAKEHOUSE
+    json: bool = False
+    csv: bool = False
+    quiet: bool = False
+    debug: bool = False
+    catalog: str | None = None
+    bronze_schema: str | None = None
+    silver_schema: str | None = None
+    gold_schema: str | None = None
+    staging: Path | None = None
+    experiment: str | None = None
+    task_lakehouse: "Lakehouse | None" = None
+
+    @staticmethod
+    def now() -> datetime:
+        """The time, UTC: the only clock there is, everything below is given it."""
+        return datetime.now(timezone.utc)
+
+    @property
+    def root(self) -> Path:
+        """The directory of the local lakehouse."""
+        return local_directory(self.lakehouse)
+
+    @property
+    def schemas(self) -> dict[str, str | None]:
+        """The schema of each layer, as the flags name them."""
+        return {layer: getattr(self, f"{layer}_schema") for layer in LAYERS}
+
+    @contextmanager
+    def opened(self, *, writes: bool, source: Path | None = None) -> "Iterator[Lakehouse]":
+        """The lakehouse, locked against other writers if the command writes.
+
+        Args:
+            writes: Whether the command changes tables.
+            source: Files to be read, by whose size the Spark session is chosen.
+        """
+        if self.task_lakehouse is not None:
+            yield self.task_lakehouse
+        elif self.catalog is not None:
+            lakehouse = self._in_workspace(writes=writes)
+            from search_forecast.lakehouse import writers
+
+            needs_lock = writes and self.command in ("ingest", "clean", "aggregate", "reconcile")
+            with writers.exclusive(lakehouse, self.command) if needs_lock else nullcontext():
+                yield lakehouse
+        else:
+            self.check_there(writes=writes)
+            with self.locked() if writes else nullcontext():
+                yield self._here(source, writes=writes)
+
+    def _in_workspace(self, *, writes: bool) -> "Lakehouse":
+        from search_forecast.lakehouse.session import session
+        from search_forecast.lakehouse.tables import Lakehouse
+
+        flags = {**{f"--{layer}-schema": name for layer, name in self.schemas.items()}, "--staging": self.staging}
+        missing = ", ".join(flag for flag, value in flags.items() if not value)
+        if missing or self.staging is None:
+            raise UsageError(f"{self.command}: --catalog needs {missing} too")
+        schemas = {layer: str(name) for layer, name in self.schemas.items()}
+        return Lakehouse(session(), None, self.staging, str(self.catalog), schemas, is_writable=writes)
+
+    def _here(self, source: Path | None, *, writes: bool) -> "Lakehouse":
+        with output.progress(f"{self.command}: starting Spark"):
+            from search_forecast.lakehouse.session import session
+            from search_forecast.lakehouse.tables import Lakehouse
+
+            read = COMPRESSION * _bytes_below(self.root, "*.parquet") + (_bytes_below(source) if source else 0)
+            size: Size = "large" if read > LARGE_BYTES else "small"
+            return Lakehouse(session(size=size), self.root, self.root / "_staging", is_writable=writes)
+
+    def check_there(self, *, writes: bool = False) -> None:
+        """Raise DataError where a command that only reads finds no local lakehouse."""
+        if not writes and not self.root.is_dir():
+            raise DataError(
+                f"{self.command}: no lakehouse at {self.root}; run demo or ingest first, or say --lakehouse DIR"
+            )
+
+    def locked(self) -> AbstractContextManager[None]:
+        """The lock on a local lakehouse; nothing for a task of a job, whose lakehouse is locked already."""
+        if self.task_lakehouse is not None or self.catalog is not None:
+            return nullcontext()
+        from search_forecast.lakehouse.lock import exclusive
+
+        return exclusive(self.root, self.command)
+
+    def registry(self, *, writes: bool = False) -> "Registry":
+        """The registry that belongs to the lakehouse."""
+        from search_forecast.models.registry import DIRECTORY, Registry
+
+        if self.task_lakehouse is not None and self.task_lakehouse.root is not None:
+            return Registry(self.task_lakehouse.root / DIRECTORY)
+        if self.catalog is None:
+            self.check_there(writes=writes)
+            return Registry(self.root / DIRECTORY)
+        if not self.gold_schema:
+            raise UsageError(f"{self.command}: --catalog needs --gold-schema too")
+        prefix = f"{self.catalog}.{self.gold_schema}."
+        return Registry(None, prefix=prefix, experiment=self.experiment or "/Shared/search_forecast")
+
+    def result(self, values: Mapping[str, Any], *, next_step: str | None = None) -> int:
+        """Print what a command did, and which command comes next."""
+        output.result(values, is_json=self.json)
+        if next_step is not None and not self.json:
+            self.hint(next_step)
+        return 0
+
+    def rows(self, columns: Sequence[str], values: Iterable[Sequence[Any]]) -> int:
+        """Print rows in the form that the flags ask for."""
+        output.rows(columns, values, form="json" if self.json else "csv" if self.csv else "table")
+        return 0
+
+    def hint(self, command: str) -> None:
+        """Say a command that comes next, with the lakehouse that was used."""
+        if not self.quiet and self.task_lakehouse is None and self.catalog is None:
+            place = "" if self.lakehouse == DEFAULT_LAKEHOUSE else f" --lakehouse {output.shell_word(self.lakehouse)}"
+            output.note(f"next: {output.program()} {command}{place}")
+
+
+def _bytes_below(path: Path, pattern: str = "*") -> int:
+    files = [path] if path.is_file() else path.rglob(pattern)
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,0 +1,30 @@
+"""The command that writes synthetic deliveries."""
+
+from pathlib import Path
+
+import click
+
+from search_forecast.cli.call import Call
+from search_forecast.cli.command import PATH, Command
+from search_forecast.cli.output import shell_word
+
+
+@click.command("generate", cls=Command, example="generate --rows 100000 --seed 1 --dirty 0.05 --out more")
+@click.option("--rows", type=int, required=True, metavar="N", help="records over all files")
+@click.option("--seed", type=int, required=True, metavar="S", help="the same seed gives the same bytes")
+@click.option("--dirty", type=float, default=0.0, show_default=True, metavar="R", help="share of dirty records, 0 to 1")
+@click.option("--out", type=PATH, required=True, metavar="DIR", help="new or earlier generated directory")
+@click.pass_obj
+def generate(call: Call, rows: int, seed: int, dirty: float, out: Path) -> int:
+    """Write synthetic deliveries and the exact truth about them."""
+    from search_forecast.parameters import GenerateParameters
+    from search_forecast.synthetic import generate
+
+    parameters = GenerateParameters(out, rows, seed, dirty)
+    truth = generate(out, rows=parameters.rows, seed=parameters.seed, dirty_ratio=parameters.dirty_ratio)
+    counts = {key: truth[key] for key in ("record_count", "event_count", "rejected_count")}
+    summary = {"out": str(out), "files": len(truth["files"]), **counts}
+    return call.result(summary, next_step=f"ingest --source {shell_word(out)}")
+
+
+COMMANDS = (generate,)

@@ -1,0 +1,106 @@
+"""A directory with a model's files becomes an MLflow model, with its record beside it."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search_forecast.models import provenance
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+
+RECORD = "search_forecast.json"
+SPARK_FILES, FORECAST_FILES = "sparkml", "forecast"
+_FORECAST_CODE = "search_demand_model"
+
+
+def describe(directory: Path, inputs: Mapping[str, str], record: Mapping[str, Any], spark_class: str) -> dict[str, Any]:
+    """Make a directory that holds a Spark ML model in `sparkml` an MLflow model, and put its record beside it.
+
+    MLflow's own `spark.log_model` would move the files through the JVM, which Spark Connect does not have.
+
+    Returns:
+        The record, with the manifest of the model's files.
+    """
+    import pyspark  # noqa: PLC0415
+    from mlflow import pyfunc  # noqa: PLC0415
+    from mlflow.models import Model, ModelSignature  # noqa: PLC0415
+    from mlflow.types import ColSpec, Schema  # noqa: PLC0415
+
+    kinds = {"bigint": "long", "int": "integer", "smallint": "integer", "tinyint": "integer"}
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(kinds.get(kind, kind), name) for name, kind in inputs.items()]),
+        outputs=Schema([ColSpec("double", "prediction")]),
+    )
+    requirements = [f"pyspark=={pyspark.__version__}", f"mlflow=={record['versions'].get('mlflow-skinny', '')}"]
+    (directory / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")
+    model = Model(signature=signature, metadata={"spark_ml_class": spark_class})
+    model.add_flavor(
+        "spark", pyspark_version=pyspark.__version__, model_data=SPARK_FILES, code=None,
+        model_class="pyspark.ml.pipeline.PipelineModel",
+    )  # fmt: skip
+    pyfunc.add_to_model(model, loader_module="mlflow.spark", data=SPARK_FILES)
+    model.save(str(directory / "MLmodel"))
+    return _recorded(directory, SPARK_FILES, record)
+
+
+def describe_forecasts(directory: Path, code: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a directory that holds forecasts in `forecast` an MLflow model that loads without Spark.
+
+    Args:
+        directory: of the model.
+        code: the Python file that loads and serves them; a copy goes into the model.
+        record: what is known about it.
+
+    Returns:
+        The record, with the manifest of the model's files.
+    """
+    from mlflow import pyfunc  # noqa: PLC0415
+    from mlflow.models import Model, ModelSignature  # noqa: PLC0415
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
+
+    (directory / "code").mkdir()
+    shutil.copyfile(code, directory / "code" / f"{_FORECAST_CODE}.py")
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("string", "term"), ColSpec("long", "horizon")]),
+        outputs=Schema(
+            [ColSpec("datetime", "target_date"), *(ColSpec("double", name) for name in ("forecast", "lower", "upper"))]
+        ),
+        params=ParamSchema([ParamSpec("interval_level", "double", 0.95)]),
+    )
+    versions = record["versions"]
+    packages = {
+        "mlflow": versions.get("mlflow-skinny"),
+        "pandas": versions.get("pandas"),
+        "pyarrow": versions.get("pyarrow"),
+    }
+    lines = [f"{name}=={version}" for name, version in packages.items() if version]
+    (directory / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    model = Model(signature=signature)
+    pyfunc.add_to_model(model, loader_module=_FORECAST_CODE, data=FORECAST_FILES, code="code")
+    model.save(str(directory / "MLmodel"))
+    return _recorded(directory, FORECAST_FILES, record)
+
+
+def _recorded(directory: Path, files: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    described = {**record, "files_directory": files, "files": provenance.files_manifest(directory / files)}
+    (directory / RECORD).write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return described
+
+
+def dataset(table: Mapping[str, Any], record: Mapping[str, Any]) -> "DatasetInput":
+    """A table as MLflow shows it with a run: its name, version and content."""
+    from mlflow.entities import Dataset, DatasetInput  # noqa: PLC0415
+
+    source = {"table": table["table"], "delta_table_version": table["delta_version"]}
+    profile = {"num_rows": record["row_count"], "content_hash": table["content_hash"]}
+    dataset = Dataset(
+        name=f"{table['table']}@v{table['delta_version']}",
+        digest=str(table["content_hash"]).removeprefix("sha256:")[:36],
+        source_type="delta_table",
+        source=json.dumps(source),
+        profile=json.dumps(profile),
+    )
+    return DatasetInput(dataset, tags=[])

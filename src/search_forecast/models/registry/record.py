@@ -1,0 +1,39 @@
+"""A version's own files: its record, and whether the others are still what it says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from search_forecast.errors import DataError
+from search_forecast.models import provenance
+from search_forecast.models.registry.mlflow_model import RECORD, SPARK_FILES
+
+
+def read(directory: Path, version: object) -> dict[str, Any]:
+    """All that was recorded when a version was made.
+
+    Raises:
+        DataError: its files are missing or damaged.
+    """
+    try:
+        return dict(json.loads((directory / RECORD).read_bytes()))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{version}: its files are missing or damaged ({directory / RECORD})") from error
+
+
+def checked(directory: Path, version: object) -> Path:
+    """The directory of a version's model, compared with its record.
+
+    Raises:
+        DataError: a file is missing, changed or added since it was registered.
+    """
+    record = read(directory, version)
+    recorded, files = record["files"], directory / str(record.get("files_directory", SPARK_FILES))
+    present = provenance.files_manifest(files)
+    wrong = sorted(path for path in {*recorded, *present} if recorded.get(path) != present.get(path))
+    if wrong:
+        raise DataError(
+            f"{version}: {wrong[0]} is not what was registered ({len(wrong)} of {len(recorded)} files): damaged or "
+            f"tampered with; use another version"
+        )
+    return files

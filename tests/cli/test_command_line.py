@@ -1,0 +1,151 @@
+"""The command line without Spark: flags anywhere, help, wrong usage, completion."""
+
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from search_forecast import cli
+from search_forecast.cli import application
+from search_forecast.errors import UsageError
+
+HEAVY = ("pyspark", "statsforecast", "mlflow", "pandas", "numpy", "duckdb")
+
+
+@pytest.fixture
+def wrong(capsys):
+    """Run a command that fails: its exit code and its one line."""
+
+    def run(*words: str) -> tuple[int, str]:
+        code = cli.main(words)
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.count("\n") == 1
+        return code, printed.err.removeprefix("search-forecast: ").rstrip("\n")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["quary"], "no command quary; did you mean query?; see search-forecast --help"),
+        (["query", "top_term"], "query: no query top_term; did you mean top_terms or top_term_days?"),
+        (["ingest"], "ingest: Missing option '--source'; see search-forecast ingest --help"),
+        (["ingest", "--sorce", "x"], "ingest: No such option"),
+        (["train", "--candidates", "thet"], "train: no candidate 'thet'; did you mean theta?"),
+        (["train", "--horizon", "no"], "train: Invalid value for '--horizon': 'no' is not a valid integer"),
+        (["score", "--as-of", "31.12.2025"], "score: --as-of 31.12.2025 is no day such as 2025-12-31"),
+        (["score", "--version", "1", "--alias", "a"], "score: say --version or --alias, not both"),
+        (["predict", "x", "--version", "0"], "predict: Invalid value for '--version': 0 is not in the range"),
+        (["query", "top_terms", "limit"], "query: Invalid value for '[k=v]...': 'limit' is no k=v"),
+        (["help", "scor"], "help: no command scor; did you mean score?"),
+        (["promote", "m", "--force", "why"], "promote: --force needs a VERSION too"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_says_what_to_do(wrong, words, line):
+    code, said = wrong(*words)
+
+    assert code == 2
+    assert said.startswith(line)
+
+
+def test_wrong_usage_is_refused_before_anything_slow_is_imported():
+    program = f"""
+import sys
+from search_forecast import cli
+wrong = (["quary"], ["query", "top_term"], ["ingest", "--source", "nowhere"], ["run", "x"])
+codes = [cli.main(words) for words in wrong]
+print(codes, [name for name in {HEAVY} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd="/")
+
+    assert done.stdout == "[2, 2, 2, 2] []\n"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_flags_of_all_commands_stand_before_or_after_it(tmp_path, capsys, before):
+    flags = ["--lakehouse", str(tmp_path / "none"), "--json"]
+
+    code = cli.main([*flags, "tables"] if before else ["tables", *flags])
+
+    assert code == 1
+    assert capsys.readouterr().err.startswith(f"search-forecast: tables: no lakehouse at {tmp_path / 'none'}; ")
+
+
+def test_the_environment_names_the_lakehouse_and_a_flag_overrules_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SEARCH_FORECAST_LAKEHOUSE", str(tmp_path / "of the environment"))
+
+    assert cli.main(["tables"]) == 1
+    assert str(tmp_path / "of the environment") in capsys.readouterr().err
+    assert cli.main(["tables", "--lakehouse", str(tmp_path / "of the flag")]) == 1
+    assert str(tmp_path / "of the flag") in capsys.readouterr().err
+
+
+def test_json_lists_the_queries(capsys):
+    assert cli.main(["query", "--json"]) == 0
+
+    listed = json.loads(capsys.readouterr().out)
+    assert {"query", "parameters", "answers"} == set(listed[0])
+
+
+@pytest.mark.parametrize("command", application.ROOT.commands.values(), ids=str)
+def test_the_help_of_every_command_has_an_example_that_parses(command, capsys, monkeypatch):
+    assert cli.main([command.name, "--help"]) == 0
+
+    page = capsys.readouterr().out
+    assert f"search-forecast {command.example.split()[0]}" in page
+    assert all(len(line) <= 80 for line in page.splitlines())
+    words = shlex.split(command.example.partition(" >> ")[0])
+    command.make_context(words[0], words[1:], obj=None)
+
+
+def test_flags_for_databricks_stand_apart_with_a_word_each(capsys):
+    cli.main(["help", "train"])
+
+    page = capsys.readouterr().out
+    own, _, rest = page.partition("On Databricks, instead of --lakehouse:")
+    assert "--catalog" not in own
+    assert "--experiment PATH     MLflow experiment" in rest
+
+
+def test_version_and_no_words_and_help(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("search-forecast 0.")
+    assert cli.main([]) == 2
+    listed = capsys.readouterr().out
+    assert cli.main(["help"]) == 0
+    assert capsys.readouterr().out == listed
+
+
+@pytest.mark.parametrize(("shell", "line"), [("bash", "complete -o nosort"), ("zsh", "#compdef search-forecast")])
+def test_completion_prints_what_the_shell_evaluates(shell, line, capsys):
+    assert cli.main(["completion", shell]) == 0
+
+    assert line in capsys.readouterr().out
+
+
+def test_queries_complete(capsys, monkeypatch):
+    monkeypatch.setenv("_SEARCH_FORECAST_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "search-forecast query top_")
+    monkeypatch.setenv("COMP_CWORD", "2")
+
+    with pytest.raises(SystemExit):
+        cli.main(["query", "top_"])
+
+    assert capsys.readouterr().out.split() == ["plain,top_term_days", "plain,top_terms"]
+
+
+def test_a_task_is_parsed_as_the_command_line_parses_it():
+    task = cli.parse(["score", "--name=n", "--as-of=", "--catalog=c", "--gold-schema=g"])
+
+    assert task.is_task
+    assert (task.call.catalog, task.call.schemas["gold"], task.call.command) == ("c", "g", "score")
+    assert task.context.params["as_of"] == ""
+    assert not cli.parse(["doctor"]).is_task
+    with pytest.raises(UsageError, match="no command scor; did you mean score"):
+        cli.parse(["scor"])
+    with pytest.raises(UsageError, match="score: No such option"):
+        cli.parse(["score", "--nam=n"])
