@@ -37,8 +37,8 @@ def statements(spark: SparkSession, table: Table, name: str) -> list[str]:
     before = {
         key.removeprefix(CONSTRAINT): check for key, check in detail["properties"].items() if key.startswith(CONSTRAINT)
     }
-    dropped = [constraint for constraint, check in before.items() if constraints.get(constraint) != check]
-    added = {constraint: check for constraint, check in constraints.items() if before.get(constraint) != check}
+    dropped = [constraint for constraint, check in before.items() if _differ(check, constraints.get(constraint))]
+    added = {constraint: check for constraint, check in constraints.items() if _differ(check, before.get(constraint))}
     changes = [
         *(f"drop constraint if exists `{constraint}`" for constraint in dropped),
         *_added_columns(table, present),
@@ -65,6 +65,11 @@ def statements(spark: SparkSession, table: Table, name: str) -> list[str]:
         *(f"alter table {name} add constraint `{constraint}` check ({check})" for constraint, check in added.items()),
         f"alter table {name} set tblproperties ({settings})",
     ]
+
+
+def _differ(check: str, other: str | None) -> bool:
+    """Whether two conditions differ by more than spaces, which ADD CONSTRAINT puts between all words."""
+    return other is None or "".join(check.split()) != "".join(other.split())
 
 
 def _constraints(table: Table, present: dict[str, T.StructField]) -> dict[str, str]:

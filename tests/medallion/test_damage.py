@@ -1,0 +1,110 @@
+"""Files that somebody else removed, odd paths, and days that come."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from search_forecast.errors import UsageError
+from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, RAW_SEARCH_TERMS, SEARCH_EVENTS, TERM_SUMMARY, Table
+from search_forecast.lakehouse.spark_errors import spark_complaint
+from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.medallion.aggregate import aggregate
+from search_forecast.medallion.clean import clean
+from search_forecast.medallion.ingest import ingest
+from search_forecast.parameters import CleanParameters, IngestParameters, local_directory
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+NOW = datetime(2024, 3, 4, 10, tzinfo=timezone.utc)
+HEADER = "day,month,year,searchterm\n"
+
+
+def deliver(house: Lakehouse, name: str, records: str, now: datetime = NOW, time_zone: str = "UTC") -> None:
+    """Deliver a file into a folder whose name is a pattern, and bring it to silver."""
+    assert house.root is not None
+    source = house.root / "in {1,2} [*]?"
+    source.mkdir(parents=True, exist_ok=True)
+    (source / name).write_text(HEADER + records, encoding="utf-8")
+    ingest(house, IngestParameters(source), now)
+    clean(house, CleanParameters(time_zone), now)
+
+
+def terms(house: Lakehouse) -> list[str]:
+    return sorted(row["term"] for row in house.read(SEARCH_EVENTS).collect())
+
+
+def totals(house: Lakehouse) -> dict[str, int]:
+    return {row["term"]: row["search_count"] for row in house.read(TERM_SUMMARY).collect()}
+
+
+def lose(house: Lakehouse, table: Table) -> None:
+    for file in house.read(table).inputFiles():
+        Path(unquote(urlsplit(file).path)).unlink()
+
+
+@pytest.fixture(scope="module")
+def house(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
+    """One for all, at a path that Spark would take for a pattern: a delivery in silver, with a quoted line break."""
+    root = tmp_path_factory.mktemp("damage") / "shop [old] {a,b}"
+    house = Lakehouse(spark, root, root / "_staging")
+    deliver(house, "a[1].csv", '1,3,2024,hat\n2,3,2024,"red\nshoes"\n5,3,2024,late\n6,3,2024,later\n')
+    return house
+
+
+def test_a_path_that_looks_like_a_pattern_is_a_path(house: Lakehouse) -> None:
+    assert terms(house) == ["hat", "red shoes"]
+    assert "red\nshoes" in [row["searchterm"] for row in house.read(RAW_SEARCH_TERMS).collect()]
+
+
+def test_a_day_that_has_come_is_judged_again_and_the_shop_says_which_day_it_is(house: Lakehouse) -> None:
+    assert clean(house, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == ["batch-000001"]
+    assert clean(house, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == []
+    assert terms(house) == ["hat", "late", "red shoes"]
+
+    assert clean(house, CleanParameters(), NOW + timedelta(days=2))["event_count"] == 4
+
+
+def test_gold_is_rebuilt_where_its_files_or_the_changes_since_are_gone(
+    house: Lakehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    aggregate(house)
+    before = totals(house)
+    lose(house, TERM_SUMMARY)
+    with pytest.raises(Exception, match="NOT_EXIST") as raised:
+        totals(house)
+    assert "term_summary/part-" in str(spark_complaint(raised.value))
+    assert "is gone; if aggregate wrote it, run aggregate --full" in str(spark_complaint(raised.value))
+    lose(house, DAILY_TERM_COUNTS)
+
+    assert aggregate(house)["is_full"]
+
+    assert totals(house) == before
+    assert "a data file of search_gold.daily_term_counts, search_gold.term_summary is gone" in caplog.text
+    deliver(house, "b.csv", "1,3,2024,hat\n")
+    name = house.open(SEARCH_EVENTS)
+    house.spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+    house.spark.sql(f"optimize {name} full")
+    house.spark.sql(f"vacuum {name} retain 0 hours")
+
+    assert aggregate(house)["is_full"]
+
+    assert totals(house) == before | {"hat": 2}
+    assert aggregate(house)["days"] == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["s3a://bucket/lake", "dbfs:/lake", "file:///lake", "abfss://c@a.dfs.core.windows.net/"]
+)
+def test_an_address_is_no_directory_of_this_machine(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--lakehouse .* is no directory of this machine"):
+        local_directory(Path(text))
+
+
+def test_a_path_with_a_colon_is_one() -> None:
+    assert local_directory(Path("a:b/c")) == Path.cwd() / "a:b" / "c"
