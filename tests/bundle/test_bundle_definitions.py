@@ -9,7 +9,7 @@ VALUES = {"service_principal": "0b9e8f2c-0000-4000-8000-000000000000", "alert_re
 
 
 def resources(target, *kinds):
-    bundle = load(PROJECT, user=User("ann@example.com"), target=target, given=VALUES)
+    bundle = load(PROJECT, user=User("ann@example.com"), target=target, variables=VALUES)
     return {f"{kind}.{key}": item for kind in kinds for key, item in bundle.resources(kind).items()}
 
 
