@@ -14,15 +14,26 @@ settings.register_profile("no deadline", deadline=None)  # a busy machine is no 
 settings.load_profile("no deadline")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the JVM, and begin with those files, so that the short ones fill up the end of both processes."""
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker("spark")
+    slow = {item.path for item in items if item.get_closest_marker("spark")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(autouse=True)
+def _no_java_without_the_marker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every JVM reads this variable, in child processes too, and stops at a flag that it does not know."""
+    if request.node.get_closest_marker("spark") is None:
+        monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:+ThisTestLacksTheMarkSpark")
+
+
 @pytest.fixture(scope="session")
 def spark() -> SparkSession:
     """One session for all tests of a process: starting one costs seconds."""
     return session(size="small")
-
-
-@pytest.fixture
-def lakehouse(tmp_path: Path) -> Path:
-    return tmp_path / "lakehouse"
 
 
 @pytest.fixture

@@ -70,14 +70,14 @@ def without(resource, keys):
 def test_targets_variables_names_and_resources_are_what_the_cli_makes_of_them(host, tmp_path, target):
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("DATABRICKS_", "BUNDLE_"))}
     environment |= {"DATABRICKS_HOST": host, "DATABRICKS_TOKEN": "x", "HOME": str(tmp_path)}
-    given = dict(VALUES) if target != "dev" else {"warehouse_id": VALUES["warehouse_id"]}
-    environment |= {f"BUNDLE_VAR_{name}": value for name, value in given.items()}
+    variables = dict(VALUES) if target != "dev" else {"warehouse_id": VALUES["warehouse_id"]}
+    environment |= {f"BUNDLE_VAR_{name}": value for name, value in variables.items()}
     command = ["databricks", "bundle", "validate", "-o", "json", "--target", target]
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
     theirs = json.loads(done.stdout)
 
-    ours = load(PROJECT, user=User(USER), target=target, variables=given)
+    ours = load(PROJECT, user=User(USER), target=target, variables=variables)
 
     for name in ("root_path", "file_path", "artifact_path", "resource_path", "state_path"):
         assert ours.config["workspace"][name] == theirs["workspace"][name]

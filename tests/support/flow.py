@@ -35,14 +35,16 @@ def versions(lake: Path) -> dict[str, int]:
     return {str(path): DeltaTable(str(path)).version() for path in lake.glob("search_*/*")}
 
 
-def gold(lake: Path) -> dict[str, list[tuple[Any, ...]]]:
+def gold_rows(lake: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All gold tables but for the times of batches, as sorted rows."""
-    found = {}
-    for path in sorted((lake / "search_gold").iterdir()):
-        listed = rows(lake, f"search_gold/{path.name}")
-        kept = [tuple(v for k, v in row.items() if not k.endswith("_at")) for row in listed]
-        found[path.name] = sorted(kept, key=repr)
-    return found
+    return {
+        path.name: sorted((timeless(row) for row in rows(lake, f"search_gold/{path.name}")), key=repr)
+        for path in sorted((lake / "search_gold").iterdir())
+    }
+
+
+def timeless(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(value for name, value in row.items() if not name.endswith("_at"))
 
 
 def assert_gold_is(lake: Path, expected: reference.Expected) -> None:

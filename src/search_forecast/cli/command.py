@@ -20,7 +20,7 @@ EVERYWHERE, WORKSPACE = "Everywhere", "On Databricks, instead of --lakehouse"
 _LAKEHOUSE_VARIABLE = "SEARCH_FORECAST_LAKEHOUSE"
 
 
-class KeyValue(click.ParamType[tuple[str, str]]):
+class KeyValue(click.ParamType):  # type: ignore[type-arg] # serverless compute has click 8.2, where it is no generic
     """A text `name=value`."""
 
     name = "k=v"

@@ -54,21 +54,17 @@ def check(lakehouse: Path) -> list[Finding]:
 
 
 def mend() -> list[str]:
-    """Fetches Delta's jars and makes the class archive, where they are missing or damaged.
+    """Fetches Delta's jars and starts to make the class archive, where they are missing or damaged.
 
     Returns:
-        A sentence for each thing that could not be mended though all works without it.
+        A sentence for each thing that is not there yet, though all works without it.
 
     Raises:
         EnvironmentProblem: Java is missing, or the jars cannot be fetched.
     """
     found, delta = java.find_java(), jars.find_jars()
     delta.resolve(found)
-    try:
-        archive.find_archive(found, delta).make()
-    except EnvironmentProblem as problem:
-        return [str(problem)]
-    return []
+    return archive.find_archive(found, delta).make_in_background()
 
 
 def _python() -> Finding:
@@ -130,7 +126,8 @@ def _archive() -> Finding:
     fault = made.problem()
     if fault is None:
         return Finding("class archive", True, f"{made.file.stat().st_size >> 20} MB in {made.directory}")
-    return Finding("class archive", fault != "damaged", f"{fault}; starts take longer", _MEND)
+    why = made.last_words() or "starts take longer"
+    return Finding("class archive", fault != "damaged", f"{fault}: {why}", _MEND)
 
 
 def _directory(name: str, path: Path) -> Finding:

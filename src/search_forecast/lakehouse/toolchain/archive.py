@@ -94,6 +94,33 @@ class Archive:
                 fresh.directory.replace(self.directory)
             _prune(self.directory.parent)
 
+    def make_in_background(self) -> list[str]:
+        """Has a process of least priority make the archive: that costs what seven starts save, so nobody waits for it.
+
+        Returns:
+            What to tell the user: nothing where the archive is there.
+        """
+        if self.problem() is None:
+            return []
+        program = f"import sys; from {__name__} import make; make(*sys.argv[1:])"
+        command = [sys.executable, "-c", program, str(self.directory), "one step" if self.is_one_step else ""]
+        # The shell leaves it to itself, out of the reach of a Ctrl-C. In the same session: Linux weighs sessions first.
+        detached = ["sh", "-c", 'nice -n 19 "$@" &', "sh", *command]
+        with self._log.open("wb") as log:
+            subprocess.run(detached, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
+        return ["the class archive is being made in the background; until it is there, starts take some seconds longer"]
+
+    def last_words(self) -> str:
+        """Returns what the last process in the background said at its end: why there is no archive."""
+        try:
+            return "".join(self._log.read_text(errors="replace").splitlines()[-1:])
+        except OSError:
+            return ""
+
+    @property
+    def _log(self) -> Path:
+        return self.directory.with_name("archive.log")
+
     def _seal(self) -> dict[str, int | str] | None:
         try:
             seal: dict[str, int | str] = json.loads((self.directory / "seal.json").read_text())
@@ -118,6 +145,14 @@ class Archive:
         if not target.is_file():
             reason = said[0][:200] if said else "Java gave no reason"
             raise EnvironmentProblem(f"no class archive made ({reason}): all works without it, starts take longer")
+
+
+def make(directory: str, one_step: str) -> None:
+    """Makes an archive in a process of its own; the arguments come from its command line."""
+    try:
+        Archive(Path(directory), bool(one_step)).make()
+    except EnvironmentProblem as problem:
+        sys.exit(str(problem))
 
 
 def find_archive(found: java.Java, delta: jars.DeltaJars) -> Archive:
