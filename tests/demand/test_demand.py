@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from deltalake import DeltaTable
+from pyspark.sql import SparkSession
 
 from search_forecast import cli
 from search_forecast.cli.call import Call
