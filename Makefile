@@ -7,12 +7,15 @@ LOCKS := requirements-build.txt requirements.txt pyproject.toml
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast check bundle-check docs lock clean
+.PHONY: help setup setup-dev demo test test-fast check bundle-check docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-19s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.set-up ## make .venv with search-forecast in it; fetch Delta's jars
+	@:
+
+setup-dev: $(VENV)/.set-up-dev ## the same with what tests and checks need
 	@:
 
 $(VENV)/.set-up: $(LOCKS)
@@ -50,8 +53,9 @@ check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle
 bundle-check: ## deploy to an empty target, run, destroy (needs the Databricks CLI and a workspace)
 	@$(PYTHON) scripts/bundle_check.py $(TARGETS) $(addprefix --confirm=,$(CONFIRM))
 
-docs: setup ## remake docs/tables.md from the contracts
+docs: setup ## remake docs/tables.md from the contracts, docs/bundle-checks.md from the checks
 	@$(BIN)/search-forecast tables --contracts > docs/tables.md
+	@PYTHONPATH=tests $(BIN)/python -m support.mistakes_page > docs/bundle-checks.md
 
 # Every index, host and path stays out of the locks, so that they are the same wherever they are made.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \

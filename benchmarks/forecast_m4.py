@@ -1,8 +1,8 @@
-"""M4's 359 weekly series: our choice, each candidate alone, and whether the intervals hold on the test data.
+"""M4's 359 weekly series: our forecast, each candidate alone, and whether the intervals hold on the test data.
 
     .venv/bin/python benchmarks/forecast_m4.py [--windows 10] [--regressions] [--data ../shared/data]
 
-Backtest, choice, multipliers and forecasts run as in `train`, from the training file only; the test file is read
+Backtest, weights, multipliers and forecasts run as in `train`, from the training file only; the test file is read
 afterwards and measures them. MASE as in the competition: the mean absolute error over the test period / the mean
 absolute change from week to week in the training part. sMAPE is 0..200 %. The seconds are those of what `train` does,
 with Spark's start; the candidates alone are forecast afterwards and not counted.
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from forecast_run import alone, machine, packed, table, train
+from forecast_run import alone, machine, packed, table, train, weights
 from search_forecast.demand.forecasting.candidates import REGRESSIONS
 from search_forecast.lakehouse.session import session
 from search_forecast.parameters import ForecastParameters
@@ -67,10 +67,10 @@ def main() -> None:
         run = train(packed(spark, known), len(known), MONDAY, parameters, Path(folder))
         seconds = time.monotonic() - started
         covered, ours = run.covered.toPandas(), run.forecasts.toPandas()
-        others = alone(run, HORIZON)
+        others, weights_line = alone(run, HORIZON), weights(run)
 
     test = read(given.data / "m4-weekly-test.csv.gz")
-    measured = errors(pd.concat([ours.assign(name="our choice"), others]), known, test).groupby("name")
+    measured = errors(pd.concat([ours.assign(name="our forecast"), others]), known, test).groupby("name")
     means = measured[["mase", "smape"]].mean().assign(series=measured["term"].nunique()).sort_values("mase")
     rows = [[str(name), f"{row.mase:.3f}", f"{row.smape:.2f} %", f"{row.series:.0f}"] for name, row in means.iterrows()]
     what = f"{len(known)} series, horizon {HORIZON}, {given.windows} windows"
@@ -86,8 +86,8 @@ def main() -> None:
         parts = [inside[ours["step"].between(*steps)].mean() for steps in ((1, 13), (1, 4), (5, 9), (10, 13))]
         rows.append([f"{level} %", f"{tested:.1%}", *(f"{part:.1%}" for part in parts)])
     print(table(["interval", "in the backtest", "on test data", "steps 1-4", "5-9", "10-13"], rows), "\n")
-    for column in ("verdict", "candidate"):
-        print(", ".join(f"{name} {count}" for name, count in champions[column].value_counts().items()))
+    print(", ".join(f"{name} {count}" for name, count in champions["verdict"].value_counts().items()))
+    print(weights_line)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The original search terms: is our choice worse than the mean where there is next to nothing to forecast?
+"""The original search terms: is our forecast worse than the mean where there is next to nothing to forecast?
 
     .venv/bin/python benchmarks/forecast_original.py [--data ../shared/data]
 
@@ -22,7 +22,7 @@ import pandas as pd
 
 from forecast_run import machine, table
 from search_forecast import cli
-from search_forecast.demand import demand, train
+from search_forecast.demand import training
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import metrics
 from search_forecast.demand.forecasting.history import History
@@ -64,12 +64,12 @@ def measure(
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Forecasts made at a cutoff, with what came: a row per term and step; and the verdicts."""
     with tempfile.TemporaryDirectory() as folder:
-        made = train.make(lakehouse, parameters, Path(folder), as_of=cutoff)
-        ours = lakehouse.kept(made.files / demand.FORECASTS).toPandas()
-        champions = made.covered.where("is_champion").toPandas()
-        series = made.data.packed.toPandas()
+        run = training.assess(lakehouse, parameters, Path(folder), as_of=cutoff)
+        ours = training.write(lakehouse, run, Path(folder)).forecasts(lakehouse).toPandas()
+        champions = run.rows.where("is_champion").toPandas()
+        series = run.series.packed.toPandas()
     columns = ["term", "step", "target_date", "forecast", "lower_80", "upper_80", "lower_95", "upper_95"]
-    rows = ours[columns].rename(columns={"forecast": "our choice"})
+    rows = ours[columns].rename(columns={"forecast": "our forecast"})
     rows["target_date"] = pd.to_datetime(rows["target_date"])
     others = []
     for term, share, counts in series[["term", "share_ratio", "counts"]].itertuples(index=False):
@@ -90,7 +90,7 @@ def report(rows: pd.DataFrame) -> dict[str, Any]:
     """WAPE by name, the floors, and the coverage."""
     whole = rows["actual"].sum()
     names = [
-        "our choice",
+        "our forecast",
         c.MEAN,
         "window_average",
         "trend regression",
@@ -140,8 +140,8 @@ def main() -> None:
             lines = [[key, *(f"{column[key]:.1%}" for column in columns.values())] for key in columns["all"]]
             print(table(["WAPE", *columns], lines))
             print("\n" + "; ".join(f"{cutoff}: {found}" for cutoff, found in verdicts.items()))
-            if columns["all"]["our choice"] > columns["all"][c.MEAN] + 1e-9:
-                print("MISSED: our choice is worse than the mean")
+            if columns["all"]["our forecast"] > columns["all"][c.MEAN] + 1e-9:
+                print("MISSED: our forecast is worse than the mean")
 
 
 if __name__ == "__main__":

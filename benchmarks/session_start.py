@@ -20,7 +20,6 @@ import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
-from search_forecast.lakehouse import toolchain
 from search_forecast.lakehouse.toolchain import archive, jars, java, jvm
 
 _DEFAULT = """
@@ -60,9 +59,11 @@ def main() -> None:
     arguments.add_argument("--runs", type=int, default=3)
     arguments.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
     asked = arguments.parse_args()
-    toolchain.mend()
-    found = java.find_java()
-    flags = archive.find_archive(found, jars.find_jars()).flags()
+    found, delta = java.find_java(), jars.find_jars()
+    delta.resolve(found)
+    classes = archive.find_archive(found, delta)
+    classes.make()  # waited for, which `doctor --mend` does not
+    flags = classes.flags()
     variants = {
         "Delta's documented way": _DEFAULT,
         "ours, no class archive": _OURS.format(flags="()"),

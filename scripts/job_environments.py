@@ -15,8 +15,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-# What a job imports beside the wheel's own requirements, of its extra `forecast`.
-NEEDS = {"demand_forecast": ("scipy", "statsforecast"), "monitoring": ("scipy",)}
+# What a job imports beside the wheel's own requirements, of its extras.
+NEEDS = {"demand_forecast": ("scipy", "statsforecast"), "model_import": ("sqlglot",), "monitoring": ("scipy",)}
 BLOCK = re.compile(r'environment_version: "(\d+)"\n( +)dependencies:.*\n((?: +- .*\n)+)')
 
 
@@ -33,11 +33,11 @@ def requirements(path: Path, environment: dict[str, str]) -> dict[str, str]:
 
 
 def needed(package: str, environment: dict[str, str], extras: tuple[str, ...] = ()) -> Iterator[Requirement]:
-    """What an installed package requires in an environment, and what it names of its extra `forecast`."""
+    """What an installed package requires in an environment, and these of its extras."""
     for text in metadata.requires(package) or []:
         item = Requirement(text)
-        extra = "forecast" if item.name in extras else ""
-        if item.marker is None or item.marker.evaluate({**environment, "extra": extra}):
+        names = ("forecast", "models") if item.name in extras else ("",)
+        if item.marker is None or any(item.marker.evaluate({**environment, "extra": name}) for name in names):
             yield item
 
 

@@ -2,9 +2,18 @@
 
 import math
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from search_forecast.errors import UsageError
+from search_forecast.errors import UsageError, did_you_mean
+
+# The simplest first: of equally good ones the first is kept.
+BASELINES = ("historic_mean", "window_average", "seasonal_naive", "naive")
+CANDIDATES = (
+    *(*BASELINES, "croston", "theta", "ets", "ces", "mstl", "median_of_candidates", "mean_of_candidates"),
+    *("linear_regression", "poisson_regression"),
+)
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,23 @@ class IngestParameters:
             raise UsageError(
                 f"ingest: --source {self.source} does not exist; name a directory with .csv or .csv.gz files"
             )
+
+
+@dataclass(frozen=True)
+class CleanParameters:
+    """In which time zone the shop lives: what is today there is no day in the future."""
+
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.time_zone)
+        except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+            raise UsageError(f"clean: --time-zone {self.time_zone} is none, such as Pacific/Auckland or UTC") from error
+
+    def today(self, now: datetime) -> date:
+        """The shop's day at that time."""
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
 
 
 @dataclass(frozen=True)
@@ -96,13 +122,13 @@ class ForecastParameters:
     floor_count: int = 50
     history_periods: int = 730
     alpha: float = 0.05
-    candidates: tuple[str, ...] = (
-        *("croston", "theta", "ets", "ces", "mstl", "median_of_candidates", "mean_of_candidates"),
-        *("linear_regression", "poisson_regression"),
-    )
+    candidates: tuple[str, ...] = CANDIDATES[len(BASELINES) :]
     is_coherent: bool = False
 
     def __post_init__(self) -> None:
+        for name in self.candidates:
+            if name not in CANDIDATES:
+                raise UsageError(f"train: no candidate {name!r}{did_you_mean(name, CANDIDATES)}")
         for name, least in (("horizon", 1), ("step", 1), ("windows", 1), ("floor_count", 0), ("history_periods", 2)):
             if getattr(self, name) < least:
                 flag = name.removesuffix("_count").removesuffix("_periods")

@@ -168,42 +168,42 @@ def test_the_projects_own_bundle_has_no_problem(bundle):
             "databricks.yml",
             "mode: development",
             "mode: development\n    presets: {name_prefix: dev_}",
-            "schemas.gold is main.devsearch_gold for every developer",
+            "schemas.gold: is main.devsearch_gold for every developer",
             id="shared schema",
         ),
         pytest.param(
             "resources/landing.volume.yml",
             "${resources.schemas.bronze.name}",
             "incoming",
-            "volumes.landing is /Volumes/main/incoming/landing for every developer",
+            "volumes.landing: is /Volumes/main/incoming/landing for every developer",
             id="shared volume",
         ),
         pytest.param(
             "databricks.yml",
             "root_path: ~/.bundle/${bundle.name}/${bundle.target}",
             "root_path: /Workspace/Shared/x",
-            "workspace.root_path is /Workspace/Shared/x for every developer",
+            "workspace.root_path: is /Workspace/Shared/x for every developer",
             id="shared path",
         ),
         pytest.param(
             "databricks.yml",
             '      name_prefix: "[staging] "',
             "      tags: {a: b}",
-            "targets staging and prod share schemas.gold",
+            "schemas.gold: is main.search_gold in target staging as in prod",
             id="shared by targets",
         ),
         pytest.param(
             MEDALLION,
             "      trigger:\n",
             "      trigger:\n        pause_status: UNPAUSED\n",
-            "target dev: the trigger of jobs.medallion is active",
+            "jobs.medallion: its trigger is active in target dev",
             id="active in dev",
         ),
         pytest.param(
             ALERT,
             "timezone_id: UTC",
             "timezone_id: UTC\n        pause_status: UNPAUSED",
-            "the schedule of alerts.unreconciled is active",
+            "alerts.unreconciled: its schedule is active in target dev",
             id="alert active in dev",
         ),
     ],
@@ -226,7 +226,7 @@ def test_two_developers_sharing_a_model_is_found(bundle):
     problems = faults(bundle)
 
     assert not any(
-        "registered_models.demand is main.models" in line for line in problems
+        "registered_models.demand: is main.models" in line for line in problems
     )  # no development mode, no rule
     edit(
         bundle,
@@ -234,7 +234,9 @@ def test_two_developers_sharing_a_model_is_found(bundle):
         "presets: {name_prefix: same_}",
         "mode: development\n    presets: {name_prefix: same_}",
     )
-    assert any("registered_models.demand is main.models.samesearch_demand for every" in line for line in faults(bundle))
+    assert any(
+        "registered_models.demand: is main.models.samesearch_demand for every" in line for line in faults(bundle)
+    )
 
 
 def test_a_resource_declared_in_two_files_is_found(bundle):
@@ -249,7 +251,9 @@ def test_a_key_that_two_kinds_of_resources_share_is_found(bundle):
         model.replace("search_demand_model:", "search_demand:")
     )
 
-    assert any("dashboards.search_demand and registered_models.search_demand: a key" in line for line in faults(bundle))
+    assert any(
+        "registered_models.search_demand: dashboards.search_demand has the same key" in line for line in faults(bundle)
+    )
 
 
 def test_a_dashboard_that_is_no_json_is_found(bundle):
@@ -281,21 +285,14 @@ def test_quartz_expressions_that_are_wrong(expression, problem):
     assert problem in (cron_problem(expression) or "")
 
 
-def test_the_module_ends_with_1_where_something_is_wrong(bundle):
-    import subprocess
-    import sys
-
+def test_the_command_ends_with_1_where_something_is_wrong(bundle, capsys):
     edit(bundle, DASHBOARD, "`search_count`", "`searches`")
-    done = subprocess.run(
-        [sys.executable, "-m", "search_forecast", "check-bundle", str(bundle)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
-    assert done.returncode == 1
-    assert done.stderr.endswith(" 1 problem\n")
-    assert "dataset row_count has no column searches" in done.stdout
+    assert cli.main(["check-bundle", str(bundle)]) == 1
+
+    said = capsys.readouterr()
+    assert said.err.endswith(" 1 problem\n")
+    assert "dataset row_count has no column searches" in said.out
 
 
 def test_dashboard_json_keeps_one_dataset_a_query():

@@ -1,6 +1,7 @@
 """The command line without Spark: flags anywhere, help, wrong usage, completion."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -97,7 +98,7 @@ def test_the_help_of_every_command_has_an_example_that_parses(command, capsys, m
     page = capsys.readouterr().out
     assert f"search-forecast {command.example.split()[0]}" in page
     assert all(len(line) <= 80 for line in page.splitlines())
-    words = command.example.partition(" >> ")[0].split()
+    words = shlex.split(command.example.partition(" >> ")[0])
     command.make_context(words[0], words[1:], obj=None)
 
 

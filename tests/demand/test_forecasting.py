@@ -1,4 +1,4 @@
-"""Candidates, metrics, choice, intervals and the backtest of one series: numpy only, no Spark."""
+"""Candidates, metrics, verdict, intervals and the backtest of one series: numpy only, no Spark."""
 
 import math
 import re
@@ -15,19 +15,21 @@ from scipy import stats
 from utilsforecast import losses as utils
 
 from search_forecast.demand.forecasting import candidates as c
-from search_forecast.demand.forecasting import choice, intervals, metrics
-from search_forecast.demand.forecasting.backtest import ROW, SELECTION, Windows, backtest
+from search_forecast.demand.forecasting import intervals, metrics, verdict, weights
+from search_forecast.demand.forecasting.assessment import ROW, SELECTION, _spread, assessed
+from search_forecast.demand.forecasting.backtest import Windows, backtested
 from search_forecast.demand.forecasting.calendar_regression import FEATURES, CalendarRegression, features
-from search_forecast.demand.forecasting.history import Floats, History, mended
+from search_forecast.demand.forecasting.history import Floats, History
+from search_forecast.demand.forecasting.mending import mended
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.errors import UsageError
-from search_forecast.parameters import ForecastParameters
+from search_forecast.parameters import CANDIDATES, ForecastParameters
 from support.places import PROJECT
 
 DAY, WEEK = FREQUENCIES["day"], FREQUENCIES["week"]
 SUNDAY = date(2025, 6, 29)
 WEEKDAYS = np.array([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8])
-QUICK = c.chosen(["theta", "median_of_candidates", "ces"])
+QUICK = c.chosen(["theta"])
 
 
 def history(values: object, last_date: date = SUNDAY, frequency: object = DAY) -> History:
@@ -36,6 +38,10 @@ def history(values: object, last_date: date = SUNDAY, frequency: object = DAY) -
 
 def weekly_pattern(level: float, days: int, seed: int) -> Floats:
     return np.random.default_rng(seed).poisson(level * WEEKDAYS[np.arange(days) % 7]).astype(np.float64)
+
+
+def backtest(term: str, share: float, known: History, candidates: Any, parameters: ForecastParameters) -> list[dict]:
+    return assessed(term, share, backtested(known, candidates, parameters), weights.Pooled({}))
 
 
 def champion(rows: list[dict]) -> dict:
@@ -74,7 +80,7 @@ def test_a_week_is_seven_days_long() -> None:
 def test_values_that_are_no_counts_are_interpolated_and_it_is_said(
     values: list[float], expected: list[float], words: str | None
 ) -> None:
-    found, sentence = mended(np.array(values))
+    found, _, sentence = mended(np.array(values))
 
     assert found.tolist() == expected
     assert sentence is None if words is None else words in str(sentence)
@@ -206,7 +212,7 @@ def test_a_combination_named_alone_brings_its_members() -> None:
 
 
 def test_an_unknown_candidate_is_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="no candidate prophet; there are historic_mean, "):
+    with pytest.raises(UsageError, match="no candidate prophet; there are: ces, "):
         c.chosen(["prophet"])
 
 
@@ -248,87 +254,52 @@ def test_a_regression_multiplies_the_level() -> None:
     assert plain.forecast(history([5.0] * 40), 2).tolist() == pytest.approx([2.5, 2.5])
 
 
-# --- the choice
+# --- the verdict
 
 
 def test_without_overlap_the_test_is_a_paired_t_test_with_the_small_sample_correction() -> None:
     gains = np.array([0.5, 1.5, -0.2, 0.9, 0.4, 1.1])
     # (n + 1 - 2h + h(h - 1)/n) / n with h = 1, and the variance divided by n: together those of the t-test.
-    assert choice.p_better(gains, 1) == pytest.approx(stats.ttest_1samp(gains, 0.0, alternative="greater").pvalue)
+    assert verdict.p_better(gains, 1) == pytest.approx(stats.ttest_1samp(gains, 0.0, alternative="greater").pvalue)
 
 
 def test_a_gain_that_is_always_the_same_is_no_chance_and_none_is_none() -> None:
-    assert choice.p_better(np.full(5, 0.3), 2) == 0.0
-    assert choice.p_better(np.zeros(5), 2) == 1.0
-    assert choice.p_better(np.full(5, -0.3), 2) == 1.0
+    assert verdict.p_better(np.full(5, 0.3), 2) == 0.0
+    assert verdict.p_better(np.zeros(5), 2) == 1.0
+    assert verdict.p_better(np.full(5, -0.3), 2) == 1.0
 
 
 def test_overlapping_windows_weaken_the_evidence() -> None:
     gains = np.array([0.5, 1.5, 0.2, 0.9, 0.4, 1.1])
 
-    assert choice.p_better(gains, 2) > choice.p_better(gains, 1)
-
-
-def test_a_baseline_that_is_clearly_better_than_the_candidates_is_champion() -> None:
-    wobble = np.array([0.1, -0.1, 0.2, 0.0, -0.2, 0.1])
-    losses = {**LOSSES, "window_average": 2.0 + wobble, "theta": 5.5 - wobble}
-
-    assert choice.choose(losses, 2, 0.05).champion == "window_average"
+    assert verdict.p_better(gains, 2) > verdict.p_better(gains, 1)
 
 
 LOSSES = {name: np.full(6, 10.0) for name in c.BASELINES}
 
 
-def test_a_candidate_that_clearly_beats_the_baselines_is_champion() -> None:
-    found = choice.choose({**LOSSES, "theta": np.array([5, 6, 5, 6, 5, 6.0])}, 2, 0.05)
+def test_a_candidate_that_clearly_beats_the_baselines_is_forecastable() -> None:
+    judged = verdict.verdict({**LOSSES, "theta": np.array([5, 6, 5, 6, 5, 6.0])}, 2, 0.05)
 
-    assert (found.champion, found.verdict) == ("theta", "forecastable")
-    assert found.p_value < 0.05
-
-
-def test_of_equally_good_candidates_the_first_is_kept() -> None:
-    noisy = np.array([5, 6, 5, 6, 5, 6.0])
-    losses = {**LOSSES, "median_of_candidates": noisy + np.array([0.5, -0.4, 0.6, -0.5, 0.4, -0.5]), "theta": noisy}
-
-    assert choice.choose(losses, 2, 0.05).champion == "median_of_candidates"
+    assert judged.text == "forecastable"
+    assert judged.p_value < 0.05
 
 
-def test_a_candidate_no_better_than_the_mean_leaves_the_term_to_the_best_baseline() -> None:
+def test_a_candidate_must_beat_the_mean_and_the_seasonal_naive() -> None:
     noisy = np.array([9, 12, 9, 11, 8, 12.0])
-    found = choice.choose({**LOSSES, "naive": np.full(6, 14.0), "theta": noisy}, 2, 0.05)
+    seasonal = {**LOSSES, "seasonal_naive": np.full(6, 5.0), "theta": np.array([5, 5.2, 4.9, 5, 5.1, 4.8])}
 
-    assert (found.champion, found.verdict) == ("historic_mean", "no better than the mean")
-    assert found.p_value >= 0.05
-
-
-def test_a_candidate_that_beats_the_mean_must_beat_the_seasonal_naive_too() -> None:
-    losses = {**LOSSES, "seasonal_naive": np.full(6, 5.0), "theta": np.array([5, 5.2, 4.9, 5, 5.1, 4.8])}
-
-    found = choice.choose(losses, 2, 0.05)
-
-    assert (found.champion, found.verdict) == ("seasonal_naive", "no better than the seasonal naive")
+    assert verdict.verdict({**LOSSES, "theta": noisy}, 2, 0.05).text == "no better than the mean"
+    assert verdict.verdict(seasonal, 2, 0.05).text == "no better than the seasonal naive"
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_two_windows_tell_nothing(count: int) -> None:
-    found = choice.choose({**{k: v[:count] for k, v in LOSSES.items()}, "theta": np.full(count, 0.1)}, 2, 0.05)
+    losses = {**{k: v[:count] for k, v in LOSSES.items()}, "theta": np.full(count, 0.1)}
+    judged = verdict.verdict(losses, 2, 0.05)
 
-    assert (found.champion, found.verdict) == ("historic_mean", "too short to tell")
-    assert math.isnan(found.p_value)
-
-
-def test_few_windows_are_no_reason_to_prefer_another_baseline_to_the_mean() -> None:
-    better = {**LOSSES, "naive": np.array([5, 6, 4, 5, 6, 5.0]), "theta": np.full(6, 11.0)}
-
-    assert choice.choose(better, 2, 0.05).champion == "naive"
-    assert choice.choose({name: values[:3] for name, values in better.items()}, 2, 0.05).champion == "historic_mean"
-
-
-def test_a_choice_is_measured_without_the_window_it_is_measured_on() -> None:
-    # The candidate is superb in one window only: the others would not have chosen it there.
-    losses = {**LOSSES, "theta": np.array([0.0, 14, 14, 14, 14, 14])}
-
-    assert choice.choose_without_each_window(losses, 1, 0.05)[0] == "historic_mean"
+    assert judged.text == "too short to tell"
+    assert math.isnan(judged.p_value)
 
 
 def _verdicts(series: list[Floats]) -> list[str]:
@@ -386,7 +357,8 @@ def test_the_interval_around_a_forecast_of_nothing_still_holds_what_comes(rate: 
 def test_an_interval_is_never_below_zero_holds_the_forecast_and_widens_with_its_level(
     expected: list[float], error: float, is_small: bool
 ) -> None:
-    found = intervals.interval(np.array(expected), {}, "naive", error, is_small=is_small)
+    widths = intervals.half_width({}, len(expected), np.ones(2))
+    found = intervals.interval(np.array(expected), widths, error, is_small=is_small)
 
     for ends in found.values():
         assert (ends[0] >= 0).all()
@@ -396,21 +368,40 @@ def test_an_interval_is_never_below_zero_holds_the_forecast_and_widens_with_its_
 
 
 def test_few_scores_of_a_step_give_way_to_those_of_all_steps_then_to_the_normal_law() -> None:
-    known = {("naive", 1): (150, (1.0, 2.0)), ("naive", 2): (3, (9.0, 9.0)), ("naive", 0): (300, (1.5, 3.0))}
+    known = {1: (150, (1.0, 2.0)), 2: (3, (9.0, 9.0)), 0: (300, (1.5, 3.0))}
 
-    widths = intervals.half_width(known, "naive", 2, 10.0)
+    assert intervals.half_width(known, 2, np.ones(2)).tolist() == [[1.0, 2.0], [1.5, 3.0]]
+    assert intervals.half_width({}, 1, np.ones(2))[0].tolist() == pytest.approx([1.2816, 1.96], abs=1e-3)
 
-    assert widths.tolist() == [[10.0, 20.0], [15.0, 30.0]]
-    assert intervals.half_width({}, "naive", 1, 1.0)[0].tolist() == pytest.approx([1.2816, 1.96], abs=1e-3)
+
+def test_a_terms_own_errors_widen_its_intervals_the_more_windows_there_are() -> None:
+    known = {0: (300, (1.0, 2.0))}
+    twice = np.full((3, 14), 4.0)
+
+    few, many = intervals.widening(known, twice), intervals.widening(known, np.tile(twice, (20, 1)))
+
+    assert (few > 1).all()
+    assert (few < many).all()
+    assert (many < [4.0, 2.0]).all()
+    assert intervals.widening(known, np.full((0, 14), 1.0)).tolist() == [1.0, 1.0]
 
 
 # --- the backtest
 
 
 def test_windows_end_with_the_series_and_leave_enough_to_learn_from() -> None:
-    assert Windows.of(100, ForecastParameters(horizon=14, step=7, windows=3)).cutoffs == (72, 79, 86)
-    assert Windows.of(42, ForecastParameters(horizon=14, step=7, windows=6)).cutoffs == (14, 21, 28)
-    assert Windows.of(27, ForecastParameters(horizon=14)).cutoffs == ()
+    known = np.ones(100, dtype=bool)
+    assert Windows.of(known, ForecastParameters(horizon=14, step=7, windows=3)).cutoffs == (
+        72,
+        79,
+        86,
+    )
+    assert Windows.of(known[:42], ForecastParameters(horizon=14, step=7, windows=6)).cutoffs == (
+        14,
+        21,
+        28,
+    )
+    assert Windows.of(known[:27], ForecastParameters(horizon=14)).cutoffs == ()
 
 
 def test_a_backtest_never_sees_what_it_forecasts() -> None:
@@ -445,14 +436,15 @@ def test_a_backtest_adds_up_to_what_plain_python_says() -> None:
     assert naive["loss_ratio"] == pytest.approx(naive["absolute_error"] / mean["absolute_error"])
     assert mean["actual"] == values[39:53].sum() + values[46:60].sum()
     # The errors of the first half of the windows make the scale that the others are measured with.
-    assert (mean["window_count"], mean["score_count"], mean["share_ratio"]) == (2, 14, 0.25)
+    assert (mean["window_count"], mean["share_ratio"]) == (2, 0.25)
+    assert next(row for row in rows if row["candidate"] == SELECTION)["score_count"] == 14
     assert {row["candidate"] for row in rows} == {*c.BASELINES, SELECTION}
 
 
 def test_an_intervals_width_is_measured_by_what_was_known_at_its_cutoff() -> None:
     values = weekly_pattern(30, 120, 5)
-    rows = backtest("t", 0.25, history(values), c.chosen([]), ForecastParameters())
-    naive = next(row for row in rows if row["candidate"] == "naive")
+    test = backtested(history(values), c.chosen([]), ForecastParameters())
+    naive = _spread(test, test.forecasts["naive"])
 
     # Six windows a week apart, two weeks long: before the fourth, two were over. The first three only make scales.
     cutoffs = [71, 78, 85, 92, 99, 106]
@@ -486,12 +478,13 @@ NASTY = {
 @pytest.mark.parametrize("name", NASTY)
 def test_an_odd_series_falls_back_and_never_fails(name: str) -> None:
     regression = CalendarRegression("poisson_regression", 0.1, (0.1,) * len(FEATURES), is_log=True)
-    candidates = c.chosen([*(n for n in c.NAMES if n not in c.REGRESSIONS), regression.name], [regression])
+    candidates = c.chosen([*(n for n in CANDIDATES if n not in c.REGRESSIONS), regression.name], [regression])
     rows = backtest(name, 0.0, history(NASTY[name]), candidates, ForecastParameters())
     best = champion(rows)
 
     assert all(set(row) == {part.split()[0] for part in ROW.split(", ")} for row in rows)
-    assert best["candidate"] in candidates
+    assert set(best["weights"]) <= set(candidates)
+    assert sum(best["weights"].values()) == pytest.approx(1.0)
     assert math.isfinite(best["typical_error"])
     assert best["typical_error"] > 0
     if name in ("a gap", "all missing", "huge", "negative", "infinite"):
@@ -499,10 +492,10 @@ def test_an_odd_series_falls_back_and_never_fails(name: str) -> None:
     if name in ("nothing", "one point", "two points"):
         assert "periods, a backtest needs 28" in best["reason"]
         assert best["verdict"] == "too short to tell"
-    known, _ = mended(NASTY[name])
+    known, _, _ = mended(NASTY[name])
     if len(known):
-        made, _ = c.forecasts(history(known), 14, c.with_members(best["candidate"], candidates))
-        assert np.isfinite(made[best["candidate"]]).all()
+        by_name, _ = c.forecasts(history(known), 14, c.with_members(best["weights"], candidates))
+        assert np.isfinite(weights.blend(best["weights"], by_name)).all()
 
 
 @pytest.mark.parametrize(
@@ -531,3 +524,7 @@ def test_the_candidate_of_the_documentation_works() -> None:
     made, _ = c.forecasts(history([1.0, 3.0, 5.0]), 2, c.chosen(["drift"], [names["Drift"]()]))
 
     assert made["drift"].tolist() == [7.0, 9.0]
+
+
+def test_every_candidate_has_a_name_that_the_command_line_knows() -> None:
+    assert set(CANDIDATES) == {*c.DEFAULT_CANDIDATES, *c.REGRESSIONS}

@@ -72,15 +72,12 @@ def test_a_shift_sets_off_the_alarm_and_the_retrained_champion_recovers(lake: Pa
     assert trained["gate"].startswith("passed: better than version 1")
     assert (promoted["is_promoted"], promoted["holder"]) == (True, 2)
     command(lake, "score", "--as-of", later.isoformat())
-    command(lake, "score", "--version", "1", "--as-of", later.isoformat())
 
     after = command(lake, "monitor", "--as-of", day(SHIFT + 34).isoformat())
 
-    recovered, old = wape(lake, 2, later), wape(lake, 1, later)
     floor = poisson_floor()
     assert wape(lake, 1, day(SHIFT - 1)) > 2 * floor  # the forecast that the shift made worthless
-    assert recovered < 0.5 * old
-    assert recovered < 1.6 * floor
+    assert wape(lake, 2, later) < 1.6 * floor
     assert (after["model_version"], after["needs_retrain"]) == (2, "false")
 
 

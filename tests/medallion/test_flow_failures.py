@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from search_forecast.lakehouse import tables
-from search_forecast.medallion import landing
+from search_forecast.medallion import batches
 from support.flow import HEADER, assert_gold_is, delivered, gold_rows, pipeline, rows
 
 pytestmark = pytest.mark.usefixtures("spark")
@@ -21,7 +21,7 @@ class Killed(BaseException):
 # that was killed right after its last one has nothing left to do: the next command comes.
 CRASH_POINTS = {
     "ingest": [("seal", "before"), ("seal", "after"), ("raw_search_terms", "after"), ("deliveries", "after")],
-    "clean": [("rejected_records", "after"), ("search_events", "after")],
+    "clean": [("search_events", "after"), ("rejected_records", "after")],
     "aggregate": [(name, "after") for name in ("daily_term_counts", "term_summary", "term_variants")],
     "reconcile": [("batches", "after")],
 }
@@ -42,7 +42,7 @@ def killing(work: Callable[..., Any], point: str, when: str) -> Callable[..., An
     return killed
 
 
-WRITE, SEAL = tables.Lakehouse.write, landing.seal
+WRITE, SEAL = tables.Lakehouse.write, batches.seal
 
 
 def test_a_run_killed_at_every_point_in_turn_and_run_again_gives_the_same_tables(
@@ -60,7 +60,7 @@ def test_a_run_killed_at_every_point_in_turn_and_run_again_gives_the_same_tables
         for point, when in points:
             with monkeypatch.context() as patch:
                 patch.setattr(tables.Lakehouse, "write", killing(WRITE, point, when))
-                patch.setattr(landing, "seal", killing(SEAL, point, when))
+                patch.setattr(batches, "seal", killing(SEAL, point, when))
                 with pytest.raises(Killed):
                     run(*words)
         if command == "ingest":
@@ -68,7 +68,7 @@ def test_a_run_killed_at_every_point_in_turn_and_run_again_gives_the_same_tables
 
     assert_gold_is(lake, delivered(source))
     assert [(r["raw_count"], r["reconciled"]) for r in rows(lake, "search_gold/batches")] == [(3, True), (3, True)]
-    assert not list((lake / "_staging").iterdir())
+    assert not list((lake / "_staging" / "batches").iterdir())
     before = gold_rows(lake)
     run("aggregate", "--full")
     assert gold_rows(lake) == before

@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import shutil
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from search_forecast.errors import DataError
-from search_forecast.medallion import ingest, landing
+from search_forecast.lakehouse import scratch
+from search_forecast.medallion import batches, landing, records
+from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.bronze import Layout
-from search_forecast.medallion.landing import Batch, Delivery
+from search_forecast.medallion.ingest import stage_new_files
 from support import reference
 from support.places import FIXTURES
 
@@ -37,10 +42,8 @@ def staged(directory: Path, content: bytes, name: str = "terms.csv") -> tuple[De
 
 
 def sealed(staging: Path, name: str, *deliveries: Delivery) -> Batch:
-    directory = staging / name
-    directory.mkdir(parents=True)
-    batch = Batch(name, NOW, deliveries, directory)
-    landing.seal(batch)
+    batch = Batch(name, NOW, deliveries, batches.new_directory(staging, name))
+    batches.seal(batch)
     return batch
 
 
@@ -166,14 +169,16 @@ def test_a_file_after_a_refused_one_is_staged_clean(tmp_path: Path) -> None:
 def test_a_line_over_the_limit_is_refused_by_its_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_last: bool
 ) -> None:
-    monkeypatch.setattr(landing, "MAX_LINE_BYTES", 64)
+    monkeypatch.setattr(records, "MAX_LINE_BYTES", 64)
+    monkeypatch.setattr(records, "BLOCK_BYTES", 16)
 
     with pytest.raises(DataError, match="line 4 is over 64 bytes long"):
         staged(tmp_path, HEADER + RECORDS + b"x" * 65 + (b"" if is_last else b"\n" + RECORDS))
 
 
 def test_a_line_just_under_the_limit_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(landing, "MAX_LINE_BYTES", 64)
+    monkeypatch.setattr(records, "MAX_LINE_BYTES", 64)
+    monkeypatch.setattr(records, "BLOCK_BYTES", 16)
 
     _, lines = staged(tmp_path, HEADER + b"x" * 62 + b"\n" + b"y" * 62)
 
@@ -253,15 +258,16 @@ def test_a_file_that_is_gone_has_no_id(tmp_path: Path) -> None:
 
 def test_a_file_that_changes_while_it_is_read_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = delivered(tmp_path / "in", HEADER + RECORDS)
-    stage = landing.stage
+    read = records.read
 
-    def stage_late(path: Path, directory: Path) -> Delivery:
-        delivered(path.parent, HEADER + RECORDS * 2)
-        return stage(path, directory)
+    def read_late(content: Callable[[int], bytes]) -> tuple[Layout, Iterator[bytes]]:
+        with path.open("ab") as file:
+            file.write(RECORDS)
+        return read(content)
 
-    monkeypatch.setattr(landing, "stage", stage_late)
+    monkeypatch.setattr(records, "read", read_late)
 
-    batch, known = ingest._stage_new_files(tmp_path / "staging", tmp_path / "in", [], NOW)
+    batch, known = stage_new_files(tmp_path / "staging", tmp_path / "in", [], NOW)
 
     assert known == []
     assert [(d.source_file, d.status, d.record_count, d.layout) for d in batch.deliveries] == [
@@ -274,7 +280,7 @@ def test_of_files_with_the_same_content_the_first_is_staged(tmp_path: Path) -> N
     for name, content in (("a.csv", HEADER), ("b.csv.gz", gzip.compress(HEADER)), ("c.csv", HEADER + RECORDS)):
         delivered(tmp_path / "in", content, name)
 
-    batch, _ = ingest._stage_new_files(tmp_path / "staging", tmp_path / "in", [], NOW)
+    batch, _ = stage_new_files(tmp_path / "staging", tmp_path / "in", [], NOW)
 
     assert [(Path(d.source_file).name, d.status) for d in batch.deliveries] == [
         ("a.csv", "ingested"),
@@ -285,7 +291,7 @@ def test_of_files_with_the_same_content_the_first_is_staged(tmp_path: Path) -> N
 
 
 def test_a_sealed_batch_is_found_as_it_was(tmp_path: Path) -> None:
-    layout = Layout("\t", ("day", "month", "year", "searchterm", 'Größe "ö"\u2028'))
+    layout = Layout("\t", ("day", "month", "year", "searchterm", 'Größe "ö"\u2028'), is_last_optional=True)
     batch = sealed(
         tmp_path,
         "batch-000002",
@@ -294,22 +300,44 @@ def test_a_sealed_batch_is_found_as_it_was(tmp_path: Path) -> None:
         Delivery(None, "/in/c.csv", 0, None, "rejected", "the file cannot be opened"),
     )
 
-    assert landing.sealed_batches(tmp_path) == [batch]
-    assert batch.staged_file(batch.deliveries[0]) == tmp_path / "batch-000002" / f"{'ab' * 32}.lines"
+    assert batches.sealed(tmp_path) == [batch]
+    assert batch.staged_file(batch.deliveries[0]) == batch.directory / f"{'ab' * 32}.lines"
 
 
-def test_sealed_batches_come_oldest_first_and_what_was_not_sealed_is_removed(tmp_path: Path) -> None:
-    ninth, tenth = (sealed(tmp_path, f"batch-{number:06d}") for number in (9, 10))
-    delivered(tmp_path, RECORDS, "batch-000011/abc.lines")
-    delivered(tmp_path, b"{", "batch-000012/manifest.partial")
-    (tmp_path / "batch-000001").mkdir()
+def test_sealed_batches_come_oldest_first(tmp_path: Path) -> None:
+    tenth, ninth = (sealed(tmp_path, f"batch-{number:06d}") for number in (10, 9))
+    batches.new_directory(tmp_path, "batch-000011")
 
-    assert landing.sealed_batches(tmp_path) == [ninth, tenth]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["batch-000009", "batch-000010"]
+    assert batches.sealed(tmp_path) == [ninth, tenth]
 
 
 def test_before_the_first_run_there_is_no_sealed_batch(tmp_path: Path) -> None:
-    assert landing.sealed_batches(tmp_path / "staging") == []
+    assert batches.sealed(tmp_path / "staging") == []
+
+
+def aged(directory: Path) -> Path:
+    os.utime(directory, (0, time.time() - scratch.STALE_SECONDS - 1))
+    return directory
+
+
+def test_only_what_is_old_and_not_sealed_is_removed(tmp_path: Path) -> None:
+    """Another writer may be staging, `reproduce` may be at work: their directories are young, or not a batch's."""
+    batch = sealed(tmp_path, "batch-000001")
+    under_way, killed = (batches.new_directory(tmp_path, "batch-000002") for _ in range(2))
+    with scratch.scratch(tmp_path) as working, scratch.scratch(tmp_path) as left_over:
+        for directory in (batch.directory, killed, working):
+            aged(directory)
+
+        batches.remove_stale(tmp_path)
+
+        assert (batch.directory.exists(), under_way.exists(), killed.exists()) == (True, True, False)
+        assert working.exists()
+        aged(left_over)
+        aged(under_way)
+        os.utime(working)
+        with scratch.scratch(tmp_path) as directory:
+            assert sorted(directory.parent.iterdir()) == sorted([working, directory])
+        assert under_way.exists()
 
 
 def test_a_batch_whose_removal_was_interrupted_is_not_taken_for_a_sealed_one(
@@ -324,19 +352,18 @@ def test_a_batch_whose_removal_was_interrupted_is_not_taken_for_a_sealed_one(
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
-            landing.discard(batch)
+            batches.discard(batch)
 
     assert (batch.directory / "abc.lines").exists()
-    assert landing.sealed_batches(tmp_path) == []
-    assert not batch.directory.exists()
+    assert batches.sealed(tmp_path) == []
 
 
 def test_a_discarded_batch_is_gone_sealed_or_not(tmp_path: Path) -> None:
     batch = sealed(tmp_path, "batch-000001")
-    unsealed = Batch("batch-000002", NOW, (), tmp_path / "batch-000002")
-    unsealed.directory.mkdir()
+    unsealed = Batch("batch-000002", NOW, (), batches.new_directory(tmp_path, "batch-000002"))
 
-    landing.discard(batch)
-    landing.discard(unsealed)
+    batches.discard(batch)
+    batches.discard(unsealed)
 
-    assert list(tmp_path.iterdir()) == []
+    assert not batch.directory.exists()
+    assert not unsealed.directory.exists()

@@ -40,6 +40,10 @@ DATES = [
     ("1", "0", "2021", None),
     ("1", "13", "2021", None),
     ("1", "1", "0000", None),
+    ("1.0", "3.0", "2024.0", date(2024, 3, 1)),
+    (" 1.00 ", "3", "2024.", None),
+    ("1", ".0", "2024", None),
+    ("1.0.0", "3", "2024", None),
     ("1", "1", "21", None),
     ("1", "1", "021", None),
     ("1", "1", "12021", None),
@@ -77,7 +81,7 @@ def classified(spark: SparkSession, records: list[tuple[object, ...]]) -> DataFr
     dated = raw.withColumn("event_date", quality.event_date(F.col("day"), F.col("month"), F.col("year")))
     named = terms.with_normalised(dated, "searchterm", "term")
     record = {name: F.col(name) for name in named.columns}
-    return named.withColumn("reject_reasons", quality.reject_reasons(record, F.lit(RECEIVED))).orderBy("id")
+    return named.withColumn("reject_reasons", quality.reject_reasons(record, RECEIVED)).orderBy("id")
 
 
 def dated(day: str, month: str, year: str, *reasons: str) -> tuple[object, ...]:

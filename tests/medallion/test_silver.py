@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 import pytest
 from chispa import assert_df_equality
 
+from search_forecast.errors import UsageError
 from search_forecast.lakehouse import contracts
 from search_forecast.medallion import silver
+from search_forecast.parameters import CleanParameters
 from support import reference
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 NOON = datetime(2021, 12, 25, 12, tzinfo=timezone.utc)
-LATE = datetime(2021, 12, 25, 23, 59, 59, 999999, tzinfo=timezone.utc)
+TODAY = date(2021, 12, 25)
 SOURCE = ("d1", "/in/a.csv", "batch-000001")
 # day, month, year, searchterm, extra_fields, malformed_record
 FIELDS = [
@@ -22,7 +24,7 @@ FIELDS = [
     ("7", "11", "2021", "laptop", None, None),
     ("07", " 11 ", "2021", " Gaming  LAPTOP", {"device": "mobile"}, None),
     ("8", "11", "2021", "Cafe\u0301", None, None),
-    ("25", "12", "2021", "on the day it was received", None, None),
+    ("25", "12", "2021", "on the day it was judged", None, None),
     ("26", "12", "2021", "on the day after", None, None),
     ("31", "12", "1994", "early", None, None),
     ("30", "2", "2021", "", {"device": "\ufffd"}, None),
@@ -36,7 +38,7 @@ FIELDS = [
 @pytest.fixture(scope="module")
 def classified(spark: SparkSession) -> DataFrame:
     rows = [(*fields, *SOURCE, NOON) for fields in FIELDS]
-    return silver.classified(spark.createDataFrame(rows, contracts.RAW_SEARCH_TERMS.schema)).cache()
+    return silver.classified(spark.createDataFrame(rows, contracts.RAW_SEARCH_TERMS.schema), TODAY).cache()
 
 
 def test_searches_have_their_date_and_their_normalised_term(spark: SparkSession, classified: DataFrame) -> None:
@@ -46,7 +48,7 @@ def test_searches_have_their_date_and_their_normalised_term(spark: SparkSession,
             (date(2021, 11, 7), "laptop", "laptop", "d1", "batch-000001"),
             (date(2021, 11, 7), "gaming laptop", " Gaming  LAPTOP", "d1", "batch-000001"),
             (date(2021, 11, 8), "café", "Cafe\u0301", "d1", "batch-000001"),
-            (date(2021, 12, 25), "on the day it was received", "on the day it was received", "d1", "batch-000001"),
+            (date(2021, 12, 25), "on the day it was judged", "on the day it was judged", "d1", "batch-000001"),
         ],
         contracts.SEARCH_EVENTS.schema,
     )
@@ -96,13 +98,23 @@ def test_every_record_becomes_either_a_search_or_a_rejected_record(classified: D
     assert sum(counts) == len(FIELDS) == classified.count()
 
 
-def test_the_day_of_receipt_ends_at_midnight_utc(spark: SparkSession) -> None:
-    fields = [(day, "12", "2021", "laptop", None, None) for day in ("25", "26")]
-    raw = spark.createDataFrame([(*f, *SOURCE, LATE) for f in fields], contracts.RAW_SEARCH_TERMS.schema)
+@pytest.mark.parametrize(
+    ("time_zone", "time", "today"),
+    [
+        ("UTC", "2021-12-25T23:59:59", date(2021, 12, 25)),
+        ("Pacific/Auckland", "2021-12-25T10:59:59", date(2021, 12, 25)),
+        ("Pacific/Auckland", "2021-12-25T11:00:00", date(2021, 12, 26)),
+        ("America/Adak", "2021-12-25T09:59:59", date(2021, 12, 24)),
+    ],
+)
+def test_the_shops_clock_says_what_day_it_is(time_zone: str, time: str, today: date) -> None:
+    assert CleanParameters(time_zone).today(datetime.fromisoformat(f"{time}+00:00")) == today
 
-    rows = silver.classified(raw).select("day", "reject_reasons").collect()
 
-    assert sorted((row["day"], row["reject_reasons"]) for row in rows) == [("25", []), ("26", ["date_in_future"])]
+@pytest.mark.parametrize("name", ["Mars/Olympus", "", "../UTC", "/etc", "Pacific"])
+def test_a_time_zone_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"clean: --time-zone {name} is none, such as"):
+        CleanParameters(name)
 
 
 def test_records_of_one_branch_alone_are_classified_too(spark: SparkSession) -> None:
@@ -111,11 +123,11 @@ def test_records_of_one_branch_alone_are_classified_too(spark: SparkSession) -> 
             [("7", "11", "2021", term, None, None, *SOURCE, NOON)], contracts.RAW_SEARCH_TERMS.schema
         )
 
-        assert [row["term"] for row in silver.search_events(silver.classified(raw)).collect()] == [term.lower()]
+        assert [row["term"] for row in silver.search_events(silver.classified(raw, TODAY)).collect()] == [term.lower()]
 
 
 def test_no_records_give_empty_tables_of_the_right_columns(spark: SparkSession) -> None:
-    records = silver.classified(spark.createDataFrame([], contracts.RAW_SEARCH_TERMS.schema))
+    records = silver.classified(spark.createDataFrame([], contracts.RAW_SEARCH_TERMS.schema), TODAY)
 
     for table, rows in (
         (contracts.SEARCH_EVENTS, silver.search_events(records)),

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from deltalake import DeltaTable
-from pyspark.ml import Pipeline
+from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.clustering import KMeans
-from pyspark.ml.feature import StringIndexer, VectorAssembler
+from pyspark.ml.feature import SQLTransformer, StringIndexer, VectorAssembler
 from pyspark.ml.linalg import Vectors
 from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression
 
@@ -294,7 +294,7 @@ def foreign(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> 
     LinearRegression().fit(vectors).save(str(root / "linear.model"))
     DecisionTreeRegressor(maxDepth=2).fit(vectors).save(str(root / "deep" / "tree [1].model"))
     KMeans(k=2, seed=1).fit(vectors).save(str(root / "kmeans.model"))
-    indexer = StringIndexer(inputCol="shop", outputCol="shop_index")
+    indexer = StringIndexer(inputCol="shop", outputCol="shop_index", handleInvalid="skip")
     assembler = VectorAssembler(inputCols=["x", "y", "shop_index"], outputCol="features")
     Pipeline(stages=[indexer, assembler, LinearRegression()]).fit(plain).save(str(root / "pipeline.model"))
     indexer.fit(plain).save(str(root / "indexer.model"))
@@ -310,7 +310,7 @@ def test_of_several_models_one_must_be_chosen(run: Run, foreign: Path) -> None:
     assert (code, error.count("has no model nope; it has deep/tree [1].model")) == (2, 1)
 
 
-def test_a_pipeline_knows_its_own_inputs(run: Run, foreign: Path, tmp_path: Path) -> None:
+def test_a_pipeline_knows_its_own_inputs(lake: Path, run: Run, foreign: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "p.zip", "w") as packed:
         for path in sorted((foreign / "pipeline.model").rglob("*")):
             packed.write(path, path.relative_to(foreign))
@@ -318,6 +318,12 @@ def test_a_pipeline_knows_its_own_inputs(run: Run, foreign: Path, tmp_path: Path
     assert made["inputs"] == ["shop:string", "x:double", "y:double"]
     answer = run("predict", "shop_sales", "shop=a", "x=3", "y=5")
     assert answer["prediction"] == pytest.approx(13.0, abs=1e-6)
+    unseen = run("predict", "shop_sales", "shop=New York, NY", "x=3", "y=5")
+    assert (unseen["inputs"]["shop"], unseen["prediction"]) == ("New York, NY", None)
+    assert unseen["warning"].startswith("the model skips this input")
+    scored = run("score-model", "shop_sales", "--input", "shop=New York, NY,x=3,y=5")
+    assert (scored["added"], scored["warning"]) == (1, unseen["warning"])
+    assert [row["prediction"] for row in scores(lake) if "New York" in row["inputs"]] == [None]
     code, error = run("import-model", str(tmp_path / "p.zip"), "--name", "shop_sales", "--input", "z:double")
     assert (code, error.count("no input z; it takes shop, x, y")) == (2, 1)
 
@@ -336,13 +342,23 @@ def test_models_of_other_classes_are_imported(run: Run, foreign: Path, model: st
     ("model", "message"),
     [
         ("indexer.model", "StringIndexerModel makes no prediction column"),
-        ("untrained.model", "LinearRegression is no trained model that pyspark can load"),
+        ("untrained.model", "LinearRegression is none of the trained models"),
     ],
 )
 @pytest.mark.usefixtures("untouched")
 def test_what_does_not_predict_is_refused(run: Run, foreign: Path, model: str, message: str) -> None:
     code, error = run("import-model", str(foreign / model), "--name", "refused")
     assert (code, error.count(message)) == (1, 1)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_sql_that_calls_java_is_refused_before_it_runs(spark: "SparkSession", run: Run, tmp_path: Path) -> None:
+    called = "reflect('java.lang.System', 'setProperty', 'search_forecast.proof', 'it ran')"
+    hostile = SQLTransformer(statement=f"SELECT *, {called} AS x FROM __THIS__")
+    PipelineModel([hostile]).save(str(tmp_path / "hostile.model"))
+    code, error = run("import-model", str(tmp_path / "hostile.model"), "--name", "hostile")
+    assert (code, error.count("is not run: it calls reflect")) == (1, 1)
+    assert spark._jvm.java.lang.System.getProperty("search_forecast.proof") is None
 
 
 def tampered(model: Path, change: str) -> None:

@@ -127,8 +127,8 @@ def test_the_champion_comes_before_the_latest_and_the_latest_before_the_others(m
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"name": "nope"}, "no model nope; there is infant_weight"),
-        ({"name": "in'fant"}, "no model in'fant; there is infant_weight"),
+        ({"name": "nope"}, "no model nope; there are: infant_weight"),
+        ({"name": "in'fant"}, "no model in'fant; there are: infant_weight"),
         ({"name": "infant_weight", "version": 7}, "infant_weight has no version 7; it has 1"),
         ({"name": "infant_weight", "alias": "champion"}, "no alias champion; it has challenger, and versions 1"),
     ],
@@ -216,6 +216,16 @@ def test_what_failed_its_gate_is_promoted_by_force_only(
     code, done = command(lake, capsys, "promote", "infant_weight", "2", "--force", "the other is worse in the field")
     assert (code, done["forced_because"]) == (0, "the other is worse in the field")
     assert models.find("infant_weight", 2).tags["champion_forced_because"] == "the other is worse in the field"
+
+
+def test_old_tags_with_dots_stay_readable_and_are_not_written_any_more(
+    models: Registry, lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models._connection.client.set_model_version_tag("infant_weight", "1", "champion.since", "2025-01-01")
+    assert command(lake, capsys, "promote", "infant_weight", "1")[0] == 0
+    tags = models.find("infant_weight").tags
+    assert tags["champion.since"] == "2025-01-01"
+    assert tags["champion_since"] > "2026"
 
 
 def test_export_writes_the_files_as_they_are(lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -267,6 +268,141 @@ def test_models_are_found_at_any_depth_and_their_stages_left_out(tmp_path: Path)
     assert found == ["a/b/two.model", "a/one.model"]
 
 
+# Other people's layouts.
+
+TID = f"tid-6424082946698911525-{UUID}-63-1-c000"
+
+
+def as_databricks_writes(model: Path) -> Path:
+    """The same files under the names and with the marks that Databricks gives them, and without checksums."""
+    for part in [path for path in model.rglob("*") if path.is_file()]:
+        if part.name.startswith("part-"):
+            ending = ".snappy.parquet" if part.name.endswith(".parquet") else ".txt"
+            part.rename(part.with_name(f"part-00000-{TID}{ending}"))
+            part.with_name("_committed_6424082946698911525").write_text('{"added":[],"removed":[]}')
+            part.with_name("_started_6424082946698911525").touch()
+        elif part.name.endswith(".crc"):
+            part.unlink()
+    return model
+
+
+@pytest.mark.parametrize("name", [None, "part-00000.c000.txt", f"part-00000-{UUID}.c000.txt", "part-r-00000"])
+def test_parts_are_read_by_the_names_that_others_give_them(tmp_path: Path, name: str | None) -> None:
+    model = as_databricks_writes(pipeline(tmp_path / "m", line(uid="a_1")))
+    if name == "part-00000.c000.txt":  # no name that a committer gives
+        next((model / "metadata").glob("part-*")).rename(model / "metadata" / name)
+        refused(model, "expected one file part-00000")
+        return
+    if name is not None:
+        next((model / "metadata").glob("part-*")).rename(model / "metadata" / name)
+    assert files.check(model).stage_names == ["0_a_1"]
+
+
+@pytest.mark.parametrize("name", ["_metadata", "_common_metadata", "_x=1.parquet", "part-00001", "more.txt"])
+def test_what_spark_reads_beside_the_parts_is_checked_too(tmp_path: Path, name: str) -> None:
+    model = saved(tmp_path / "m")
+    other = saved(tmp_path / "other", udt={**VECTOR, "class": "evil.Type"})
+    next((other / "data").glob("part-*")).rename(model / "data" / name)
+    refused(model, "which is not Spark ML's")
+
+
+@pytest.mark.parametrize("name", ["_metadata", "_metadata_1", "_common_metadata", "_a=1"])
+def test_a_hidden_name_that_spark_reads_as_metadata_is_refused(tmp_path: Path, name: str) -> None:
+    model = saved(tmp_path / "m")
+    (model / "metadata" / name).write_bytes(line("evil.Model"))
+    refused(model, "expected one file part-00000")
+
+
+CROSS = "org.apache.spark.ml.tuning.CrossValidatorModel"
+
+
+def search(path: Path, spark_class: str = CROSS) -> Path:
+    """A search over parameters, with what it must never load."""
+    saved(path, line(spark_class, uid="CrossValidatorModel_1"))
+    shutil.rmtree(path / "data")
+    saved(path / "bestModel")
+    for part in ("estimator", "evaluator", "epm_classifier0"):
+        saved(path / part, line("evil.Stage"))
+    return path
+
+
+@pytest.mark.parametrize(
+    "spark_class",
+    [
+        CROSS,
+        "org.apache.spark.ml.tuning.TrainValidationSplitModel",
+        "pyspark.ml.tuning.CrossValidatorModel",
+        "pyspark.ml.tuning.TrainValidationSplitModel",
+    ],
+)
+def test_a_search_becomes_its_best_model(tmp_path: Path, spark_class: str) -> None:
+    model = search(tmp_path / "m", spark_class)
+    files.keep_best(model)
+    assert files.check(model).spark_class == LINEAR
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_search_in_a_pipeline_in_a_search_becomes_its_best_model(tmp_path: Path) -> None:
+    model = search(tmp_path / "m")
+    shutil.rmtree(model / "bestModel")
+    inner = pipeline(model / "bestModel", line(uid="a_1"), line(CROSS, uid="b_2"))
+    shutil.rmtree(inner / "stages" / "1_b_2")
+    search(inner / "stages" / "1_b_2")
+    files.keep_best(model)
+    assert files.check(model).stage_names == ["0_a_1", "1_b_2"]
+    assert metadata.read_metadata(model / "stages" / "1_b_2").spark_class == LINEAR
+
+
+def test_a_search_without_its_best_model_is_refused(tmp_path: Path) -> None:
+    model = search(tmp_path / "m")
+    shutil.rmtree(model / "bestModel")
+    with pytest.raises(DataError, match="without its best model"):
+        files.keep_best(model)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "feature.FuncTransformer",
+        "regression.LinearRegression",
+        "Pipeline",
+        "tuning.CrossValidator",
+        "feature.ColumnPrune",
+    ],
+)
+def test_a_stage_that_is_not_known_to_be_data_is_refused(tmp_path: Path, name: str) -> None:
+    model = pipeline(tmp_path / "m", line(uid="a_1"), line(f"org.apache.spark.ml.{name}", uid="b_2"))
+    refused(model, f"1_b_2: a org.apache.spark.ml.{name} is none of the trained models and stages")
+
+
+def sql_stage(path: Path, statement: object, uid: str = "SQLTransformer_1") -> Path:
+    parameters = {} if statement is None else {"statement": statement}
+    return pipeline(path, line("org.apache.spark.ml.feature.SQLTransformer", uid=uid, paramMap=parameters), line())
+
+
+def test_sql_that_adds_a_column_is_fine(tmp_path: Path) -> None:
+    files.check(sql_stage(tmp_path / "m", "SELECT *, x + y AS s FROM __THIS__"))
+
+
+@pytest.mark.parametrize("place", ["stages/0_SQLTransformer_1", "bestModel", "unknown/deep"])
+def test_sql_that_calls_java_is_refused_wherever_it_hides(tmp_path: Path, place: str) -> None:
+    model = sql_stage(tmp_path / "m", "SELECT * FROM __THIS__")
+    shutil.rmtree(model / place, ignore_errors=True)
+    statement = {"statement": "SELECT *, reflect('java.lang.System', 'getenv', 'HOME') AS h FROM __THIS__"}
+    saved(model / place, line("org.apache.spark.ml.feature.SQLTransformer", uid="SQLTransformer_1", paramMap=statement))
+    refused(model, "it calls reflect")
+
+
+@pytest.mark.parametrize(
+    ("statement", "uid"),
+    [(None, "s_1"), (3, "s_1"), (["SELECT * FROM __THIS__"], "s_1"), ("SELECT * FROM __THIS__", "t--")],
+)
+def test_sql_without_text_or_with_a_uid_that_is_sql_itself_is_refused(
+    tmp_path: Path, statement: object, uid: str
+) -> None:
+    refused(sql_stage(tmp_path / "m", statement, uid), "a SQLTransformer without a statement")
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -282,19 +418,19 @@ def only_refuses(content: bytes) -> None:
         assert all("/" not in uid and ".." not in uid for uid in [found.uid, *found.stage_names])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300))
 def test_fuzz_any_bytes_are_read_or_refused(content: bytes) -> None:
     only_refuses(content)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(KEYS, JSON, max_size=4))
 def test_fuzz_any_fields_are_read_or_refused(changes: dict[str, Any]) -> None:
     only_refuses(json.dumps({**json.loads(line(PIPELINE, paramMap={"stageUids": ["a_1"]})), **changes}).encode())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, 400), st.binary(min_size=1, max_size=3), st.integers(0, 3))
 def test_fuzz_any_change_of_a_few_bytes_is_read_or_refused(place: int, inserted: bytes, removed: int) -> None:
     good = line()

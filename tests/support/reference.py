@@ -5,7 +5,6 @@ Clear before fast, and nothing from `search_forecast`: what is tested against th
 
 from __future__ import annotations
 
-import csv
 import gzip
 import re
 import unicodedata
@@ -31,9 +30,6 @@ REASONS = (
     "not_a_number",
     "term_too_long",
 )
-
-# The csv module refuses long fields, the rules do not.
-csv.field_size_limit(2**31 - 1)
 
 
 class UnreadableError(ValueError):
@@ -146,7 +142,9 @@ def _records(content: bytes, name: str) -> Iterator[RawRecord]:
     header_line = next(lines, "")
     delimiter, header = _header(header_line, name)
     for line in lines:
-        fields = _split(line, delimiter)
+        fields = split(line, delimiter)
+        if fields is not None and len(fields) == len(header) + 1 and not fields[-1]:
+            fields.pop()
         if fields is None or len(fields) != len(header):
             yield RawRecord(malformed_record=line)
             continue
@@ -165,7 +163,7 @@ def _lines(text: str) -> Iterator[str]:
 
 def _header(line: str, name: str) -> tuple[str, list[str]]:
     for delimiter in DELIMITERS:
-        header = _split(line, delimiter) or []
+        header = split(line, delimiter) or []
         if all(_find(header, column) for column in COLUMNS):
             return delimiter, header
     raise UnreadableError(f"{name}: no header with the columns {', '.join(COLUMNS)}")
@@ -176,11 +174,22 @@ def _find(header: list[str], column: str) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _split(line: str, delimiter: str) -> list[str] | None:
-    try:
-        return next(csv.reader([line], delimiter=delimiter, strict=True))
-    except csv.Error:
-        return None
+def split(record: str, delimiter: str) -> list[str] | None:
+    """The fields of a record, quoted ones perhaps with blanks around; None where a quote is not where it may be."""
+    blanks = " \t".replace(delimiter, "")
+    fields, rest = [], delimiter + record
+    while rest:
+        rest = rest[1:]
+        if rest.lstrip(blanks).startswith('"'):
+            text, closing, rest = rest.lstrip(blanks)[1:].replace('""', "\0").partition('"')
+            text, rest = text.replace("\0", '"'), rest.lstrip(blanks).replace("\0", '""')
+            if not closing or not f"{rest}{delimiter}".startswith(delimiter):
+                return None
+        else:
+            text = rest.partition(delimiter)[0]
+            rest = rest[len(text) :]
+        fields.append(text)
+    return fields
 
 
 def normalise(text: str) -> str:
@@ -196,7 +205,7 @@ def classify(record: RawRecord, received: date) -> Event | Rejection:
 
     Args:
         record: A record as delivered.
-        received: The UTC day on which it was received.
+        received: The day on which it is judged.
     """
     if record.malformed_record is not None:
         return Rejection(("malformed_record",))
@@ -215,7 +224,7 @@ def classify(record: RawRecord, received: date) -> Event | Rejection:
 
 
 def _date(day: str, month: str, year: str, received: date) -> tuple[date | None, list[str]]:
-    fields = [part.strip(" \t") for part in (day, month, year)]
+    fields = [re.sub(r"^([0-9]+)\.0+$", r"\1", part.strip(" \t")) for part in (day, month, year)]
     reasons = []
     if not all(fields):
         reasons.append("missing_date")

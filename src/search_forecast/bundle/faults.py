@@ -50,7 +50,7 @@ def check_runs_here(bundle: Bundle, job: Job) -> None:
     """Raise UsageError for what is wrong with a job or one that it calls, or can't run on this machine."""
     for fault in faults(bundle, job):
         place = bundle.place(f"jobs.{job.key}.{fault.task}" if fault.task else f"jobs.{job.key}")
-        raise UsageError(f"{place}: job {job.key}: {fault.text}")
+        raise UsageError(f"{place}: jobs.{job.key}: {fault.text}")
     missing = bundle.unresolved({"tasks": job.spec.get("tasks"), "parameters": job.spec.get("parameters")})
     if missing:
         raise UsageError(
@@ -147,8 +147,8 @@ def _not_here(task: Task) -> str | None:
         return f"calls {entry_point[0]}:{entry_point[1]}; here only {PACKAGE}:{ENTRY_POINT} can run"
     for path in dynamic_paths(task.settings):
         if not is_known_here(path):
-            return f"refers to {{{{{path}}}}}, which has no value on this machine"
+            return f"refers to {{{{{'.'.join(path)}}}}}, which has no value on this machine"
     if task.kind != "run_job_task":
-        for path in static_paths(task.settings):
-            return f"refers to ${{{path}}}, which only a deployment knows"
+        for unresolved in static_paths(task.settings):
+            return f"refers to ${{{unresolved}}}, which only a deployment knows"
     return None

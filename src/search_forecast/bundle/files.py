@@ -20,7 +20,7 @@ class Files:
     Attributes:
         root: Directory of the bundle.
         content: All files joined.
-        places: File and line of each resource (`jobs.medallion`) and task (`jobs.medallion.ingest`).
+        places: File and line of each resource (`jobs.medallion`), task (`jobs.medallion.ingest`) and variable.
         ignored: What the CLI passes over without a word, a line each.
     """
 
@@ -133,6 +133,13 @@ def _places(document: Document, content: Any) -> Iterator[tuple[str, str]]:
         yield path, getattr(resource, "place", document.name)
         for task in _items(resource, "tasks"):
             yield f"{path}.{task.get('task_key')}", task.place
+            loop = task.get("for_each_task")
+            inner = loop.get("task") if isinstance(loop, dict) else None
+            if isinstance(inner, Located):
+                yield f"{path}.{inner.get('task_key')}", inner.place
+    variables = content.get("variables") if isinstance(content, dict) else None
+    for name, variable in variables.items() if isinstance(variables, dict) else ():
+        yield f"variables.{name}", getattr(variable, "place", "databricks.yml")
 
 
 def _repeated(document: Document) -> Iterator[str]:

@@ -127,11 +127,11 @@ def read_job(bundle: Bundle, key: str) -> Job:
     jobs = bundle.resources("jobs")
     if key not in jobs:
         raise UsageError(f"no job {key}{did_you_mean(key, jobs) if jobs else '; the bundle has none'}")
-    spec, where = jobs[key], f"{bundle.place(f'jobs.{key}')}: job {key}"
+    spec, where = jobs[key], f"{bundle.place(f'jobs.{key}')}: jobs.{key}"
     tasks = {}
     for item in sequence(spec.get("tasks"), f"{where}: tasks"):
         name = item["task_key"]
-        tasks[name] = _task(item, f"{bundle.place(f'jobs.{key}.{name}')}: job {key}: {name}")
+        tasks[name] = _task(item, f"{bundle.place(f'jobs.{key}.{name}')}: jobs.{key}: task {name}")
     waits = {name: [d.task_key for d in task.depends_on if d.task_key in tasks] for name, task in tasks.items()}
     try:
         order = list(TopologicalSorter(waits).static_order())

@@ -62,15 +62,15 @@ def static_paths(value: Any) -> Iterator[str]:
         yield from _STATIC.findall(text)
 
 
-def dynamic_paths(value: Any) -> Iterator[str]:
-    """All paths that `{{...}}` names in a nested value; `[x]` and a name in backticks are written plainly, as `x`.
+def dynamic_paths(value: Any) -> Iterator[tuple[str, ...]]:
+    """All paths that `{{...}}` names in a nested value, step by step: `("job", "parameters", "x")`.
 
-    What the workspace takes for text is left out.
+    What the workspace takes for text is left out; what is no path, but begins like one, is a single step.
     """
     for text in texts(value):
         for written in _DYNAMIC.findall(text):
             path = _path(written)
-            if path.partition(".")[0] in _NAMESPACES:
+            if path[0].partition(".")[0] in _NAMESPACES:
                 yield path
 
 
@@ -87,7 +87,12 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def problem_with(
-    path: str, parameters: Collection[str], tasks: Collection[str], earlier: Collection[str], *, is_in_loop: bool
+    path: tuple[str, ...],
+    parameters: Collection[str],
+    tasks: Collection[str],
+    earlier: Collection[str],
+    *,
+    is_in_loop: bool,
 ) -> str | None:
     """What is wrong with a `{{...}}`, wherever the job runs; None when nothing is.
 
@@ -98,26 +103,28 @@ def problem_with(
         earlier: Those that have ended when the task starts.
         is_in_loop: Whether it stands in the inner task of a for_each_task.
     """
-    head, *steps = path.split(".")
-    if path.startswith("job.parameters.") and len(steps) == 2:
+    head, *steps = path
+    shown = f"{{{{{'.'.join(path)}}}}}"
+    if head == "job" and steps[:1] == ["parameters"] and len(steps) == 2:
         known = did_you_mean(steps[1], parameters)
-        return None if steps[1] in parameters else f"{{{{{path}}}}}: the job has no parameter {steps[1]}{known}"
+        return None if steps[1] in parameters else f"{shown}: the job has no parameter {steps[1]}{known}"
     if head == "tasks" and len(steps) >= 2 and _is_of_task(steps[1:]):
         if steps[0] not in tasks:
-            return f"{{{{{path}}}}}: the job has no task {steps[0]}{did_you_mean(steps[0], tasks)}"
-        return None if steps[0] in earlier else f"{{{{{path}}}}}: {steps[0]} is not run before; say depends_on"
-    if head == "input" and is_in_loop:
+            return f"{shown}: the job has no task {steps[0]}{did_you_mean(steps[0], tasks)}"
+        return None if steps[0] in earlier else f"{shown}: {steps[0]} is not run before; say depends_on"
+    if head == "input":
+        return None if is_in_loop else f"{shown} is known to the task of a for_each_task only"
+    if ".".join(path) in _HERE | _ELSEWHERE or path[:3] == ("job", "trigger", "table_update"):
         return None
-    if path in _HERE | _ELSEWHERE or path.startswith("job.trigger.table_update."):
-        return None
-    return f"{{{{{path}}}}} is nothing that a job knows{did_you_mean(path, _HERE).replace('; there are', ', such as')}"
+    near = f"; did you mean tasks.{steps[0]}.values.{steps[1]}?" if head == "tasks" and len(steps) == 2 else ""
+    nearest = did_you_mean(".".join(path), _HERE | _ELSEWHERE)
+    return f"{shown} is nothing that a job knows{near or (nearest if 'mean' in nearest else '')}"
 
 
-def is_known_here(path: str) -> bool:
+def is_known_here(path: tuple[str, ...]) -> bool:
     """Whether a `{{...}}` that is right has a value in a run on this machine."""
-    steps = path.split(".")
-    is_of_task = steps[0] == "tasks" and (steps[2] == "values" or steps[2] in _OF_TASKS_HERE)
-    return path in _HERE or steps[:2] == ["job", "parameters"] or is_of_task
+    is_of_task = path[0] == "tasks" and (path[2] == "values" or path[2] in _OF_TASKS_HERE)
+    return ".".join(path) in _HERE or path[:2] == ("job", "parameters") or is_of_task
 
 
 def at_run_time(text: str, values: Mapping[str, object], otherwise: str | None = None) -> str:
@@ -133,7 +140,7 @@ def at_run_time(text: str, values: Mapping[str, object], otherwise: str | None =
     """
 
     def replaced(match: re.Match[str]) -> str:
-        path = _path(match[1])
+        path = ".".join(_path(match[1]))
         if path in values:
             value = values[path]
             return value if isinstance(value, str) else json.dumps(value)
@@ -146,11 +153,12 @@ def at_run_time(text: str, values: Mapping[str, object], otherwise: str | None =
     return _DYNAMIC.sub(replaced, text)
 
 
-def _path(written: str) -> str:
+def _path(written: str) -> tuple[str, ...]:
+    """The steps of a path, of which any may stand in backticks or brackets."""
     if not _PATH.fullmatch(written):
-        return written
-    path = ".".join("".join(step) for step in re.findall(_STEP, written))
-    return _FORMER_NAMES.get(path, path)
+        return (written,)
+    path = tuple("".join(step) for step in re.findall(_STEP, written))
+    return tuple(_FORMER_NAMES[path[0]].split(".")) if len(path) == 1 and path[0] in _FORMER_NAMES else path
 
 
 def _is_of_task(steps: list[str]) -> bool:

@@ -1,7 +1,6 @@
 """The commands that forecast demand."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
 
@@ -9,11 +8,13 @@ import click
 
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import VERSION, Command, at_most_one, flags
-from search_forecast.errors import UsageError, did_you_mean
+from search_forecast.errors import UsageError
+from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.parameters import ForecastParameters, MonitorParameters
 
 F = TypeVar("F", bound=Callable[..., Any])
 _DEFAULTS = ForecastParameters()
+ALL_TERMS = "(all)"
 _TRAIN = {
     "horizon": "periods ahead",
     "step": "periods between the cutoffs of the backtest",
@@ -39,34 +40,39 @@ def _model(function: F) -> F:
     return name(as_of(function))
 
 
+def _backtested(function: F) -> F:
+    """The flags of a backtest."""
+    for option in (
+        click.option("--candidates", metavar="A,B", help=f"default {', '.join(_DEFAULTS.candidates)}"),
+        click.option(
+            "--frequency", type=click.Choice(["day", "week"]), default="day", show_default=True, help="of periods"
+        ),
+        flags(_DEFAULTS, _TRAIN, {"floor_count": "--floor", "history_periods": "--history"}),
+    ):
+        function = option(function)
+    return function
+
+
+def _parameters(candidates: str | None, **values: Any) -> ForecastParameters:
+    if candidates is not None:
+        values["candidates"] = tuple(name.strip() for name in candidates.split(",") if name.strip())
+    return ForecastParameters(**values)
+
+
 @click.command("train", cls=Command, is_task=True, has_models=True, example="train --horizon 28 --candidates theta,ets")
 @_model
-@flags(_DEFAULTS, _TRAIN, {"floor_count": "--floor", "history_periods": "--history"})
-@click.option("--frequency", type=click.Choice(["day", "week"]), default="day", show_default=True, help="of the series")
-@click.option("--candidates", metavar="A,B", help=f"default {', '.join(_DEFAULTS.candidates)}")
+@_backtested
 @click.option("--coherent", is_flag=True, help="make the terms' forecasts add up to the total's")
 @click.pass_obj
 def train(call: Call, /, name: str, as_of: str | None, candidates: str | None, coherent: bool, **values: Any) -> int:
     """Backtest and choose how to forecast each term, and register it."""
-    parameters, day = ForecastParameters(**values, is_coherent=coherent), _day(call, as_of)
-    if candidates is not None:
-        parameters = replace(parameters, candidates=_known(candidates))
+    parameters, day = _parameters(candidates, is_coherent=coherent, **values), _day(call, as_of)
     from search_forecast.demand.train import train
 
     with call.opened(writes=True) as lakehouse:
         models = call.registry(writes=True)
         trained = train(lakehouse, models, name, parameters, as_of=day, now=call.now())
     return call.result(trained, next_step=f"promote {name}")
-
-
-def _known(candidates: str) -> tuple[str, ...]:
-    from search_forecast.demand.forecasting.candidates import NAMES
-
-    chosen = tuple(name.strip() for name in candidates.split(",") if name.strip())
-    for name in chosen:
-        if name not in NAMES:
-            raise UsageError(f"train: no candidate {name!r}{did_you_mean(name, NAMES)}")
-    return chosen
 
 
 @click.command("score", cls=Command, is_task=True, has_models=True, example="score --version 2")
@@ -100,6 +106,32 @@ def monitor(call: Call, /, name: str, as_of: str | None, **values: Any) -> int:
         return call.result(monitor_champion(lakehouse, models, name, parameters, day))
 
 
+@click.command("forecast", cls=Command, has_csv=True, example="forecast 'gaming laptop' laptop")
+@click.argument("terms", nargs=-1, required=True, metavar="TERM...")
+@click.pass_obj
+def forecast(call: Call, terms: tuple[str, ...]) -> int:
+    """Show the latest forecast of terms: what is expected of the coming days, and what it is made of."""
+    from search_forecast.demand.outlook import forecast
+
+    with call.opened(writes=False) as lakehouse:
+        return call.rows(*forecast(lakehouse, [normaliser()(term) for term in terms]))
+
+
+@click.command("backtest", cls=Command, has_csv=True, example="backtest laptop --candidates theta,ets")
+@click.argument("terms", nargs=-1, metavar="[TERM]...")
+@click.option("--as-of", metavar="DATE", help="as if it were then: counts up to this day only")
+@_backtested
+@click.pass_obj
+def backtest(call: Call, /, terms: tuple[str, ...], as_of: str | None, candidates: str | None, **values: Any) -> int:
+    """Compare the candidates on past windows, all terms together or some; register nothing."""
+    parameters, day = _parameters(candidates, **values), _day(call, as_of)
+    from search_forecast.demand.outlook import backtest
+
+    chosen = [normaliser()(term) for term in terms] or [ALL_TERMS]
+    with call.opened(writes=False) as lakehouse:
+        return call.rows(*backtest(lakehouse, parameters, terms=chosen, as_of=day))
+
+
 def _day(call: Call, text: str | None) -> date | None:
     """The last day to know of; a job's parameter may be empty."""
     try:
@@ -108,4 +140,4 @@ def _day(call: Call, text: str | None) -> date | None:
         raise UsageError(f"{call.command}: --as-of {text} is no day such as 2025-12-31") from None
 
 
-COMMANDS = (train, score, monitor)
+COMMANDS = (train, score, monitor, forecast, backtest)

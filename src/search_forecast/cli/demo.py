@@ -51,12 +51,12 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
     from search_forecast.medallion.reconcile import reconcile
     from search_forecast.models.promotion import promote_latest
     from search_forecast.models.registry import CHAMPION
-    from search_forecast.parameters import ForecastParameters, IngestParameters
+    from search_forecast.parameters import CleanParameters, ForecastParameters, IngestParameters
 
     models, now = call.registry(writes=True), call.now
     tasks: dict[str, Callable[[], dict[str, Any]]] = {
         "ingest": lambda: ingest(lakehouse, IngestParameters(source), now()),
-        "clean": lambda: clean(lakehouse),
+        "clean": lambda: clean(lakehouse, CleanParameters(), now()),
         "aggregate": lambda: aggregate(lakehouse),
         "reconcile": lambda: reconcile(lakehouse, now()),
         "train": lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now()),
@@ -104,11 +104,11 @@ def _answers(lakehouse: "Lakehouse") -> dict[str, Any]:
 
 def _query(lakehouse: "Lakehouse", name: str, **values: str) -> list[dict[str, Any]]:
     from search_forecast.queries import catalogue
-    from search_forecast.queries.answers import query
+    from search_forecast.queries.answers import answer
+    from search_forecast.queries.spark import SparkEngine
 
-    chosen = catalogue.load(name)
-    columns, rows = query(lakehouse, chosen, chosen.arguments(values))
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    answered = answer(SparkEngine(lakehouse), catalogue.load(name), values)
+    return [dict(zip(answered.columns, row, strict=True)) for row in answered.rows]
 
 
 def _show(answers: dict[str, Any]) -> None:

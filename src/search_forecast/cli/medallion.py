@@ -6,7 +6,7 @@ import click
 
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, Command
-from search_forecast.parameters import IngestParameters
+from search_forecast.parameters import CleanParameters, IngestParameters
 
 
 @click.command("ingest", cls=Command, is_task=True, example="ingest --source fixtures/landing")
@@ -22,14 +22,16 @@ def ingest(call: Call, source: Path, strict: bool) -> int:
         return call.result(ingest(lakehouse, parameters, call.now()), next_step="clean")
 
 
-@click.command("clean", cls=Command, is_task=True, example="clean")
+@click.command("clean", cls=Command, is_task=True, example="clean --time-zone Pacific/Auckland")
+@click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop")
 @click.pass_obj
-def clean(call: Call) -> int:
+def clean(call: Call, time_zone: str) -> int:
     """Turn raw records into searches and rejected records (search_silver)."""
+    parameters = CleanParameters(time_zone)
     from search_forecast.medallion.clean import clean
 
     with call.opened(writes=True) as lakehouse:
-        return call.result(clean(lakehouse), next_step="aggregate")
+        return call.result(clean(lakehouse, parameters, call.now()), next_step="aggregate")
 
 
 @click.command("aggregate", cls=Command, is_task=True, example="aggregate --full")

@@ -7,7 +7,8 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from search_forecast.demand.forecasting import portable_model
-from search_forecast.demand.training import TrainingRun
+from search_forecast.demand.training import Assessment
+from search_forecast.demand.version_files import VersionFiles
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import TERM_FORECASTS
 from search_forecast.lakehouse.names import resolve
@@ -29,7 +30,7 @@ def check_alone(lakehouse: Lakehouse, name: str) -> None:
 
 
 def record(
-    lakehouse: Lakehouse, run: TrainingRun, errors: dict[str, float | None], now: datetime, *, as_of: date | None
+    lakehouse: Lakehouse, run: Assessment, errors: dict[str, float | None], now: datetime, *, as_of: date | None
 ) -> dict[str, Any]:
     """What a version keeps of the run that made it, enough to train it once more."""
     return {
@@ -49,9 +50,9 @@ def record(
     }
 
 
-def publish(models: Registry, name: str, run: TrainingRun, recorded: dict[str, Any]) -> Version:
+def publish(models: Registry, name: str, files: VersionFiles, recorded: dict[str, Any]) -> Version:
     """Register a run's files; it cannot be promoted before its gate is tagged."""
-    directory = run.files.directory.parent
+    directory = files.directory.parent
     described = registry.describe_forecasts(directory, Path(portable_model.__file__), recorded)
     code = recorded["code"]
     tags = {
@@ -69,7 +70,7 @@ def publish(models: Registry, name: str, run: TrainingRun, recorded: dict[str, A
     )
 
 
-def _tables(lakehouse: Lakehouse, run: TrainingRun) -> list[dict[str, Any]]:
+def _tables(lakehouse: Lakehouse, run: Assessment) -> list[dict[str, Any]]:
     tables = []
     for name, delta_version in run.series.delta_versions.items():
         rows = lakehouse.at(resolve(lakehouse, name), delta_version)

@@ -26,7 +26,8 @@ def reproduce_forecasts(lakehouse: Lakehouse, models: Registry, version: Version
     with scratch(lakehouse.staging) as directory:
         then = VersionFiles.of(models, version, directory)
         parameters = parameters_of(record["parameters"])
-        now = training.run(lakehouse, parameters, directory, as_of=as_of, delta_versions=read_at).files
+        run = training.assess(lakehouse, parameters, directory, as_of=as_of, delta_versions=read_at)
+        now = training.write(lakehouse, run, directory)
         differences = _forecast_differences(lakehouse, then, now)
     return {**base, **verdict(differences, reasons, is_readable=True)}
 
@@ -46,7 +47,7 @@ def _forecast_differences(lakehouse: Lakehouse, then: VersionFiles, now: Version
     joined = both[0].join(both[1], keys, how="full")
     lone = F.count_if(F.col("forecast_0").isNull() | F.col("forecast_1").isNull()) / F.count("*")
     row = joined.agg(lone.alias("rows"), *(F.max(value).alias(name) for name, value in apart.items())).collect()[0]
-    choices = [files.champions(lakehouse).select("term", "candidate", "verdict") for files in (then, now)]
+    choices = [files.champions(lakehouse).select("term", "verdict") for files in (then, now)]
     changed = choices[0].exceptAll(choices[1]).count() / max(choices[0].count(), 1)
     differences = {**row.asDict(), "choices": changed}
     return {name: float(value) for name, value in differences.items() if value}

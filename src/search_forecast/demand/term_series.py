@@ -28,6 +28,7 @@ class TermSeries:
         last_date: of the last period.
         last_day: last day of the last period.
         delta_versions: of each table they were read from.
+        gaps: the periods that are left out: nothing was delivered.
     """
 
     packed: DataFrame
@@ -36,6 +37,7 @@ class TermSeries:
     last_date: date
     last_day: date
     delta_versions: Mapping[str, int]
+    gaps: tuple[date, ...]
 
 
 def read(
@@ -67,7 +69,12 @@ def read(
     frequency = FREQUENCIES[parameters.frequency]
     latest = s.periods(s.days(totals, as_of), frequency, parameters.history_periods)
     periods = save_rows(latest, directory / "periods")
-    ends = periods.agg(F.min("period_start_date").alias("first"), F.max("period_start_date").alias("last")).collect()[0]
+    start = F.col("period_start_date")
+    ends = periods.agg(
+        F.min(start).alias("first"),
+        F.max(start).alias("last"),
+        F.sort_array(F.collect_list(F.when(F.col("search_count").isNull(), start))).alias("gaps"),
+    ).collect()[0]
     if ends["last"] is None:
         until = "" if as_of is None else f" up to {as_of}"
         raise DataError(
@@ -79,4 +86,6 @@ def read(
     packed = save_rows(s.packed(s.series(counts, periods, terms, frequency)), directory / "series")
     count = packed.count()
     last_day = ends["last"] + timedelta(days=frequency.days - 1)
-    return TermSeries(s.dealt_out(packed, count), count, ends["first"], ends["last"], last_day, versions)
+    return TermSeries(
+        s.dealt_out(packed, count), count, ends["first"], ends["last"], last_day, versions, tuple(ends["gaps"])
+    )

@@ -5,10 +5,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from pyspark.sql import DataFrame
+
 from search_forecast.demand import publication, training
 from search_forecast.demand.forecasting import gate
 from search_forecast.demand.forecasting.backtest_metrics import backtest_metrics, errors_over_terms
-from search_forecast.demand.training import TrainingRun
 from search_forecast.demand.version_files import VersionFiles
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import BACKTEST_METRICS, DEMAND_DRIFT, FORECAST_ACCURACY, TERM_FORECASTS
@@ -19,6 +20,7 @@ from search_forecast.models.registry import Registry, Version
 from search_forecast.parameters import ForecastParameters
 
 logger = logging.getLogger(__name__)
+BY_HAND = "promote by number with --force"
 
 
 def train(
@@ -40,14 +42,22 @@ def train(
         lakehouse.open(table)  # dashboards and alerts read them from the first day on
     publication.check_alone(lakehouse, name)
     with scratch(lakehouse.staging) as directory:
-        run = training.run(lakehouse, parameters, directory, as_of=as_of)
         champion = models.holder(name, registry.CHAMPION)
-        passed, reason = _gate(lakehouse, models, champion, run, directory)
-        errors = errors_over_terms(run.backtested)
+        champions, obstacle = _champions(lakehouse, models, champion, parameters, directory)
+        run = training.assess(lakehouse, parameters, directory, as_of=as_of, champions=champions)
+        passed, reason = (
+            (False, obstacle)
+            if obstacle
+            else gate.decide(
+                gate.compare(run.rows, has_champion=champion is not None), None if champion is None else champion.number
+            )
+        )
+        files = training.write(lakehouse, run, directory)
+        errors = errors_over_terms(run.rows)
         record = publication.record(lakehouse, run, errors, now, as_of=as_of)
         record["gate"] = {"passed": passed, "reason": reason, "against": None if champion is None else champion.number}
-        version = publication.publish(models, name, run, record)
-        metrics = backtest_metrics(run.backtested, version.number)
+        version = publication.publish(models, name, files, record)
+        metrics = backtest_metrics(run.rows, version.number)
         lakehouse.write(metrics, BACKTEST_METRICS, where=f"model_version = {version.number}")
         # Only now can it be promoted: a run that was killed before leaves no champion without metrics.
         models.tag(version, {"gate": "passed" if passed else "failed", "gate_reason": reason})
@@ -64,22 +74,22 @@ def train(
     }
 
 
-def _gate(
-    lakehouse: Lakehouse, models: Registry, champion: Version | None, run: TrainingRun, directory: Path
-) -> tuple[bool, str]:
+def _champions(
+    lakehouse: Lakehouse, models: Registry, champion: Version | None, parameters: ForecastParameters, directory: Path
+) -> tuple[DataFrame | None, str | None]:
+    """What the present champion forecasts with; or why it can't be compared with, and then nothing passes."""
     if champion is None:
-        return gate.decide(gate.compare(run.backtested, None), None)
+        return None, None
     try:
         files = VersionFiles.of(models, champion, directory)
-        parameters = files.about().parameters
-        champions = files.champions(lakehouse)
+        theirs, champions = files.about().parameters, files.champions(lakehouse)
     except DataError as error:
-        return True, f"the champion is of no use: {error}"
+        obstacle = (
+            f"version {champion.number}, the champion, cannot be read, so nothing can be better than it ({error})"
+        )
+        return None, f"{obstacle}; {BY_HAND}"
     for what in ("frequency", "horizon"):
-        theirs, ours = getattr(parameters, what), getattr(run.parameters, what)
-        if theirs != ours:
-            return False, (
-                f"its {what} is {ours}, version {champion.number}'s is {theirs}: not to be compared; promote by number "
-                f"with --force"
-            )
-    return gate.decide(gate.compare(run.backtested, champions), champion.number)
+        ours, other = getattr(parameters, what), getattr(theirs, what)
+        if ours != other:
+            return None, f"its {what} is {ours}, version {champion.number}'s is {other}: not to be compared; {BY_HAND}"
+    return champions, None

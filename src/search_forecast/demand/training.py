@@ -1,4 +1,4 @@
-"""A training run up to the model's files: read, backtest, calibrate, forecast, write; shared by train and reproduce."""
+"""What `train`, `backtest`, `reproduce` and `score` share: read, backtest, weigh, calibrate, forecast, write."""
 
 import logging
 from collections.abc import Mapping
@@ -9,7 +9,14 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 
 from search_forecast.demand import term_series
-from search_forecast.demand.forecasting import calendar_regression, calibration, coherence, forecasts, intervals
+from search_forecast.demand.forecasting import (
+    assessment,
+    calendar_regression,
+    calibration,
+    coherence,
+    forecasts,
+    intervals,
+)
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting.backtest import backtests
 from search_forecast.demand.forecasting.calendar_regression import CalendarRegression
@@ -23,37 +30,40 @@ from search_forecast.models import registry
 from search_forecast.parameters import ForecastParameters
 
 logger = logging.getLogger(__name__)
-CHAMPION_COLUMNS = ("term", "candidate", "typical_error", "is_small", "verdict", "p_value", "reason")
+CHAMPION_COLUMNS = ("term", "weights", "typical_error", "is_small", "widening", "verdict", "p_value", "reason")
 
 
 @dataclass(frozen=True)
-class TrainingRun:
-    """What a training run made.
+class Assessment:
+    """What a backtest on gold says, before anything is written.
 
     Attributes:
         parameters: of the run.
         series: that it read.
-        backtested: one row per (term, candidate), of `calibration.with_coverage`.
-        files: of the model.
-        left_out: by candidate, why it was not tried.
+        regressions: fitted.
+        multipliers: of the intervals.
+        rows: one per (term, candidate), of `calibration.with_coverage`.
+        left_out: by candidate or `gaps`, what was left out and why.
     """
 
     parameters: ForecastParameters
     series: TermSeries
-    backtested: DataFrame
-    files: VersionFiles
+    regressions: list[CalendarRegression]
+    multipliers: intervals.Multipliers
+    rows: DataFrame
     left_out: Mapping[str, str]
 
 
-def run(
+def assess(
     lakehouse: Lakehouse,
     parameters: ForecastParameters,
     directory: Path,
     *,
     as_of: date | None = None,
     delta_versions: Mapping[str, int] | None = None,
-) -> TrainingRun:
-    """Read gold, backtest, calibrate the intervals and forecast; write the model's files below `directory`.
+    champions: DataFrame | None = None,
+) -> Assessment:
+    """Read gold, backtest, weigh the candidates and calibrate the intervals.
 
     Args:
         lakehouse: where gold is.
@@ -61,24 +71,38 @@ def run(
         directory: empty, where Python and Spark both see it.
         as_of: last day to know of.
         delta_versions: of gold's tables, the latest where None.
+        champions: the present champion's weights, to be measured beside; None where there is none.
     """
     series = term_series.read(lakehouse, parameters, directory, delta_versions=delta_versions, as_of=as_of)
     regressions, left_out = _regressions(lakehouse, series, parameters, directory)
+    if series.gaps:
+        left_out["gaps"] = f"{len(series.gaps)} periods without any search, {series.gaps[0]} to {series.gaps[-1]}"
+    for what, why in left_out.items():
+        logger.warning("train: without %s: %s", what, why)
     untested = forecaster(series, parameters, regressions, {})
-    errors = save_rows(backtests(series.packed, untested, parameters), directory / "backtests")
-    halves = calibration.multipliers(errors, parameters.horizon)
-    measured = calibration.with_coverage(errors, halves, parameters.horizon)
-    backtested = save_rows(measured, directory / "backtested")
+    tests = save_rows(backtests(series.packed, untested, parameters), directory / "backtests")
+    all_terms = assessment.pooled(tests)
+    weighed = assessment.assessments(tests, champions, untested, parameters, all_terms)
+    assessed = save_rows(weighed, directory / "assessed")
+    multipliers = calibration.multipliers(assessed, parameters.horizon)
+    measured = calibration.with_coverage(assessed, multipliers, parameters.horizon)
+    return Assessment(
+        parameters, series, regressions, multipliers[-1], save_rows(measured, directory / "measured"), left_out
+    )
 
+
+def write(lakehouse: Lakehouse, run: Assessment, directory: Path) -> VersionFiles:
+    """Forecast by what was learnt, and write the model's files below `directory`."""
     files = VersionFiles(directory / "model" / registry.FORECAST_FILES)
     files.directory.mkdir(parents=True)
-    champions = files.write_champions(lakehouse, backtested.where("is_champion").select(*CHAMPION_COLUMNS))
-    tested = forecaster(series, parameters, regressions, halves[-1])
-    files.write_forecasts(
-        lakehouse, forecast(lakehouse, series, champions, tested, parameters=parameters, directory=directory)
+    champions = files.write_champions(lakehouse, run.rows.where("is_champion").select(*CHAMPION_COLUMNS))
+    tested = forecaster(run.series, run.parameters, run.regressions, run.multipliers)
+    rows = forecast(lakehouse, run.series, champions, tested, parameters=run.parameters, directory=directory)
+    files.write_forecasts(lakehouse, rows)
+    files.write_about(
+        About(run.parameters, run.regressions, run.multipliers, run.series.last_day.isoformat()), run.series
     )
-    files.write_about(About(parameters, regressions, halves[-1], series.last_day.isoformat()), series)
-    return TrainingRun(parameters, series, backtested, files, left_out)
+    return files
 
 
 def _regressions(
@@ -92,8 +116,6 @@ def _regressions(
         series.packed, series.last_date, frequency, parameters.horizon, parameters.tested_periods
     )
     regressions, left_out = calendar_regression.fit(save_rows(examples, directory / "examples"))
-    for candidate, why in left_out.items():
-        logger.warning("train: without %s: %s", candidate, why)
     return regressions, left_out
 
 

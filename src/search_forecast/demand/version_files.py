@@ -61,8 +61,15 @@ class VersionFiles:
         return load_rows(lakehouse.spark, self.directory / FORECASTS)
 
     def champions(self, lakehouse: Lakehouse) -> DataFrame:
-        """One row per term: what forecasts it."""
-        return load_rows(lakehouse.spark, self.directory / _CHAMPIONS)
+        """One row per term: what forecasts it.
+
+        Raises:
+            DataError: another version of search_forecast wrote it.
+        """
+        rows = load_rows(lakehouse.spark, self.directory / _CHAMPIONS)
+        if "weights" not in rows.columns:
+            raise DataError("it has no weights: made by another search_forecast; train again")
+        return rows
 
     def write_champions(self, lakehouse: Lakehouse, rows: DataFrame) -> DataFrame:
         """Write what forecasts each term, and read it back."""
@@ -83,7 +90,7 @@ class VersionFiles:
             "last_date": series.last_date.isoformat(),
             "last_day": about.last_day,
             "regressions": [vars(item) for item in about.regressions],
-            "multipliers": [[*key, count, list(values)] for key, (count, values) in sorted(about.multipliers.items())],
+            "multipliers": [[step, count, list(values)] for step, (count, values) in sorted(about.multipliers.items())],
         }
         (self.directory / ABOUT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -101,7 +108,7 @@ class VersionFiles:
                     CalendarRegression(**{**item, "coefficients": tuple(item["coefficients"])})
                     for item in content["regressions"]
                 ],
-                {(name, step): (count, tuple(values)) for name, step, count, values in content["multipliers"]},
+                {step: (count, tuple(values)) for step, count, values in content["multipliers"]},
                 content["last_day"],
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,16 +1,16 @@
 """Files under way, where Python and Spark both see them: on their way to the registry, or rows that took long."""
 
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
-_PREFIX = "model-"
-_STALE_SECONDS = 24 * 3600
+STALE_SECONDS = 24 * 3600
 
 
 @contextmanager
@@ -20,15 +20,26 @@ def scratch(staging: Path) -> Iterator[Path]:
     Args:
         staging: of the lakehouse; on Databricks a directory of a volume, which Spark's executors can read.
     """
-    staging.mkdir(parents=True, exist_ok=True)
-    for old in staging.glob(f"{_PREFIX}*"):
-        if time.time() - old.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)
-    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=staging))
+    root = staging / "scratch"
+    remove_stale(root.glob("*"))
+    directory = new_directory(root)
     try:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def new_directory(root: Path, prefix: str = "") -> Path:
+    """A directory below `root` that no other run has; each kind of scratch has a root of its own."""
+    root.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+
+
+def remove_stale(directories: Iterable[Path]) -> None:
+    """Remove those that are so old that no run can be at work in them any more."""
+    for directory in directories:
+        if time.time() - directory.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def save_rows(df: DataFrame, directory: Path) -> DataFrame:
@@ -44,4 +55,9 @@ def save_rows(df: DataFrame, directory: Path) -> DataFrame:
 
 def load_rows(spark: SparkSession, directory: Path) -> DataFrame:
     """The rows that `save_rows` wrote."""
-    return spark.read.parquet(directory.absolute().as_posix())
+    return spark.read.parquet(literal_path(directory))
+
+
+def literal_path(path: Path) -> str:
+    """A path for Spark to read, which would take brackets, braces and stars in it for a pattern."""
+    return re.sub(r"[\\{}\[\]*?]", r"\\\g<0>", path.absolute().as_posix())

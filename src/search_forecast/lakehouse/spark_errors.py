@@ -23,7 +23,7 @@ def first_line(error: BaseException) -> str:
     causes = [line for line in lines if "No space left on device" in line or "OutOfMemoryError" in line]
     named = [line for line in lines if re.match(r"\[[A-Z]", line) or "Exception: " in line or "Error: " in line]
     line = (causes or named or lines or [type(error).__name__])[0]
-    line = re.sub(r"^: [\w.$]+: (?=\[)", "", line)
+    line = re.sub(r"^: ([\w.$]+: (?=\[))?", "", line)
     # A stage of a model that fails is a "user defined function": what it says comes last.
     return line.rpartition(") failed due to: ")[2][:500]
 

@@ -11,18 +11,26 @@ from search_forecast.errors import DataError
 
 REQUIRED = ("day", "month", "year", "searchterm")
 DELIMITERS = (",", ";", "\t")
+_BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the lines of a file are laid out: its delimiter and its column names, in order."""
+    """How the records of a file are laid out.
+
+    Attributes:
+        delimiter: between fields.
+        columns: their names, in order.
+        is_last_optional: whether the header ended in a delimiter: then records may do so or not.
+    """
 
     delimiter: str
     columns: tuple[str, ...]
+    is_last_optional: bool = False
 
 
-def layout(header: str) -> Layout:
-    """Work out a file's layout from its first line.
+def layout_of(header: str) -> Layout:
+    """Work out a file's layout from its header line.
 
     The four required columns may be spelled with any case, blanks, hyphens or underscores; others keep their names.
 
@@ -40,26 +48,25 @@ def layout(header: str) -> Layout:
     twice = [name for name in REQUIRED if names.count(name) > 1]
     if twice:
         raise DataError(f"column {', '.join(twice)} appears twice in the first line {_shortened(header)}")
-    return Layout(delimiter, tuple(_unique(names)))
+    return Layout(delimiter, tuple(_unique(names)), not names[-1])
 
 
-def raw_records(lines: DataFrame, file_layout: Layout) -> DataFrame:
-    """Split the lines of files of one layout into raw records.
+def raw_records(lines: DataFrame, layout: Layout) -> DataFrame:
+    r"""Split the lines of files of one layout into raw records.
 
     Args:
-        lines: one row per line, with column `value` (the line, perhaps not valid UTF-8); other columns pass through.
-        file_layout: the layout that all the lines share.
+        lines: one row per record, with column `value` (one line, perhaps not valid UTF-8, in which `\r` stands for a
+            line break); other columns pass through.
+        layout: the layout that all the lines share.
 
     Returns:
         The raw columns of search_bronze.raw_search_terms in place of `value`. Bytes that are no UTF-8 are U+FFFD.
-        A line that can't be split has all of them null but `malformed_record`, which holds it whole.
+        A record that can't be split has all of them null but `malformed_record`, which holds it whole.
     """
-    names = file_layout.columns
-    extras = [name for name in names if name not in REQUIRED]
-    split = lines.withColumn("value", F.make_valid_utf8("value")).withColumn(
-        "fields", split_line(F.col("value"), file_layout.delimiter, len(names))
-    )
-    field = {name: F.get("fields", F.lit(position)) for position, name in enumerate(names)}
+    extras = [name for name in layout.columns if name not in REQUIRED]
+    value = F.replace(F.make_valid_utf8("value"), F.lit("\r"), F.lit("\n"))
+    split = lines.withColumn("value", value).withColumn("fields", split_record(F.col("value"), layout))
+    field = {name: F.get("fields", F.lit(position)) for position, name in enumerate(layout.columns)}
     extra_fields = F.create_map(*(part for name in extras for part in (F.lit(name), field[name]))) if extras else None
     return split.select(
         *(field[name].alias(name) for name in REQUIRED),
@@ -73,34 +80,57 @@ def raw_records(lines: DataFrame, file_layout: Layout) -> DataFrame:
     )
 
 
-def split_line(line: Column, delimiter: str, count: int) -> Column:
-    """Split a CSV line as RFC 4180 says: ARRAY<STRING> of `count` fields, null where the line can't be split.
+def split_record(record: Column, layout: Layout) -> Column:
+    """Split a CSV record as RFC 4180 says, and take blanks around quotes and a delimiter at the end.
 
     Stricter than Spark's own CSV reader, which takes `12,11,2021,"mobile` for a good record: a field that starts with
     a quote must end with one. A quote inside an unquoted field (`tv 55"`) is text.
+
+    Returns:
+        ARRAY<STRING> of the layout's fields, perhaps with an empty one behind them; null where it can't be split.
     """
-    d = re.escape(delimiter)
-    # Possessive quantifiers: no backtracking, so a long line costs linear time and no stack.
-    any_field = f'"[^"]*+(?:""[^"]*+)*+"|(?!")[^{d}]*+'
-    by_delimiter = F.split(line, d, -1)
+    delimiter, count = layout.delimiter, len(layout.columns)
+    by_delimiter = F.split(record, re.escape(delimiter), -1)
+    size, is_last_empty = F.size(by_delimiter), F.get(by_delimiter, F.lit(count)) == ""
+    is_plain = size.between(count - layout.is_last_optional, count) | ((size == count + 1) & is_last_empty)
     # Each match starts with the delimiter: an empty match would make the regex engine skip a character.
-    quoted = F.regexp_extract_all(F.concat(F.lit(delimiter), line), F.lit(f"{d}({any_field})"), F.lit(1))
+    pattern = F.lit(f"{re.escape(delimiter)}({field_pattern(delimiter)})")
     unquoted = F.transform(
-        quoted,
-        lambda field: F.when(
-            field.startswith('"'), F.replace(field.substr(F.lit(2), F.length(field) - 2), F.lit('""'), F.lit('"'))
-        ).otherwise(field),
+        F.regexp_extract_all(F.concat(F.lit(delimiter), record), pattern, F.lit(1)),
+        lambda field: F.when(_trimmed(field).startswith('"'), _unquoted(_trimmed(field))).otherwise(field),
     )
-    is_well_formed = line.rlike(rf"\A(?:{any_field})(?:{d}(?:{any_field})){{{count - 1}}}\z")
-    return F.when(~line.contains('"') & (F.size(by_delimiter) == count), by_delimiter).when(
-        line.contains('"') & is_well_formed, unquoted
-    )
+    is_quoted = record.contains('"')
+    return F.when(~is_quoted & is_plain, by_delimiter).when(is_quoted & record.rlike(record_pattern(layout)), unquoted)
+
+
+def _trimmed(field: Column) -> Column:
+    return F.btrim(field, F.lit(" \t"))
+
+
+def _unquoted(field: Column) -> Column:
+    return F.replace(field.substr(F.lit(2), F.length(field) - 2), F.lit('""'), F.lit('"'))
+
+
+def field_pattern(delimiter: str) -> str:
+    """A regular expression for one field: quoted, perhaps with blanks around, or text that does not start with a quote.
+
+    Possessive quantifiers: no backtracking, so a long record costs linear time and no stack.
+    """
+    blanks = " *+" if delimiter == "\t" else r"[ \t]*+"
+    return rf'{blanks}"[^"]*+(?:""[^"]*+)*+"{blanks}|(?!{blanks}")[^{re.escape(delimiter)}]*+'
+
+
+def record_pattern(layout: Layout) -> str:
+    """A regular expression for a record of a layout; it may end in one more delimiter."""
+    field, delimiter = field_pattern(layout.delimiter), re.escape(layout.delimiter)
+    most = len(layout.columns) - 1
+    return rf"\A(?:{field})(?:{delimiter}(?:{field})){{{most - layout.is_last_optional},{most}}}{delimiter}?\z"
 
 
 def _names(header: str, delimiter: str) -> list[str]:
     """Column names as the header spells them, the required ones in their standard spelling."""
     try:
-        names = next(csv.reader([header], delimiter=delimiter), [])
+        names = next(csv.reader([header.replace(_BOM, "")], delimiter=delimiter, skipinitialspace=True), [])
     except csv.Error:  # a field longer than that module takes: no header
         return []
     standard = [re.sub(r"[\s_-]", "", name).casefold() for name in names]

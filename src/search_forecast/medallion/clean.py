@@ -1,36 +1,50 @@
 """`clean`: raw records to search_silver, batch by batch."""
 
 import logging
+from datetime import date, datetime
 from typing import Any
 
 from pyspark.sql import functions as F
 
 from search_forecast.lakehouse.contracts import BATCHES, DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, SEARCH_EVENTS
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import silver
+from search_forecast.medallion import quality, silver
+from search_forecast.parameters import CleanParameters
 
 logger = logging.getLogger(__name__)
 
 
-def clean(lakehouse: Lakehouse) -> dict[str, Any]:
+def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> dict[str, Any]:
     """Turn every batch that silver does not hold whole into searches and rejected records.
+
+    So does a batch of which a record was rejected as one of the future, once that day has come.
 
     Returns:
         batches: the ids cleaned; event_count and rejected_count: their records.
     """
+    today = parameters.today(now)
     delivered = _delivered_counts(lakehouse)
     cleaned = _silver_counts(lakehouse, list(delivered))
     # Each table takes a batch in one commit: all of its rows are there, or none.
-    pending = sorted(batch_id for batch_id, count in delivered.items() if sum(cleaned.get(batch_id, (0, 0))) != count)
+    incomplete = {batch_id for batch_id, count in delivered.items() if sum(cleaned.get(batch_id, (0, 0))) != count}
+    pending = sorted(incomplete | _due_batches(lakehouse, today))
     for batch_id in pending:
         own_rows = f"batch_id = '{batch_id}'"
-        records = silver.classified(lakehouse.read(RAW_SEARCH_TERMS).where(own_rows))
-        lakehouse.write(silver.rejected_records(records), REJECTED_RECORDS, where=own_rows)
+        records = silver.classified(lakehouse.read(RAW_SEARCH_TERMS).where(own_rows), today)
+        # Rejected records last: until they are written, those of the future still say that there is something to do.
         lakehouse.write(silver.search_events(records), SEARCH_EVENTS, where=own_rows)
+        lakehouse.write(silver.rejected_records(records), REJECTED_RECORDS, where=own_rows)
     event_counts, rejected_counts = zip((0, 0), *_silver_counts(lakehouse, pending).values(), strict=True)
     result = {"batches": pending, "event_count": sum(event_counts), "rejected_count": sum(rejected_counts)}
     logger.info("clean: %d batches, %d events, %d rejected", len(pending), sum(event_counts), sum(rejected_counts))
     return result
+
+
+def _due_batches(lakehouse: Lakehouse, today: date) -> set[str]:
+    """Batches with a record that was rejected as one of the future and is none any more."""
+    event_date = quality.event_date(F.col("day"), F.col("month"), F.col("year"))
+    early = lakehouse.read(REJECTED_RECORDS).where(F.array_contains("reject_reasons", "date_in_future"))
+    return {row["batch_id"] for row in early.where(event_date <= F.lit(today)).select("batch_id").distinct().collect()}
 
 
 def _delivered_counts(lakehouse: Lakehouse) -> dict[str, int]:

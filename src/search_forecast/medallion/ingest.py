@@ -1,6 +1,7 @@
 """`ingest`: delivered files to search_bronze."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from pathlib import Path
@@ -11,9 +12,10 @@ from pyspark.sql import functions as F
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import DELIVERIES, RAW_SEARCH_TERMS
+from search_forecast.lakehouse.scratch import literal_path
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import bronze, landing
-from search_forecast.medallion.landing import Batch, Delivery
+from search_forecast.medallion import batches, bronze, landing
+from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.parameters import IngestParameters
 
 logger = logging.getLogger(__name__)
@@ -25,18 +27,18 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     Returns:
         batch_id (None where nothing was new) and the numbers of files by status, of records, and of files known before.
     """
-    finished = [_commit(lakehouse, batch) for batch in landing.sealed_batches(lakehouse.staging)]
-    for batch_id in finished:
-        logger.warning("ingest: finished %s, which an earlier run had left half done", batch_id)
+    for batch in batches.sealed(lakehouse.staging):
+        _commit(lakehouse, batch)
+        logger.warning("ingest: finished %s, which an earlier run had left half done", batch.batch_id)
+    batches.remove_stale(lakehouse.staging)
     # One row per file ever seen, like the listing of the landing directory itself.
     seen = [row.asDict() for row in lakehouse.read(DELIVERIES).collect()]
-    batch, known = _stage_new_files(lakehouse.staging, parameters.source, seen, now)
-    rejected = [d for d in (*batch.deliveries, *known) if d.status == "rejected"]
+    batch, known = stage_new_files(lakehouse.staging, parameters.source, seen, now)
     if batch.deliveries:
-        landing.seal(batch)
+        batches.seal(batch)
         _commit(lakehouse, batch)
     else:
-        landing.discard(batch)
+        batches.discard(batch)
     statuses = [delivery.status for delivery in batch.deliveries]
     result = {
         "batch_id": batch.batch_id if batch.deliveries else None,
@@ -45,63 +47,81 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
         "known": len(known),
     }
     logger.info("ingest: %s", ", ".join(f"{key} {value}" for key, value in result.items()))
-    if rejected and parameters.is_strict:
-        raise DataError(
-            f"ingest --strict: {len(rejected)} rejected, first {rejected[0].source_file}: {rejected[0].reason}"
-        )
+    complain(parameters, [*batch.deliveries, *known])
     return result
 
 
-def _stage_new_files(
+def complain(parameters: IngestParameters, deliveries: list[Delivery]) -> None:
+    """Say which files were rejected, or that there was none to read; with --strict that is an error."""
+    rejected = [delivery for delivery in deliveries if delivery.status == "rejected"]
+    for delivery in rejected:
+        logger.warning("ingest: rejected %s: %s", delivery.source_file, delivery.reason)
+    problem = ""
+    if rejected:
+        problem = f"{len(rejected)} rejected, first {rejected[0].source_file}: {rejected[0].reason}"
+    elif not deliveries:
+        problem = f"nothing to read at {parameters.source}: files that end in {' or '.join(landing.ENDINGS)} are read"
+        others = [landing.file_name(path) for path in landing.passed_over(parameters.source)]
+        if others:
+            problem += f"; passed over {len(others)}: {', '.join(others[:3])}{', …' if len(others) > 3 else ''}"
+        logger.warning("ingest: %s", problem)
+    if problem and parameters.is_strict:
+        raise DataError(f"ingest --strict: {problem}")
+
+
+def stage_new_files(
     staging: Path, source: Path, seen: list[dict[str, Any]], now: datetime
 ) -> tuple[Batch, list[Delivery]]:
-    """Stage what is new in a batch; also return the deliveries that lie there as they were seen before."""
+    """Stage what is new in a batch; also return the deliveries that lie there as they were seen before.
+
+    Args:
+        staging: of the lakehouse.
+        source: directory, or one file.
+        seen: rows of search_bronze.deliveries.
+        now: when this run began.
+    """
     number = max((int(row["batch_id"].removeprefix("batch-")) for row in seen), default=0) + 1
-    batch_id = f"batch-{number:06d}"
-    directory = staging / batch_id
-    directory.mkdir(parents=True)
+    batch = Batch(f"batch-{number:06d}", now, (), batches.new_directory(staging, f"batch-{number:06d}"))
     ingested = {row["delivery_id"]: row["source_file"] for row in seen if row["status"] == "ingested"}
-    names = set(ingested.values())
-    before = {(row["delivery_id"], row["source_file"]): row for row in seen}
+    names, taken = {row["source_file"] for row in seen}, set(ingested.values())
+    rows = {(row["delivery_id"], row["source_file"]): row for row in seen}
     new, known = [], []
     for path in landing.delivered_files(source):
-        delivery_id = landing.content_id(path)
-        row = before.get((delivery_id, landing.file_name(path)))
+        name = landing.file_name(path)
+        # Only a file whose name is known may be known: the others are hashed while they are staged.
+        row = rows.get((landing.content_id(path), name)) if name in names else None
         if row is not None:
-            delivery = Delivery(delivery_id, row["source_file"], row["bytes"], None, row["status"], row["reason"])
-            known.append(delivery)
-        else:
-            delivery = _inspect(path, delivery_id, directory, ingested, names)
-            new.append(delivery)
-        if delivery.status == "rejected":
-            logger.warning("ingest: rejected %s: %s", delivery.source_file, delivery.reason)
-        elif delivery.status == "ingested" and delivery_id is not None:
-            ingested.setdefault(delivery_id, delivery.source_file)
-    return Batch(batch_id, now, tuple(new), directory), known
+            known.append(Delivery(row["delivery_id"], name, row["bytes"], None, row["status"], row["reason"]))
+            continue
+        delivery = _inspect(path, batch.directory, ingested, is_taken=name in taken)
+        if delivery.status == "ingested" and delivery.delivery_id is not None:
+            ingested[delivery.delivery_id] = name
+        new.append(delivery)
+    return replace(batch, deliveries=tuple(new)), known
 
 
-def _inspect(
-    path: Path, delivery_id: str | None, directory: Path, ingested: dict[str, str], names: set[str]
-) -> Delivery:
+def _inspect(path: Path, directory: Path, ingested: dict[str, str], *, is_taken: bool) -> Delivery:
     """Stage a file that was not seen before, or say why it is not taken."""
-    status, reason = "rejected", ""
-    if delivery_id in ingested:
-        status, reason = "duplicate", f"same content as {ingested[delivery_id]}"
-    elif landing.file_name(path) in names:
-        # Adding it would count twice what both contents share, replacing it would drop what only the first one had.
-        reason = "a file of this name with other content was ingested before; deliver the new records under a new name"
+    status, reason, delivery_id = "rejected", "", None
+    try:
+        delivery = landing.stage(path, directory)
+    except DataError as error:
+        reason, delivery_id = str(error), landing.content_id(path)
     else:
-        try:
-            delivery = landing.stage(path, directory)
-            if delivery.delivery_id == delivery_id:
-                return delivery
-            reason = "the file changed while it was read; run ingest again once its upload is over"
-        except DataError as error:
-            reason = str(error)
+        delivery_id = delivery.delivery_id
+        if delivery_id in ingested:
+            status, reason = "duplicate", f"same content as {ingested[delivery_id]}"
+        elif is_taken:
+            # Adding it would count twice what both contents share, replacing it would drop what only the first one had.
+            reason = (
+                "a file of this name with other content was ingested before; deliver the new records under a new name"
+            )
+        else:
+            return delivery
     return Delivery(delivery_id, landing.file_name(path), landing.file_size(path), None, status, reason)
 
 
-def _commit(lakehouse: Lakehouse, batch: Batch) -> str:
+def _commit(lakehouse: Lakehouse, batch: Batch) -> None:
     """Write a sealed batch to bronze: raw records first, deliveries last. Doing it again changes nothing."""
     own_rows = f"batch_id = '{batch.batch_id}'"
     ingested = [delivery for delivery in batch.deliveries if delivery.layout is not None]
@@ -112,8 +132,7 @@ def _commit(lakehouse: Lakehouse, batch: Batch) -> str:
         for d in batch.deliveries
     ]
     lakehouse.write(lakehouse.create(rows, DELIVERIES), DELIVERIES, where=own_rows)
-    landing.discard(batch)
-    return batch.batch_id
+    batches.discard(batch)
 
 
 def _raw_search_terms(lakehouse: Lakehouse, batch: Batch, deliveries: list[Delivery]) -> DataFrame:
@@ -125,7 +144,7 @@ def _raw_search_terms(lakehouse: Lakehouse, batch: Batch, deliveries: list[Deliv
     by_layout: dict[bronze.Layout, list[str]] = {}
     for delivery in deliveries:
         if delivery.layout is not None:
-            by_layout.setdefault(delivery.layout, []).append(str(batch.staged_file(delivery)))
+            by_layout.setdefault(delivery.layout, []).append(literal_path(batch.staged_file(delivery)))
     records = [
         bronze.raw_records(
             spark.read.text(paths, lineSep="\n").select(

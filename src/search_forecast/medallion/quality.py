@@ -1,5 +1,6 @@
 """What makes a raw record a search: rules from Column to Column, each failing by name."""
 
+from datetime import date
 from functools import reduce
 from operator import or_
 
@@ -12,8 +13,9 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def number_text(field: Column) -> Column:
-    """A date field without the blanks (space, tab) around it."""
-    return F.btrim(field, F.lit(" \t"))
+    """A date field without the blanks (space, tab) around it, and without decimals that are 0, which pandas adds."""
+    text = F.btrim(field, F.lit(" \t"))
+    return F.when(text.contains("."), F.regexp_replace(text, r"(?<=[0-9])\.0+\z", "")).otherwise(text)
 
 
 def event_date(day: Column, month: Column, year: Column) -> Column:
@@ -26,27 +28,27 @@ def event_date(day: Column, month: Column, year: Column) -> Column:
     return F.when(is_digits, text.try_cast("date"))
 
 
-def reject_reasons(record: dict[str, Column], received: Column) -> Column:
+def reject_reasons(record: dict[str, Column], today: date) -> Column:
     """All rules that a record breaks, sorted: ARRAY<STRING>, empty for a search.
 
     Args:
         record: columns `day`, `month`, `year`, `searchterm`, `malformed_record` as delivered, `extra_fields` as a MAP,
             `event_date` and the normalised `term`.
-        received: DATE (UTC) on which the record was received.
+        today: the last day on which a search can have been.
     """
     numbers = [F.coalesce(number_text(record[name]), F.lit("")) for name in ("day", "month", "year")]
-    date, term = record["event_date"], F.coalesce(record["term"], F.lit(""))
+    day, term = record["event_date"], F.coalesce(record["term"], F.lit(""))
     # Asked first, as the numbers of a date are numbers: most records then need no regular expression here.
-    is_missing = date.isNull() & reduce(or_, [number == "" for number in numbers])
-    is_not_number = date.isNull() & reduce(or_, [(number != "") & ~number.rlike(r"\A[0-9]+\z") for number in numbers])
+    is_missing = day.isNull() & reduce(or_, [number == "" for number in numbers])
+    is_not_number = day.isNull() & reduce(or_, [(number != "") & ~number.rlike(r"\A[0-9]+\z") for number in numbers])
     extra = F.array_join(F.map_values(record["extra_fields"]), "", "")
     texts = [*(record[name] for name in ("day", "month", "year", "searchterm")), extra]
     broken = {
         "bad_encoding": reduce(or_, [F.coalesce(text.contains(REPLACEMENT), F.lit(False)) for text in texts]),
-        "date_in_future": date > received,
-        "date_too_early": date < F.lit(FIRST_VALID_DATE).cast("date"),
+        "date_in_future": day > F.lit(today),
+        "date_too_early": day < F.lit(FIRST_VALID_DATE).cast("date"),
         "empty_term": term == "",
-        "impossible_date": date.isNull() & ~is_missing & ~is_not_number,
+        "impossible_date": day.isNull() & ~is_missing & ~is_not_number,
         "missing_date": is_missing,
         "not_a_number": is_not_number,
         "term_too_long": F.char_length(term) > MAX_TERM_LENGTH,

@@ -1,5 +1,7 @@
 """Raw records to searches and rejected records: every record becomes exactly one of them."""
 
+from datetime import date
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -7,11 +9,12 @@ from search_forecast.lakehouse import contracts
 from search_forecast.medallion import quality, terms
 
 
-def classified(raw: DataFrame) -> DataFrame:
+def classified(raw: DataFrame, today: date) -> DataFrame:
     """Apply every rule to raw records.
 
     Args:
         raw: search_bronze.raw_search_terms.
+        today: the last day on which a search can have been.
 
     Returns:
         raw with `event_date`, the normalised `term` and `reject_reasons` (empty for a search). Row order is not kept.
@@ -19,7 +22,7 @@ def classified(raw: DataFrame) -> DataFrame:
     dated = raw.withColumn("event_date", quality.event_date(F.col("day"), F.col("month"), F.col("year")))
     named = terms.with_normalised(dated, "searchterm", "term")
     record = {name: F.col(name) for name in named.columns}
-    return named.withColumn("reject_reasons", quality.reject_reasons(record, F.to_date("ingested_at")))
+    return named.withColumn("reject_reasons", quality.reject_reasons(record, today))
 
 
 def search_events(records: DataFrame) -> DataFrame:

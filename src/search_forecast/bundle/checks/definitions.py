@@ -15,8 +15,9 @@ from databricks.bundles.volumes import Volume
 
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
+from search_forecast.bundle.graph import read_job
 from search_forecast.bundle.references import static_paths
-from search_forecast.errors import did_you_mean
+from search_forecast.errors import UsageError, did_you_mean
 
 _CLASSES: Mapping[str, Any] = {
     "alerts": Alert,
@@ -40,7 +41,11 @@ def parsed(bundle: Bundle) -> Iterator[Problem]:
                 yield Problem(f"{kind}.{key}", text)
                 continue
             try:
+                if kind == "jobs":
+                    read_job(bundle, key)
                 _CLASSES[kind].from_dict({name: value for name, value in resource.items() if name != "volume_path"})
+            except UsageError as error:
+                yield Problem("", str(error))
             except (TypeError, ValueError, AttributeError) as error:
                 yield Problem(f"{kind}.{key}", _plain(str(error)))
 
@@ -59,8 +64,8 @@ def repeated_keys(bundle: Bundle) -> Iterator[Problem]:
             kinds.setdefault(key, []).append(kind)
     for key, declared in kinds.items():
         if len(declared) > 1:
-            others = " and ".join(f"{kind}.{key}" for kind in sorted(declared))
-            yield Problem("", f"{others}: a key is for one resource; give one another")
+            other, last = sorted(declared)[:2]
+            yield Problem(f"{last}.{key}", f"{other}.{key} has the same key; give one another")
 
 
 def references(bundle: Bundle) -> Iterator[Problem]:
@@ -82,6 +87,6 @@ def variables(bundle: Bundle) -> Iterator[Problem]:
     used = {re.split(r"[.\[]", path)[1] for path in static_paths(written) if re.match(r"var(iables)?\.", path)}
     for name, spec in bundle.raw["variables"].items():
         if name not in used:
-            yield Problem("", f"variables.{name}: nothing uses it")
+            yield Problem(f"variables.{name}", "nothing uses it")
         if not spec.get("description"):
-            yield Problem("", f"variables.{name}: has no description")
+            yield Problem(f"variables.{name}", "has no description")

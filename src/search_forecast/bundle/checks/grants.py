@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
+from search_forecast.errors import did_you_mean
 
 # https://docs.databricks.com/aws/en/data-governance/unity-catalog/manage-privileges/privileges
 _ALWAYS = {"ALL_PRIVILEGES", "APPLY_TAG", "BROWSE", "MANAGE"}
@@ -26,5 +27,5 @@ def problems(bundle: Bundle) -> Iterator[Problem]:
                     yield Problem(f"{kind}.{key}", f"grants nothing to {grant['principal']}")
                 for privilege in named if isinstance(named, list) else []:
                     if privilege not in privileges:
-                        known = ", ".join(sorted(privileges))
-                        yield Problem(f"{kind}.{key}", f"has no privilege {privilege}; there are: {known}")
+                        nearest = did_you_mean(str(privilege), privileges)
+                        yield Problem(f"{kind}.{key}", f"has no privilege {privilege}{nearest}")

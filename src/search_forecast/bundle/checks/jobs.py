@@ -39,8 +39,8 @@ def problems(bundle: Bundle, parse: Parse) -> Iterator[Problem]:
                     yield Problem(f"{path}.{task.key}", f"task {task.key}: {text}")
             for text in (*_unused(job), *_environments(bundle, job), *_starts(job)):
                 yield Problem(path, text)
-        except UsageError as error:
-            yield Problem(path, str(error).rpartition(f"job {key}: ")[2])
+        except UsageError:
+            continue  # what can't be read, `definitions` says
     for key, alert in bundle.resources("alerts").items():
         for text in _schedule(alert.get("schedule"), "quartz_cron_schedule"):
             yield Problem(f"alerts.{key}", text)
@@ -55,7 +55,7 @@ def _tasks(job: Job) -> Iterator[Task]:
 
 
 def _unused(job: Job) -> Iterator[str]:
-    used = {path.removeprefix("job.parameters.") for path in dynamic_paths(job.spec)}
+    used = {path[2] for path in dynamic_paths(job.spec) if path[:2] == ("job", "parameters")}
     for name in sorted(set(job.parameters) - used):
         yield f"nothing uses the parameter {name}"
 

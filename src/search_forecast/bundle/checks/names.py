@@ -38,8 +38,8 @@ def shared(bundle: Bundle, other: Bundle) -> Iterator[Problem]:
     ours, theirs = _identities(bundle), _identities(other)
     for what, name in ours.items():
         if theirs.get(what) == name:
-            text = f"{what} is {name} for every developer; they would overwrite each other's"
-            yield Problem(what, f"target {bundle.target}: {text}")
+            text = f"is {name} for every developer of target {bundle.target}; they would overwrite each other's"
+            yield Problem(what, text)
 
 
 def shared_targets(bundles: list[Bundle]) -> Iterator[Problem]:
@@ -50,7 +50,7 @@ def shared_targets(bundles: list[Bundle]) -> Iterator[Problem]:
             if what.split(".")[0] in ("schemas", "volumes", "registered_models", "workspace"):
                 target, _ = seen.setdefault(name, (bundle.target, what))
                 if target != bundle.target:
-                    yield Problem(what, f"targets {target} and {bundle.target} share {what} {name}")
+                    yield Problem(what, f"is {name} in target {target} as in {bundle.target}")
 
 
 def active(bundle: Bundle) -> Iterator[Problem]:
@@ -60,7 +60,7 @@ def active(bundle: Bundle) -> Iterator[Problem]:
             for name in ("schedule", "trigger", "continuous"):
                 settings = resource.get(name)
                 if isinstance(settings, dict) and settings.get("pause_status") != "PAUSED":
-                    text = f"target {bundle.target}: the {name} of {kind}.{key} is active; leave pause_status out"
+                    text = f"its {name} is active in target {bundle.target}; leave pause_status out"
                     yield Problem(f"{kind}.{key}", text)
 
 

@@ -3,25 +3,25 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from search_forecast.demand.forecasting.backtest import SELECTION
+from search_forecast.demand.forecasting.assessment import SELECTION
 from search_forecast.demand.forecasting.candidates import MEAN
-from search_forecast.demand.forecasting.choice import FORECASTABLE
+from search_forecast.demand.forecasting.verdict import FORECASTABLE
 from search_forecast.lakehouse.contracts import ALL, BACKTEST_METRICS, TOTAL
 
 _SUMS = ("absolute_error", "error", "actual", "inside_80", "inside_95", "score_count", "poisson_floor", "given_floor")
 
 
-def backtest_metrics(covered: DataFrame, model_version: int) -> DataFrame:
+def backtest_metrics(assessed: DataFrame, model_version: int) -> DataFrame:
     """Rows of search_gold.backtest_metrics: one per term and candidate, and one per candidate for `(all)` terms.
 
     The multinomial floor is the Poisson floor times sqrt(1 - share): of a count that is one part of a given total only
     that part of the variance is left.
 
     Args:
-        covered: of `calibration.with_coverage`.
+        assessed: of `calibration.with_coverage`.
         model_version: the version that the backtest belongs to.
     """
-    rows = covered.withColumn("given_floor", F.col("poisson_floor") * F.sqrt(1 - F.col("share_ratio")))
+    rows = assessed.withColumn("given_floor", F.col("poisson_floor") * F.sqrt(1 - F.col("share_ratio")))
     measured = rows.where((F.col("term") != TOTAL) & F.col("absolute_error").isNotNull())
     together = measured.groupBy("candidate").agg(
         *(F.sum(name).alias(name) for name in _SUMS),
@@ -29,7 +29,7 @@ def backtest_metrics(covered: DataFrame, model_version: int) -> DataFrame:
         F.max("window_count").alias("window_count"),
         F.lit(ALL).alias("term"),
         F.lit(False).alias("is_champion"),
-        F.lit(None).cast("double").alias("p_value"),
+        *(F.lit(None).cast("double").alias(name) for name in ("p_value", "weight_ratio")),
         *(F.lit(None).cast("string").alias(name) for name in ("verdict", "reason")),
     )
     return _with_ratios(rows, model_version).unionByName(_with_ratios(together, model_version))
@@ -38,7 +38,19 @@ def backtest_metrics(covered: DataFrame, model_version: int) -> DataFrame:
 def _with_ratios(rows: DataFrame, model_version: int) -> DataFrame:
     return rows.select(
         F.lit(model_version).cast("bigint").alias("model_version"),
-        *("candidate", "term", "mase", "smape", "rmsse", "window_count", "is_champion", "p_value", "verdict", "reason"),
+        *(
+            "candidate",
+            "term",
+            "mase",
+            "smape",
+            "rmsse",
+            "window_count",
+            "is_champion",
+            "p_value",
+            "verdict",
+            "reason",
+            "weight_ratio",
+        ),
         _per("absolute_error", "actual").alias("wape"),
         _per("error", "actual").alias("bias"),
         _per("inside_95", "score_count").alias("interval_coverage"),

@@ -17,7 +17,8 @@ from pyspark.ml.regression import GeneralizedLinearRegression, LinearRegression
 from pyspark.sql import DataFrame
 
 from search_forecast.demand.forecasting.candidates import REGRESSIONS
-from search_forecast.demand.forecasting.history import Floats, History, mended
+from search_forecast.demand.forecasting.history import Floats, History
+from search_forecast.demand.forecasting.mending import mended
 from search_forecast.demand.periods import Frequency
 
 FEATURES = (
@@ -113,7 +114,9 @@ def examples(packed: DataFrame, last_date: date, frequency: Frequency, horizon: 
     def learn(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
             for counts in batch["counts"]:
-                known = History(mended(np.asarray(counts, dtype=np.float64))[0], last_date, frequency)
+                known = History(
+                    mended(np.asarray(counts, dtype=np.float64), frequency.season_length)[0], last_date, frequency
+                )
                 rows = _examples_of(known.until(max(len(counts) - leave_out, 0)), horizon)
                 yield pd.DataFrame(rows, columns=columns)
 
@@ -150,7 +153,7 @@ def fit(learnt_from: DataFrame) -> tuple[list[CalendarRegression], dict[str, str
     settings: dict[str, Any] = {"weightCol": "weight", "regParam": _REG_PARAM}
     linear: Any = LinearRegression(**settings)
     poisson: Any = GeneralizedLinearRegression(family="poisson", link="log", maxIter=10, **settings)
-    found, failures = [], {}
+    fitted, failures = [], {}
     for name, estimator in zip(REGRESSIONS, (linear, poisson), strict=True):
         try:
             model: Any = estimator.fit(rows)
@@ -159,7 +162,7 @@ def fit(learnt_from: DataFrame) -> tuple[list[CalendarRegression], dict[str, str
             failures[name] = f"Spark could not fit it: {str(error).strip().partition(chr(10))[0][:200]}"
             continue
         if np.isfinite(numbers).all():
-            found.append(CalendarRegression(name, numbers[0], tuple(numbers[1:]), is_log=estimator is poisson))
+            fitted.append(CalendarRegression(name, numbers[0], tuple(numbers[1:]), is_log=estimator is poisson))
         else:
             failures[name] = "a coefficient is no number"
-    return found, failures
+    return fitted, failures

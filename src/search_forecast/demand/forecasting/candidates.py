@@ -1,10 +1,11 @@
 """Forecasting methods behind one interface: a history in, the expected counts of the next periods out.
 
-A new candidate is a class or a `Statistical(...)` with a name in `_ALL`; docs/forecasting.md shows one.
+A new candidate is a class or a `Statistical(...)` in `_ALL`, its name in `parameters.CANDIDATES`; docs/forecasting.md
+shows one.
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,11 +13,10 @@ import numpy as np
 from statsforecast import models
 
 from search_forecast.demand.forecasting.history import Floats, History
-from search_forecast.errors import UsageError
+from search_forecast.errors import UsageError, did_you_mean
+from search_forecast.parameters import BASELINES, CANDIDATES
 
 MEAN, SEASONAL_NAIVE = "historic_mean", "seasonal_naive"
-# The simplest first: of equally good ones the first is kept.
-BASELINES = (MEAN, "window_average", SEASONAL_NAIVE, "naive")
 _RUNAWAY = 20  # times the largest count ever seen: no forecast but a model that went wrong
 
 
@@ -98,8 +98,8 @@ class Combination:
 
     def of(self, forecasts: Mapping[str, Floats]) -> Floats | None:
         """The combined forecast; None where fewer than two members gave one."""
-        given = [forecasts[name] for name in self.members if name in forecasts]
-        return self.combine(np.stack(given)) if len(given) > 1 else None
+        parts = [forecasts[name] for name in self.members if name in forecasts]
+        return self.combine(np.stack(parts)) if len(parts) > 1 else None
 
 
 def _is_intermittent(history: History) -> bool:
@@ -130,7 +130,6 @@ _ALL: tuple[Candidate | Combination, ...] = (
 )
 DEFAULT_CANDIDATES = {candidate.name: candidate for candidate in _ALL}
 REGRESSIONS = ("linear_regression", "poisson_regression")  # made by `calendar_regression`: Spark fits them to all terms
-NAMES = (*DEFAULT_CANDIDATES, *REGRESSIONS)
 
 
 def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, Candidate | Combination]:
@@ -139,20 +138,20 @@ def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, C
     A combination named without any of its members brings them all.
 
     Args:
-        names: some of `NAMES`.
+        names: some of `parameters.CANDIDATES`.
         extra: candidates that are no module constants, such as fitted regressions; taken if named.
 
     Raises:
         UsageError: a name is unknown.
     """
     for name in names:
-        if name not in NAMES and name not in {candidate.name for candidate in extra}:
-            raise UsageError(f"no candidate {name}; there are {', '.join(NAMES)}")
+        if name not in {*DEFAULT_CANDIDATES, *REGRESSIONS, *(candidate.name for candidate in extra)}:
+            raise UsageError(f"no candidate {name}{did_you_mean(name, CANDIDATES)}")
     known = {**DEFAULT_CANDIDATES, **{candidate.name: candidate for candidate in extra}}
     named = [known[name] for name in names if name in known]
     members = [member for item in named if isinstance(item, Combination) for member in item.members]
-    wanted = {*names, *BASELINES, *(members if not set(names) & set(members) else ())}
-    return {name: candidate for name, candidate in known.items() if name in wanted}
+    needed = {*names, *BASELINES, *(members if not set(names) & set(members) else ())}
+    return {name: candidate for name, candidate in known.items() if name in needed}
 
 
 def forecasts(
@@ -163,7 +162,7 @@ def forecasts(
     Returns:
         The forecasts by name, never below zero; and why the others gave none, by name.
     """
-    made: dict[str, Floats] = {}
+    by_name: dict[str, Floats] = {}
     failures: dict[str, str] = {}
     singles = {name: item for name, item in candidates.items() if not isinstance(item, Combination)}
     for name, candidate in singles.items():
@@ -173,17 +172,17 @@ def forecasts(
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                made[name] = _checked(candidate.forecast(history, horizon), history, horizon)
+                by_name[name] = _checked(candidate.forecast(history, horizon), history, horizon)
         except Exception as error:  # a model may fail in any way on an odd series, and the others go on
             failures[name] = f"failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
     for name, item in candidates.items():
         if isinstance(item, Combination):
-            combined = item.of(made)
+            combined = item.of(by_name)
             if combined is None:
                 failures[name] = "fewer than two of its members gave a forecast"
             else:
-                made[name] = combined
-    return made, failures
+                by_name[name] = combined
+    return by_name, failures
 
 
 def _checked(forecast: Floats, history: History, horizon: int) -> Floats:
@@ -197,8 +196,12 @@ def _checked(forecast: Floats, history: History, horizon: int) -> Floats:
     return np.maximum(forecast, 0.0)
 
 
-def with_members(name: str, candidates: Mapping[str, Candidate | Combination]) -> dict[str, Candidate | Combination]:
-    """The one candidate, its members where it is a combination, and the mean to fall back on."""
-    item = candidates[name]
-    wanted = {name, MEAN, *(item.members if isinstance(item, Combination) else ())}
-    return {key: value for key, value in candidates.items() if key in wanted}
+def with_members(
+    names: Iterable[str], candidates: Mapping[str, Candidate | Combination]
+) -> dict[str, Candidate | Combination]:
+    """Some candidates, the members of those that are combinations, and the mean to fall back on."""
+    needed = {*names, MEAN}
+    for name in names:
+        item = candidates.get(name)
+        needed |= set(item.members) if isinstance(item, Combination) else set()
+    return {name: item for name, item in candidates.items() if name in needed}

@@ -12,11 +12,15 @@ from pyspark.sql import functions as F
 
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import intervals
-from search_forecast.demand.forecasting.history import Floats, History, mended
+from search_forecast.demand.forecasting import weights as w
+from search_forecast.demand.forecasting.history import Floats, History
+from search_forecast.demand.forecasting.mending import jump, mended
 from search_forecast.demand.periods import Frequency
 from search_forecast.lakehouse.contracts import TERM_FORECASTS
 
 SIDES = ("lower", "upper")
+NEW_LEVEL = "level_since_jump"  # in place of candidates
+_NEAR = 0.2  # of the new level: farther off, and a candidate has not seen the jump
 FORECAST_ROW = (
     "term string, step bigint, target_date date, candidate string, forecast double, mean_forecast double, "
     "typical_error double, lower_80 double, upper_80 double, lower_95 double, upper_95 double"
@@ -44,58 +48,84 @@ class Forecaster:
         return History(np.asarray(counts, dtype=np.float64), self.last_date, self.frequency)
 
 
-def forecasts(packed: DataFrame, selection: DataFrame, forecaster: Forecaster, horizon: int) -> DataFrame:
-    """Forecast every series with its champion, fitted to all of its history.
+def forecasts(packed: DataFrame, champions: DataFrame, forecaster: Forecaster, horizon: int) -> DataFrame:
+    """Forecast every series by its weighted candidates, fitted to all of its history.
 
     Args:
         packed: of `series.packed`, dealt out.
-        selection: one row per term: candidate, typical_error, is_small. A series without one gets the mean.
-        forecaster: with the candidates that champions are of.
+        champions: one row per term: weights, typical_error, is_small, widening. A series without one gets the mean.
+        forecaster: with the candidates that have weights.
         horizon: periods ahead.
 
     Returns:
-        One row per (term, step): the columns of `FORECAST_ROW`; a champion that fails is replaced by the mean.
+        One row per (term, step): the columns of `FORECAST_ROW`; a candidate that fails is replaced by the mean.
     """
-    chosen = selection.select("term", "candidate", "typical_error", "is_small")
+    theirs = champions.select("term", "weights", "typical_error", "is_small", "widening")
 
     def run(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            columns = batch[["term", "counts", "candidate", "typical_error", "is_small"]]
-            for term, counts, *chosen in columns.itertuples(index=False):
-                rows = _forecast(forecaster, forecaster.history(counts), *chosen, horizon=horizon)
-                yield pd.DataFrame({"term": term, **rows})
+            for row in batch.to_dict("records"):
+                champion = None
+                if row["weights"] is not None:
+                    widening = np.asarray(row["widening"], dtype=np.float64)
+                    champion = Champion(dict(row["weights"]), row["typical_error"], bool(row["is_small"]), widening)
+                rows = _forecast(forecaster, forecaster.history(row["counts"]), champion, horizon)
+                yield pd.DataFrame({"term": row["term"], **rows})
 
-    return packed.join(chosen, "term", how="left").mapInPandas(run, FORECAST_ROW)
+    return packed.join(theirs, "term", how="left").mapInPandas(run, FORECAST_ROW)
 
 
-def _forecast(
-    forecaster: Forecaster,
-    history: History,
-    candidate: str | None,
-    typical_error: float | None,
-    is_small: bool | None,
-    *,
-    horizon: int,
-) -> dict[str, Any]:
-    values, _ = mended(history.values)
+@dataclass(frozen=True)
+class Champion:
+    """What forecasts a term: the weights of candidates, and how large its errors are."""
+
+    weights: Mapping[str, float]
+    typical_error: float
+    is_small: bool
+    widening: Floats
+
+    @classmethod
+    def unmeasured(cls, history: History) -> "Champion":
+        """The mean, and a guess at its errors."""
+        error = intervals.scale(intervals.prior_variance(history.values, history.frequency), np.array([]))
+        ones = np.ones(len(intervals.LEVELS))
+        return cls({c.MEAN: 1.0}, error, intervals.is_count_based(history.recent()), ones)
+
+
+def _forecast(forecaster: Forecaster, history: History, champion: Champion | None, horizon: int) -> dict[str, Any]:
+    values, _, _ = mended(history.values, history.frequency.season_length)
     history = forecaster.history(values)
-    known = candidate if candidate is not None and candidate in forecaster.candidates else c.MEAN
-    by_name, _ = c.forecasts(history, horizon, c.with_members(known, forecaster.candidates))
-    used = known if known in by_name else c.MEAN
-    forecast, mean = by_name[used], by_name[c.MEAN]
-    if used != candidate or typical_error is None or is_small is None:  # nothing was measured of what is used
-        typical_error = intervals.scale(intervals.prior_variance(values, history.frequency), np.array([]))
-        is_small = intervals.is_count_based(history.recent())
-    ends = intervals.interval(forecast, forecaster.multipliers, used, typical_error, is_small=is_small)
+    champion = champion or Champion.unmeasured(history)
+    by_name, _ = c.forecasts(history, horizon, c.with_members(champion.weights, forecaster.candidates))
+    weighted = {name: weight for name, weight in champion.weights.items() if name in by_name}
+    weighted, by_name = _at_new_level(weighted or {c.MEAN: 1.0}, by_name, history)
+    forecast = w.blend(weighted, by_name)
+    widths = intervals.half_width(forecaster.multipliers, horizon, champion.widening)
+    ends = intervals.interval(forecast, widths, champion.typical_error, is_small=champion.is_small)
     return {
         "step": np.arange(1, horizon + 1),
         "target_date": history.target_dates(horizon),
-        "candidate": used,
+        "candidate": w.made_of(weighted),
         "forecast": forecast,
-        "mean_forecast": mean,
-        "typical_error": typical_error,
+        "mean_forecast": by_name[c.MEAN],
+        "typical_error": champion.typical_error,
         **{f"{side}_{level * 100:.0f}": ends[level][i] for level in intervals.LEVELS for i, side in enumerate(SIDES)},
     }
+
+
+def _at_new_level(
+    weighted: w.Weights, by_name: dict[str, Floats], history: History
+) -> tuple[w.Weights, dict[str, Floats]]:
+    """After a jump that the backtest's windows hardly know: only what forecasts near the new level, else that level."""
+    moved = jump(history.values, history.frequency.window // 4)
+    if moved is None:
+        return weighted, by_name
+    since, _, _ = moved
+    level = float(history.values[-since:].mean())
+    near = {name: part for name, part in weighted.items() if abs(by_name[name].mean() - level) <= _NEAR * level}
+    if near:
+        return w.pruned(near), by_name
+    return {NEW_LEVEL: 1.0}, {**by_name, NEW_LEVEL: np.full_like(by_name[c.MEAN], level)}
 
 
 def term_forecasts(rows: DataFrame, name: str, model_version: int, made_on: date) -> DataFrame:

@@ -1,8 +1,8 @@
 """Whether a new version may become champion: better than the present one on the same windows.
 
-Errors are compared as shares of the mean's on the same term, by the loss that the choice goes by (absolute errors, or
-squared ones where counts are small), and averaged over the terms by their searches. What a version chose by looking at
-windows looks too good on them; what it would have chosen without the window that is measured looks too bad, above all
+Errors are compared as shares of the mean's on the same term, by the loss that the weights go by (absolute errors, or
+squared ones where counts are small), and averaged over the terms by their searches. What a version learnt from
+windows looks too good on them; what it would have learnt without the window that is measured looks too bad, above all
 after demand has shifted, when of the few windows that show the shift one is always missing. The mean of the two is
 compared, as bootstrap estimates do (Efron 1983, Estimating the error rate of a prediction rule).
 """
@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from search_forecast.demand.forecasting.backtest import SELECTION
-from search_forecast.demand.forecasting.candidates import MEAN
+from search_forecast.demand.forecasting.assessment import SELECTION
 from search_forecast.lakehouse.contracts import TOTAL
 
 LARGE_SHARE = 0.05  # of all searches: on terms that a champion does not know, or whose candidate was not tried
@@ -44,37 +43,32 @@ class Comparison:
         return None if self.own is None or self.chosen is None else (self.own + self.chosen) / 2
 
 
-def compare(backtested: DataFrame, champion: DataFrame | None) -> Comparison:
-    """Measure a new version against the champion.
+def compare(assessed: DataFrame, *, has_champion: bool) -> Comparison:
+    """Measure a new version against the champion, whose weights the assessment knows.
 
     Args:
-        backtested: one row per (term, candidate): loss_ratio (null: it could not be measured), actual, is_champion.
-        champion: the champion's selection: term, candidate; None where there is no champion.
+        assessed: one row per (term, candidate); of `selection` are read: loss_ratio (null: it could not be measured),
+            chosen_loss_ratio, champion_loss_ratio, is_untried (null: the champion has no series), actual.
+        has_champion: whether there is one.
     """
-    rows = backtested.where(F.col("term") != TOTAL)
-    if champion is None:
-        return Comparison(*_own(rows))
-    held = champion.select("term", F.col("candidate").alias("held"))
-    tried = rows.select("term", F.col("candidate").alias("held"), F.lit(True).alias("is_tried"))
-    joined = rows.join(held.join(tried, ["term", "held"], how="left"), "term", how="left")
-    both = joined.where("is_tried")
-    # A candidate that was tried and failed would forecast the mean, whose share is 1.
-    theirs = both.where(F.col("candidate") == F.col("held"))
-    lost = both.where(F.col("candidate") == MEAN).select("term", F.col("actual").alias("searches"))
-    failed = theirs.where("loss_ratio is null").select("term").join(lost, "term", how="inner")
-    theirs = theirs.where("loss_ratio is not null").select("loss_ratio", "actual")
-    theirs = theirs.unionByName(failed.select(F.lit(1.0).alias("loss_ratio"), F.col("searches").alias("actual")))
-    is_unknown, is_untried = F.col("held").isNull(), F.col("held").isNotNull() & F.col("is_tried").isNull()
-    counted = joined.where(F.col("candidate") == MEAN).agg(
-        F.coalesce(F.try_divide(F.sum(F.when(is_unknown, F.col("actual"))), F.sum("actual")), F.lit(0.0)).alias(
-            "unknown"
+    rows = assessed.where((F.col("term") != TOTAL) & (F.col("candidate") == SELECTION) & F.col("actual").isNotNull())
+    is_known = F.col("is_untried").isNotNull()
+    is_compared = F.col("champion_loss_ratio").isNotNull() if has_champion else F.lit(True)
+    whole = F.sum("actual")
+    row = rows.agg(
+        *(
+            F.try_divide(
+                F.sum(F.when(is_compared, F.col(name) * F.col("actual"))), F.sum(F.when(is_compared, F.col("actual")))
+            ).alias(name)
+            for name in ("loss_ratio", "chosen_loss_ratio", "champion_loss_ratio")
         ),
-        F.coalesce(F.try_divide(F.sum(F.when(is_untried, F.col("actual"))), F.sum("actual")), F.lit(0.0)).alias(
+        F.coalesce(F.try_divide(F.sum(F.when(~is_known, F.col("actual"))), whole), F.lit(0.0)).alias("unknown"),
+        F.coalesce(F.try_divide(F.sum(F.when(F.col("is_untried"), F.col("actual"))), whole), F.lit(0.0)).alias(
             "untried"
         ),
-    )
-    shares = counted.collect()[0]
-    return Comparison(*_own(both), _error(theirs), float(shares["unknown"]), float(shares["untried"]))
+    ).collect()[0]
+    errors = row["loss_ratio"], row["chosen_loss_ratio"], row["champion_loss_ratio"]
+    return Comparison(*errors, *((row["unknown"], row["untried"]) if has_champion else ()))
 
 
 def decide(comparison: Comparison, champion_version: int | None) -> tuple[bool, str]:
@@ -98,14 +92,3 @@ def decide(comparison: Comparison, champion_version: int | None) -> tuple[bool, 
         share = f"{comparison.unknown_ratio:.0%} of the searches are for terms that it does not know"
         return True, f"as good as version {champion_version} ({against}), and {share}"
     return False, f"no better than version {champion_version}: {against}"
-
-
-def _own(rows: DataFrame) -> tuple[float | None, float | None]:
-    return _error(rows.where(F.col("candidate") == SELECTION)), _error(rows.where("is_champion"))
-
-
-def _error(rows: DataFrame) -> float | None:
-    measured = rows.where("loss_ratio is not null")
-    weighted = F.sum(F.col("loss_ratio") * F.col("actual"))
-    found = measured.agg(F.try_divide(weighted, F.sum("actual")).alias("error")).collect()[0]["error"]
-    return None if found is None else float(found)

@@ -32,20 +32,3 @@ class History:
     def recent(self) -> Floats:
         """The values within the frequency's memory."""
         return self.values[-self.frequency.memory :]
-
-
-def mended(values: Floats) -> tuple[Floats, str | None]:
-    """Replace values that are no counts (missing, negative, absurd) by interpolation between their neighbours.
-
-    Gold holds none; a table that somebody edited may.
-
-    Returns:
-        The values, and a sentence about what was replaced (None where nothing was).
-    """
-    values = np.asarray(values, dtype=np.float64)
-    is_count = np.isfinite(values) & (values >= 0) & (values <= LARGEST_COUNT)
-    if is_count.all():
-        return values, None
-    places = np.arange(len(values))
-    filled = np.interp(places, places[is_count], values[is_count]) if is_count.any() else np.zeros(len(values))
-    return filled, f"{(~is_count).sum()} of {len(values)} values were missing, negative or absurd: interpolated"

@@ -1,8 +1,9 @@
 """Intervals around a forecast: conformal where counts are large, negative binomial where they are small.
 
-Conformal: errors of the backtest, each divided by a scale of its series, are pooled over the series by candidate and
-step; the share `level` of them lies below the multiplier, and so will later errors if they are like these (split
-conformal prediction with normalised scores, Lei et al. 2018, Distribution-free predictive inference for regression).
+Conformal: errors of the backtest, each divided by a scale of its series, are pooled over the terms by step; the share
+`level` of them lies below the multiplier, and so will later errors if they are like these (split conformal prediction
+with normalised scores, Lei et al. 2018, Distribution-free predictive inference for regression). A term's own errors
+then make its interval wider or narrower, by the share of the evidence that they are.
 Counts of a few a period are no such continuum: there the quantiles of a negative binomial with the forecast as its mean
 and the scale's square as its variance (at least the mean: Poisson) are taken.
 """
@@ -17,11 +18,12 @@ from search_forecast.demand.periods import Frequency
 
 LEVELS = (0.8, 0.95)
 SMALL_COUNT = 5.0  # searches a period: below it, the count-based interval
-LEAST_SCORES = 100  # of one candidate and step; with fewer, those of all its steps together
+LEAST_SCORES = 100  # of one step; with fewer, those of all steps together
+BORROWED = 12  # windows of a term that count as much as all other terms do
 _NORMAL = {level: float(stats.norm.ppf((1 + level) / 2)) for level in LEVELS}
 
-# (candidate, step from 1 or 0 for all steps together) -> (number of scores, multiplier at each of LEVELS)
-Multipliers = Mapping[tuple[str, int], tuple[int, tuple[float, ...]]]
+# step from 1, or 0 for all steps together -> (number of scores, multiplier at each of LEVELS)
+Multipliers = Mapping[int, tuple[int, tuple[float, ...]]]
 
 
 def prior_variance(training: Floats, frequency: Frequency) -> float:
@@ -43,18 +45,31 @@ def scale(prior: float, squared_errors: Floats) -> float:
     return float(np.sqrt(max(everything.mean(), floor)))
 
 
-def half_width(multipliers: Multipliers, candidate: str, horizon: int, typical_error: float) -> Floats:
-    """How far the conformal interval reaches to either side, steps x levels."""
-    rows = []
-    for step in range(1, horizon + 1):
-        for key in ((candidate, step), (candidate, 0), ("", 0)):
-            count, found = multipliers.get(key, (0, ()))
-            if count >= LEAST_SCORES:
-                rows.append(found)
-                break
-        else:
-            rows.append(tuple(_NORMAL[level] for level in LEVELS))
-    return np.array(rows) * typical_error
+def half_width(multipliers: Multipliers, horizon: int, widening: Floats) -> Floats:
+    """How far the conformal interval reaches to either side, in typical errors, steps x levels."""
+    return np.array([_multiplier(multipliers, step) for step in range(1, horizon + 1)]) * widening
+
+
+def _multiplier(multipliers: Multipliers, step: int) -> tuple[float, ...]:
+    for key in (step, 0):
+        count, values = multipliers.get(key, (0, ()))
+        if count >= LEAST_SCORES:
+            return values
+    return tuple(_NORMAL.values())
+
+
+def widening(multipliers: Multipliers, scores: Floats) -> Floats:
+    """How much wider than the others' a term's intervals are, by level: its own quantiles, shrunk toward theirs.
+
+    Args:
+        multipliers: of all terms.
+        scores: normalised errors of the term, windows x horizon; NaN where not known.
+    """
+    ratios = np.ones(len(LEVELS))
+    if not np.isfinite(scores).any():
+        return ratios
+    own = np.maximum(np.nanquantile(scores, LEVELS), 1e-9) / np.maximum(_multiplier(multipliers, 0), 1e-9)
+    return np.asarray(own ** (len(scores) / (len(scores) + BORROWED)), dtype=np.float64)
 
 
 def count_interval(expected: Floats, typical_error: float, level: float) -> tuple[Floats, Floats]:
@@ -73,30 +88,27 @@ def _quantile(probability: float, mean: Floats, typical_error: float) -> Floats:
     return np.asarray(stats.nbinom.ppf(probability, size, size / (size + mean)), dtype=np.float64)
 
 
-def interval(
-    expected: Floats, multipliers: Multipliers, candidate: str, typical_error: float, *, is_small: bool
-) -> dict[float, Floats]:
+def interval(expected: Floats, half_widths: Floats, typical_error: float, *, is_small: bool) -> dict[float, Floats]:
     """Lower and upper end for each level, never below zero and never without the forecast.
 
     Args:
         expected: the forecasts, one a step.
-        multipliers: for the conformal interval.
-        candidate: that made them.
+        half_widths: of the conformal interval in typical errors, see `half_width`.
         typical_error: of the series, see `scale`.
         is_small: whether to take the count-based interval.
 
     Returns:
         By level, an array 2 x steps.
     """
-    widths = None if is_small else half_width(multipliers, candidate, len(expected), typical_error)
-    found = {}
+    ends = {}
     for position, level in enumerate(LEVELS):
-        if widths is None:
+        if is_small:
             lower, upper = count_interval(expected, typical_error, level)
         else:
-            lower, upper = expected - widths[:, position], expected + widths[:, position]
-        found[level] = np.stack([np.clip(lower, 0.0, expected), np.maximum(upper, expected)])
-    return found
+            width = half_widths[:, position] * typical_error
+            lower, upper = expected - width, expected + width
+        ends[level] = np.stack([np.clip(lower, 0.0, expected), np.maximum(upper, expected)])
+    return ends
 
 
 def is_count_based(counts: Floats) -> bool:

@@ -17,7 +17,7 @@ class Errors:
     """Errors of one candidate on one series.
 
     Attributes:
-        actual: counts that came, windows x horizon.
+        actual: counts that came, windows x horizon; NaN where that is not known, no window without any.
         forecast: counts that were expected, windows x horizon.
         absolute_scale: mean absolute error of the seasonal naive in each window's training part; NaN where that is 0.
         squared_scale: its mean squared error.
@@ -36,28 +36,28 @@ class Errors:
     @property
     def wape(self) -> float:
         """Sum of absolute errors / sum of actual counts."""
-        return _ratio(self.absolute.sum(), self.actual.sum())
+        return _ratio(np.nansum(self.absolute), np.nansum(self.actual))
 
     @property
     def bias(self) -> float:
         """Sum of errors (forecast - actual) / sum of actual counts."""
-        return _ratio((self.forecast - self.actual).sum(), self.actual.sum())
+        return _ratio(np.nansum(self.forecast - self.actual), np.nansum(self.actual))
 
     @property
     def smape(self) -> float:
         """Mean of |error| / (|actual| + |forecast|), 0 where both are 0."""
         whole = np.abs(self.actual) + np.abs(self.forecast)
-        return float(np.divide(self.absolute, whole, out=np.zeros_like(whole), where=whole > 0).mean())
+        return float(np.nanmean(np.divide(self.absolute, whole, out=np.zeros_like(whole), where=whole != 0)))
 
     @property
     def mase(self) -> float:
         """Mean over the windows of: mean absolute error / scale."""
-        return _mean(self.absolute.mean(axis=1) / self.absolute_scale)
+        return _mean(np.nanmean(self.absolute, axis=1) / self.absolute_scale)
 
     @property
     def rmsse(self) -> float:
         """Mean over the windows of: root of (mean squared error / squared scale)."""
-        return _mean(np.sqrt((self.absolute**2).mean(axis=1) / self.squared_scale))
+        return _mean(np.sqrt(np.nanmean(self.absolute**2, axis=1) / self.squared_scale))
 
 
 def scales(training: Floats, season_length: int) -> tuple[float, float]:

@@ -2,27 +2,50 @@
 
 from datetime import date
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from search_forecast.demand.periods import Frequency
 from search_forecast.lakehouse.contracts import ALL, OTHER, TOTAL
 
+LEAST_GAP = 3  # days in a row without a search; a weekend is none
+GAP_P_VALUE = 1e-5  # below it so many in a row are no chance
 SERIES_A_TASK = 25  # a task takes seconds: short enough to balance, long enough to be worth starting
 
 
 def days(totals: DataFrame, as_of: date | None = None) -> DataFrame:
-    """The days that can be counted on: without incomplete ones at the edges, none after `as_of`.
+    """The days that can be counted on: without incomplete ones at the edges, none after `as_of`, none before a stray.
+
+    Days without any search are no demand of zero where chance does not make so many in a row: nothing was delivered.
+    Chance is judged by how often shorter runs of such days come in this shop, so a quiet shop may be quiet for long,
+    and a shop that is closed every weekend stays so. What lies before a gap that is longer than it is a stray, such as
+    one misdated record: left out with the gap.
 
     Args:
         totals: search_gold.daily_totals.
         as_of: last day to know of, all where None.
 
     Returns:
-        One row per event_date: search_count.
+        One row per event_date: search_count, null in a gap.
     """
     complete = totals.where("is_complete_day").select("event_date", "search_count")
-    return complete if as_of is None else complete.where(F.col("event_date") <= F.lit(as_of))
+    complete = complete if as_of is None else complete.where(F.col("event_date") <= F.lit(as_of))
+    # One row per day of history: small enough for the one partition that an unpartitioned window takes.
+    until_now = Window.orderBy("event_date").rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    shorter = Window.orderBy("run_length").rangeBetween(Window.unboundedPreceding, -1)
+    is_silent = F.col("search_count") == 0
+    runs = complete.withColumn("run", F.count_if(~is_silent).over(until_now)).withColumn(
+        "run_length", F.when(is_silent, F.count_if(is_silent).over(Window.partitionBy("run"))).otherwise(0)
+    )
+    silent_ratio = (F.coalesce(F.count_if(is_silent).over(shorter), F.lit(0)) + 1) / (F.count("*").over(shorter) + 2)
+    is_gap = is_silent & (F.col("run_length") >= LEAST_GAP) & (F.pow(silent_ratio, F.col("run_length")) < GAP_P_VALUE)
+    marked = runs.withColumn("is_gap", is_gap)
+    known_before = F.count_if(~F.col("is_gap")).over(until_now)
+    is_stray = F.col("is_gap") & (known_before < F.col("run_length"))
+    from_here = Window.orderBy("event_date").rowsBetween(Window.currentRow, Window.unboundedFollowing)
+    kinds = marked.withColumn("is_stray", is_stray).withColumn("strays_ahead", F.count_if("is_stray").over(from_here))
+    counts = F.when(~F.col("is_gap"), F.col("search_count")).alias("search_count")
+    return kinds.where("strays_ahead = 0").select("event_date", counts)
 
 
 def period(event_date: Column, frequency: Frequency) -> Column:
@@ -39,14 +62,18 @@ def periods(complete_days: DataFrame, frequency: Frequency, most: int) -> DataFr
         most: number of periods.
 
     Returns:
-        One row per period: period_start_date, search_count (of all terms together).
+        One row per period: period_start_date, search_count (of all terms together; null where a day is not known).
     """
     whole = (
         complete_days.groupBy(period(F.col("event_date"), frequency).alias("period_start_date"))
-        .agg(F.sum("search_count").alias("search_count"), F.count("*").alias("day_count"))
+        .agg(_known_sum("search_count").alias("search_count"), F.count("*").alias("day_count"))
         .where(F.col("day_count") == frequency.days)
     )
     return whole.drop("day_count").orderBy(F.desc("period_start_date")).limit(most)
+
+
+def _known_sum(name: str) -> Column:
+    return F.when(F.count(name) == F.count("*"), F.sum(name))
 
 
 def known_terms(counts: DataFrame, latest: DataFrame, frequency: Frequency, floor_count: int) -> DataFrame:
@@ -66,7 +93,9 @@ def known_terms(counts: DataFrame, latest: DataFrame, frequency: Frequency, floo
 
 
 def series(counts: DataFrame, latest: DataFrame, terms: DataFrame, frequency: Frequency) -> DataFrame:
-    """Complete series: a count for every period from a term's first on, 0 where it was not searched.
+    """Complete series: a count for every period from a term's first on.
+
+    It is 0 where the term was not searched, null where nothing was.
 
     Args:
         counts: search_gold.daily_term_counts.
@@ -88,10 +117,14 @@ def series(counts: DataFrame, latest: DataFrame, terms: DataFrame, frequency: Fr
     )
     first = counted.groupBy("term").agg(F.min("period_start_date").alias("first_date"))
     filled = (
-        first.crossJoin(F.broadcast(latest.select("period_start_date")))
+        first.crossJoin(F.broadcast(latest.select("period_start_date", F.col("search_count").alias("total"))))
         .where(F.col("period_start_date") >= F.col("first_date"))
         .join(counted, ["term", "period_start_date"], how="left")
-        .select("term", "period_start_date", F.coalesce("search_count", F.lit(0)).alias("search_count"))
+        .select(
+            "term",
+            "period_start_date",
+            F.when(F.col("total").isNotNull(), F.coalesce("search_count", F.lit(0))).alias("search_count"),
+        )
     )
     total = latest.select(F.lit(TOTAL).alias("term"), "period_start_date", "search_count")
     return filled.unionByName(total)

@@ -26,7 +26,11 @@ TERM_FORECASTS = Table(
         TableColumn("lower", RATIO, "Lower end of the interval, searches; never below 0"),
         TableColumn("upper", RATIO, "Upper end of the interval, searches"),
         TableColumn("mean_forecast", RATIO, "What the historic mean forecasts, searches: the baseline to beat"),
-        TableColumn("candidate", STRING, "Method that made the forecast: the term's champion in the backtest"),
+        TableColumn(
+            "candidate",
+            STRING,
+            "What the forecast is made of: the methods with most weight, such as `ets 62 %, theta 30 %`",
+        ),
         TableColumn("model_name", STRING, "Registered model"),
     ),
     checks={
@@ -46,7 +50,8 @@ BACKTEST_METRICS = Table(
         TableColumn(
             "candidate",
             STRING,
-            "Forecasting method; `selection`: what the choice among the others gives, made without the window measured",
+            "Forecasting method; `selection`: the weighted mean of the others that forecasts the term, its weights "
+            "learnt without the window measured",
         ),
         TableColumn(
             "term",
@@ -108,7 +113,7 @@ BACKTEST_METRICS = Table(
             nullable=True,
         ),
         TableColumn("window_count", LONG, "Backtest windows it was measured on"),
-        TableColumn("is_champion", BOOLEAN, "Whether this candidate forecasts the term"),
+        TableColumn("is_champion", BOOLEAN, "Whether this row says what forecasts the term: that of `selection`"),
         TableColumn(
             "p_value",
             RATIO,
@@ -126,9 +131,10 @@ BACKTEST_METRICS = Table(
         TableColumn(
             "reason",
             STRING,
-            "Why there are no numbers, or why the series fell back; null where nothing went wrong",
+            "Why there are no numbers, or what is odd in the series; null where nothing is",
             nullable=True,
         ),
+        TableColumn("weight_ratio", RATIO, "Share of the forecast that this candidate makes, 0..1", nullable=True),
     ),
     checks={
         "not_negative": "window_count >= 0 and coalesce(wape, 0) >= 0 and coalesce(mase, 0) >= 0",

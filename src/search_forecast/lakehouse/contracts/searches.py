@@ -75,7 +75,7 @@ RAW_SEARCH_TERMS = Table(
         _DELIVERY_ID,
         _SOURCE_FILE,
         _BATCH_ID,
-        TableColumn("ingested_at", TIMESTAMP, "When the ingest run began, UTC; its date bounds `date_in_future`"),
+        TableColumn("ingested_at", TIMESTAMP, "When the ingest run began, UTC"),
     ),
     cluster_by=("batch_id",),
 )

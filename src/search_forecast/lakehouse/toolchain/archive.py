@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -105,8 +104,10 @@ class Archive:
             return []
         program = f"import sys; from {__name__} import make; make(*sys.argv[1:])"
         command = [sys.executable, "-c", program, str(self.directory), "one step" if self.is_one_step else ""]
+        # The shell leaves it to itself, out of the reach of a Ctrl-C. In the same session: Linux weighs sessions first.
+        detached = ["sh", "-c", 'nice -n 19 "$@" &', "sh", *command]
         with self._log.open("wb") as log:
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            subprocess.run(detached, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
         return ["the class archive is being made in the background; until it is there, starts take some seconds longer"]
 
     def last_words(self) -> str:
@@ -148,9 +149,6 @@ class Archive:
 
 def make(directory: str, one_step: str) -> None:
     """Makes an archive in a process of its own; the arguments come from its command line."""
-    if os.name == "posix":
-        os.nice(19)  # in its parent's session: Linux weighs sessions against each other first
-        os.setpgrp()  # out of the reach of a Ctrl-C
     try:
         Archive(Path(directory), bool(one_step)).make()
     except EnvironmentProblem as problem:

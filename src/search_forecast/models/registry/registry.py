@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search_forecast.errors import EnvironmentProblem, UsageError
+from search_forecast.errors import EnvironmentProblem, UsageError, did_you_mean
 from search_forecast.models.registry import mlflow_model, record, unity_catalog
 from search_forecast.models.registry.connection import Connection, pages, translated, unless_there
 
@@ -165,9 +165,9 @@ class Registry:
         numbers = self._numbers(name) if unity_catalog.is_name(name) else []
         if not numbers:
             # Unity Catalog would list every model of the metastore.
-            known = ", ".join(self.names()) if self._root is not None else ""
-            there = f"there is {known}" if known else "make one with train-regression or import-model"
-            return f"no model {self._full(name)}; {there}"
+            known = self.names() if self._root is not None else []
+            there = did_you_mean(name, known) if known else "; make one with train-regression or import-model"
+            return f"no model {self._full(name)}{there}"
         shown = ", ".join(map(str, numbers))
         if version is not None:
             return f"{name} has no version {version}; it has {shown}"

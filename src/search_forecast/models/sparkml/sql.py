@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from search_forecast.errors import DataError
+from search_forecast.errors import DataError, EnvironmentProblem
 from search_forecast.models.sparkml.metadata import Metadata
 
 FUNCTIONS = frozenset(
@@ -24,6 +24,9 @@ FUNCTIONS = frozenset(
 )
 # These may stand before a bracket too.
 _WORDS = frozenset(re.findall(r"\w+", "and or not in between like when then else case where as select"))
+_ELSEWHERE = frozenset(
+    re.findall(r"\w+", "except intersect join lateral map minus reduce table union using values with")
+)
 _NODES = frozenset(
     re.findall(
         r"\w+",
@@ -64,22 +67,8 @@ def parse(text: str) -> Statement:
     Raises:
         DataError: it holds anything but `SELECT expressions FROM __THIS__ [WHERE condition]` with known functions.
     """
-    import sqlglot  # noqa: PLC0415 - most models have no SQL
-    from sqlglot import exp  # noqa: PLC0415
-
-    bare = _QUOTED.sub(lambda match: "``" if match[0][0] == "`" else "''", text)
-    if len(text) > _LARGEST or not _BARE.fullmatch(bare):
-        raise DataError("it holds a comment, an escape, a variable, or another sign than a simple statement needs")
-    called = [word.lower() for word in re.findall(r"(\w+|`)\s*\(", bare)]
-    unknown = [word for word in called if word not in FUNCTIONS | _WORDS and not re.fullmatch(_TYPES, word)]
-    if unknown:
-        raise DataError(f"it calls {unknown[0]}, which is none of the functions that are known to be harmless")
-    try:
-        tree = sqlglot.parse_one(text, read="spark")
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
-        raise DataError("it cannot be read as SQL") from error
-    if not isinstance(tree, exp.Select) or not re.match(r"\s*select\b", bare, re.IGNORECASE):
-        raise DataError("it is no SELECT")
+    _check_words(text)
+    tree, exp = _tree(text)
     for node in tree.walk():
         # A function without a bracket, such as current_user, says what no row says.
         is_call = isinstance(node, exp.Func) and any(node.args.values())
@@ -89,13 +78,42 @@ def parse(text: str) -> Statement:
             raise DataError(f"it casts to {node.sql()}")
     # Whatever a SELECT may have besides (a hint, DISTINCT, ORDER BY, LIMIT, LATERAL VIEW, WITH) is another key.
     others = _keys(tree) - {"expressions", "from_", "from", "where"}
-    tables = list(tree.find_all(exp.Table))
-    if others or [(table.name, _keys(table)) for table in tables] != [("__THIS__", {"this"})]:
+    tables = [(table.name, _keys(table)) for table in tree.find_all(exp.Table)]
+    if others or tables != [("__THIS__", {"this"})]:
         raise DataError(f"it does not read from __THIS__ alone, or has another clause ({', '.join(others) or 'from'})")
     adds = [item.alias for item in tree.expressions if isinstance(item, exp.Alias)]
     columns = [[part.name for part in column.parts] for column in tree.find_all(exp.Column)]
-    reads = [parts[1] if parts[0] == "__THIS__" else parts[0] for parts in columns]
+    reads = [next((name for name in parts if name != "__THIS__"), parts[0]) for parts in columns]
     return Statement([name for name in dict.fromkeys(reads) if name != "*"], adds, "where" in _keys(tree))
+
+
+def _check_words(text: str) -> None:
+    """Raise DataError for a sign, a word or a function that no such statement needs; what is quoted is no word."""
+    bare = _QUOTED.sub(lambda match: "``" if match[0][0] == "`" else "''", text)
+    if len(text) > _LARGEST or not _BARE.fullmatch(bare):
+        raise DataError("it holds a comment, an escape, a variable, or another sign than a simple statement needs")
+    words = re.findall(r"\w+", bare.lower())
+    others = _ELSEWHERE & set(words) or {word for word in ("select", "from") if words.count(word) > 1}
+    if others:
+        raise DataError(f"it says {min(others)}: rows of its own, or of another table; a column of that name needs ``")
+    called = [word.lower() for word in re.findall(r"(\w+|`)\s*\(", bare)]
+    unknown = [word for word in called if word not in FUNCTIONS | _WORDS and not re.fullmatch(_TYPES, word)]
+    if unknown:
+        raise DataError(f"it calls {unknown[0]}, which is none of the functions that are known to be harmless")
+    if not re.match(r"\s*select\b", bare, re.IGNORECASE):
+        raise DataError("it is no SELECT")
+
+
+def _tree(text: str) -> tuple[Any, Any]:
+    """The statement as a tree, and the module with what its nodes are."""
+    try:
+        import sqlglot  # noqa: PLC0415 - most models have no SQL
+    except ImportError as error:
+        raise EnvironmentProblem("a model with SQL needs the package sqlglot: install it and run this again") from error
+    try:
+        return sqlglot.parse_one(text, read="spark"), sqlglot.exp
+    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+        raise DataError("it cannot be read as SQL") from error
 
 
 def _keys(node: Any) -> set[str]:

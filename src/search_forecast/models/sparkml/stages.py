@@ -111,7 +111,7 @@ def prediction(stages: Sequence[Transformer]) -> Prediction:
     """
     last = stages[-1]
     columns = [param(last, "predictionCol")] if param(last, "predictionCol") else writes(last)
-    if len(columns) != 1 or not any(param(stage, "predictionCol") for stage in stages):
+    if len(columns) != 1:
         raise DataError(f"{type(last).__name__} makes no prediction column, so there is nothing to score")
     return (
         Prediction(param(last, "inputCol"), columns[0]) if _is(last, "IndexToString") else Prediction(columns[0], None)
@@ -130,6 +130,8 @@ def needed(stages: Sequence[Transformer]) -> tuple[list[Transformer], list[str]]
         if columns & set(writes(stage)):
             steps.insert(0, (stage, _reads_for(stage, columns)))
             columns |= set(steps[0][1])
+    if not any(param(stage, "predictionCol") for stage, _ in steps):
+        raise DataError(f"{type(stages[-1]).__name__} makes no prediction column, so there is nothing to score")
     inside: set[str] = set()
     outside: list[str] = []
     for stage, names in steps:

@@ -1,4 +1,4 @@
-"""Which candidate forecasts a series: the best of the backtest, if it beats the baselines by more than chance."""
+"""Whether a series can be forecast: something beats the mean and the seasonal naive by more than chance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,72 +7,60 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from search_forecast.demand.forecasting.candidates import BASELINES, MEAN, SEASONAL_NAIVE
+from search_forecast.demand.forecasting.candidates import MEAN, SEASONAL_NAIVE
 from search_forecast.demand.forecasting.history import Floats
+from search_forecast.parameters import BASELINES
 
 FORECASTABLE = "forecastable"
 NO_BETTER_THAN_MEAN = "no better than the mean"
 NO_BETTER_THAN_SEASONAL_NAIVE = "no better than the seasonal naive"
 TOO_SHORT = "too short to tell"
 LEAST_WINDOWS = 3
-ENOUGH_HORIZONS = 2.5  # that the windows reach over; where they reach less far the best baseline is luck: the mean
+ENOUGH_HORIZONS = 2.5  # that windows must reach over: less far, and the best candidate is luck
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The candidate that forecasts a series, how that is to be read, and the p-value behind it (NaN: not tested)."""
+class Verdict:
+    """What the backtest says about a series, and the p-value behind it (NaN: not tested)."""
 
-    champion: str
-    verdict: str
+    text: str
     p_value: float
 
 
-def choose(losses: Mapping[str, Floats], overlap: int, alpha: float) -> Choice:
-    """Choose a series' champion.
+def is_enough(window_count: int, overlap: int) -> bool:
+    """Whether windows reach far enough to learn from: three of them, over two and a half horizons."""
+    return window_count >= LEAST_WINDOWS and (window_count - 1) / overlap + 1 >= ENOUGH_HORIZONS
+
+
+def verdict(losses: Mapping[str, Floats], overlap: int, alpha: float) -> Verdict:
+    """Judge whether a series can be forecast better than by repeating the past.
 
     The best candidate that is no baseline must beat both the mean and the seasonal naive in a one-sided Diebold-Mariano
     test over the windows at level alpha (both must be beaten, so no correction for two tests is due). So that the
-    choice does not flatter itself, in each window the loss compared is that of the candidate which is best in the
-    windows that share no period with it (all others, where there is none). Otherwise the best baseline is kept.
+    comparison does not flatter itself, in each window the loss compared is that of the candidate which is best in the
+    windows that share no period with it (all others, where there is none).
 
     Args:
         losses: mean absolute error in each window, by candidate in order of preference; the baselines are there.
         overlap: how many windows a period can lie in: ceil(horizon / step).
         alpha: level of the test.
     """
-    window_count = len(next(iter(losses.values())))
+    window_count = len(losses.get(MEAN, ()))
     challengers = [name for name in losses if name not in BASELINES]
-    baselines = [name for name in BASELINES if name in losses]
     if window_count < LEAST_WINDOWS:
-        return Choice(MEAN, TOO_SHORT, float("nan"))
-    is_enough = (window_count - 1) / overlap + 1 >= ENOUGH_HORIZONS
-    fallback = simplest_of_the_best(losses, baselines, np.arange(window_count)) if is_enough else MEAN
+        return Verdict(TOO_SHORT, float("nan"))
     if not challengers:
-        return Choice(fallback, NO_BETTER_THAN_MEAN, float("nan"))
+        return Verdict(NO_BETTER_THAN_MEAN, float("nan"))
     own = np.array(
         [losses[_best_elsewhere(losses, challengers, window, overlap)][window] for window in range(window_count)]
     )
     p_mean = p_better(losses[MEAN] - own, overlap)
     p_seasonal = p_better(losses[SEASONAL_NAIVE] - own, overlap) if SEASONAL_NAIVE in losses else 0.0
     if p_mean >= alpha:
-        return Choice(fallback, NO_BETTER_THAN_MEAN, p_mean)
+        return Verdict(NO_BETTER_THAN_MEAN, p_mean)
     if p_seasonal >= alpha:
-        return Choice(fallback, NO_BETTER_THAN_SEASONAL_NAIVE, p_seasonal)
-    champion = simplest_of_the_best(losses, [*challengers, *baselines], np.arange(window_count))
-    return Choice(champion, FORECASTABLE, max(p_mean, p_seasonal))
-
-
-def choose_without_each_window(losses: Mapping[str, Floats], overlap: int, alpha: float) -> list[str]:
-    """For each window the champion that the others would give (their periods may overlap with its own).
-
-    What the choice is worth where it can't peek.
-    """
-    count = len(next(iter(losses.values())))
-    rest = [np.arange(count) != window for window in range(count)]
-    return [
-        choose({name: values[kept] for name, values in losses.items()}, overlap, alpha).champion if count > 1 else MEAN
-        for kept in rest
-    ]
+        return Verdict(NO_BETTER_THAN_SEASONAL_NAIVE, p_seasonal)
+    return Verdict(FORECASTABLE, max(p_mean, p_seasonal))
 
 
 def simplest_of_the_best(losses: Mapping[str, Floats], names: Sequence[str], windows: NDArray[np.generic]) -> str:
@@ -89,9 +77,14 @@ def simplest_of_the_best(losses: Mapping[str, Floats], names: Sequence[str], win
 
 
 def _best_elsewhere(losses: Mapping[str, Floats], names: Sequence[str], window: int, overlap: int) -> str:
-    distance = np.abs(np.arange(len(losses[names[0]])) - window)
+    return simplest_of_the_best(losses, names, windows_apart(len(losses[names[0]]), window, overlap))
+
+
+def windows_apart(count: int, window: int, overlap: int) -> NDArray[np.bool_]:
+    """Which windows share no period with one of them; all others, where there is none."""
+    distance = np.abs(np.arange(count) - window)
     apart = distance >= overlap
-    return simplest_of_the_best(losses, names, apart if apart.any() else distance > 0)
+    return np.asarray(apart if apart.any() else distance > 0)
 
 
 def p_better(gains: Floats, overlap: int) -> float:

@@ -1,0 +1,98 @@
+"""Batches under way: staged files with a manifest.
+
+The manifest, written last, makes a staged batch a write-ahead log: whoever finds one finishes that batch, even if the
+delivered files are gone. What has none is a run's that still works, or was killed: it goes when it is old.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from search_forecast.lakehouse import scratch
+from search_forecast.medallion import bronze
+
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A file seen, as search_bronze.deliveries records it, with its layout where it is to be ingested."""
+
+    delivery_id: str | None
+    source_file: str
+    bytes: int
+    record_count: int | None
+    status: str
+    reason: str | None
+    layout: bronze.Layout | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one ingest run saw, and where its records are staged."""
+
+    batch_id: str
+    received_at: datetime
+    deliveries: tuple[Delivery, ...]
+    directory: Path
+
+    def staged_file(self, delivery: Delivery) -> Path:
+        """Where the records of a delivery lie, a line each."""
+        return self.directory / f"{delivery.delivery_id}.lines"
+
+
+def new_directory(staging: Path, batch_id: str) -> Path:
+    """A directory to stage a batch in, which no other run has."""
+    return scratch.new_directory(_root(staging), f"{batch_id}-")
+
+
+def seal(batch: Batch) -> None:
+    """Write the manifest: from here on the batch will be finished, by this run or by the next."""
+    document = {
+        "batch_id": batch.batch_id,
+        "received_at": batch.received_at.isoformat(),
+        "deliveries": [asdict(delivery) for delivery in batch.deliveries],
+    }
+    partial = batch.directory / "manifest.partial"
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(document, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(batch.directory / _MANIFEST)
+
+
+def sealed(staging: Path) -> list[Batch]:
+    """The batches that were staged whole and not finished, oldest first."""
+    batches = []
+    for manifest in sorted(_root(staging).glob(f"*/{_MANIFEST}")):
+        document = json.loads(manifest.read_text(encoding="utf-8"))
+        deliveries = tuple(_delivery(row) for row in document["deliveries"])
+        received_at = datetime.fromisoformat(document["received_at"])
+        batches.append(Batch(document["batch_id"], received_at, deliveries, manifest.parent))
+    return batches
+
+
+def remove_stale(staging: Path) -> None:
+    """Remove what killed runs had staged in part, once it is so old that no run can be at it any more."""
+    scratch.remove_stale(path for path in _root(staging).glob("*") if not (path / _MANIFEST).exists())
+
+
+def discard(batch: Batch) -> None:
+    """Remove a batch's staged files, the manifest first: a half-removed batch must not look like a sealed one."""
+    (batch.directory / _MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(batch.directory)
+
+
+def _root(staging: Path) -> Path:
+    return staging / "batches"
+
+
+def _delivery(row: dict[str, Any]) -> Delivery:
+    layout = row.pop("layout")
+    if layout is not None:
+        layout = bronze.Layout(layout["delimiter"], tuple(layout["columns"]), layout["is_last_optional"])
+    return Delivery(**row, layout=layout)

@@ -1,0 +1,142 @@
+"""The bytes of a delivered file to its records, a line each.
+
+Files are read in blocks, and a block that needs no change is passed on as it is: line ends, blank lines and line breaks
+inside quotes cost something only where there are any.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
+
+from search_forecast.errors import DataError
+from search_forecast.medallion import bronze
+
+BLOCK_BYTES = 2**20
+MAX_LINE_BYTES = 16 * 2**20
+MAX_QUOTED_BYTES = 64 * 2**10  # of a record with line breaks in it; so much is looked through for its end
+_NOTHING = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*\n)*")  # byte order marks and blank lines
+_SEPARATOR_LINE = re.compile(rb'"?sep=."?', re.IGNORECASE)  # what Excel puts first
+
+
+def read(content: Callable[[int], bytes]) -> tuple[bronze.Layout, Iterator[bytes]]:
+    r"""The layout of a file, and its records in blocks of whole lines.
+
+    A line ends in `\n`, and a record is one line: line breaks inside of it have become `\r`.
+
+    Args:
+        content: gives the next bytes of the file, at most so many.
+
+    Raises:
+        DataError: the file has no header, or (while the blocks are read) a line that is too long.
+    """
+    blocks = _whole_lines(content)
+    header, blocks = _first_line(blocks)
+    if _SEPARATOR_LINE.fullmatch(header):
+        header, blocks = _first_line(blocks)
+    layout = bronze.layout_of(_text(header))
+    return layout, _without_blank_lines(_one_line_each(blocks, layout), layout.delimiter)
+
+
+def _whole_lines(content: Callable[[int], bytes]) -> Iterator[bytes]:
+    r"""The content in blocks that end where a line does, each line ended by one `\n`."""
+    rest, number = b"", 1
+    while block := content(BLOCK_BYTES):
+        data = rest + block
+        carriage_return = b"\r" if data.endswith(b"\r") else b""  # the next block may start with its \n
+        if b"\r" in data:
+            data = data[: len(data) - len(carriage_return)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        first = data.find(b"\n")
+        if (first if first >= 0 else len(data)) > MAX_LINE_BYTES:
+            raise DataError(f"line {number} is over {MAX_LINE_BYTES} bytes long: is this a CSV of searches?")
+        end = data.rfind(b"\n") + 1
+        if end:
+            number += data.count(b"\n")
+            yield data[:end]
+        rest = data[end:] + carriage_return
+    if rest:
+        yield rest.removesuffix(b"\r") + b"\n"
+
+
+def _first_line(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first line that is not blank, without its end (nothing where there is none), and what follows it."""
+    for block in blocks:
+        line, _, rest = _NOTHING.sub(b"", block, count=1).partition(b"\n")
+        if line:
+            return line, chain([rest], blocks)
+    return b"", iter(())
+
+
+def _text(header: bytes) -> str:
+    """The header as text, once it is clear that it is text."""
+    if not header:
+        raise DataError("the file is empty; expected a header line day,month,year,searchterm")
+    if header.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError("the file is UTF-16; save it as UTF-8 and deliver it again")
+    if b"\0" in header:
+        raise DataError("the file is not text; expected CSV in UTF-8 with a header line day,month,year,searchterm")
+    return header.decode("utf-8", errors="replace")
+
+
+def _without_blank_lines(blocks: Iterator[bytes], delimiter: str) -> Iterator[bytes]:
+    """Leave out lines of nothing but blanks; a tab is none where it delimits."""
+    blank = rb"[ ]*\n" if delimiter == "\t" else rb"[ \t]*\n"
+    first, later, every = re.compile(blank), re.compile(rb"\n" + blank), re.compile(rb"(?m)^" + blank)
+    for block in blocks:
+        yield every.sub(b"", block) if first.match(block) or later.search(block) else block
+
+
+def _one_line_each(blocks: Iterator[bytes], layout: bronze.Layout) -> Iterator[bytes]:
+    r"""Write line breaks inside of a record as `\r`."""
+    grammar, rest = _Grammar(layout), b""
+    for block in chain(blocks, [b""]):
+        data, is_last = rest + block, not block
+        rest = b""
+        if b'"' not in data:
+            yield data
+            continue
+        lines = data.split(b"\n")[:-1]
+        # A record that goes on in the next line has an odd number of quotes in its first line and in its last one.
+        odd = [number for number, line in enumerate(lines) if line.count(b'"') % 2]
+        whole, done = [], 0
+        for start, end in pairwise(odd):
+            if start >= done and grammar.is_record(lines[start : end + 1]):
+                whole += [*lines[done:start], b"\r".join(lines[start : end + 1])]
+                done = end + 1
+        if not is_last and odd and odd[-1] >= done and grammar.may_go_on(lines[odd[-1] :]):
+            rest = b"\n".join([*lines[odd[-1] :], b""])
+        if done or rest:
+            data = b"\n".join([*whole, *lines[done : odd[-1] if rest else None], b""])
+        yield data
+
+
+class _Grammar:
+    """What a record over several lines looks like in a file of a layout."""
+
+    def __init__(self, layout: bronze.Layout) -> None:
+        field = bronze.field_pattern(layout.delimiter)
+        delimiter, quoted = re.escape(layout.delimiter), r'([^"]*(?:""[^"]*)*)'
+        self._delimiter, self._column_count = layout.delimiter.encode(), len(layout.columns)
+        self._record = self._compiled(bronze.record_pattern(layout))
+        self._first_line = self._compiled(rf'(?:(?:{field}){delimiter})*[ \t]*"{quoted}\Z')
+        self._last_line = self._compiled(rf'{quoted}"')
+
+    @staticmethod
+    def _compiled(pattern: str) -> re.Pattern[bytes]:
+        # Written for Java: possessive, against its stack. Python knows that from 3.11 on, and \\z from 3.14 on.
+        return re.compile(pattern.replace("*+", "*").replace(r"\z", r"\Z").encode())
+
+    def is_record(self, lines: list[bytes]) -> bool:
+        """Whether lines are one record, by its grammar and by what stands in each line inside of the quotes.
+
+        A quote that was never closed reaches to the next one, too: then it holds whole records.
+        """
+        first, last = self._first_line.match(lines[0]), self._last_line.match(lines[-1])
+        if first is None or last is None or sum(map(len, lines)) > MAX_QUOTED_BYTES:
+            return False
+        inside = [first[1], *lines[1:-1], last[1]]
+        is_text = all(line.count(self._delimiter) < self._column_count - 1 for line in inside)
+        return is_text and self._record.match(b"\n".join(lines)) is not None
+
+    def may_go_on(self, lines: list[bytes]) -> bool:
+        """Whether these lines, the last ones of a block, may be the start of a record."""
+        return sum(map(len, lines)) <= MAX_QUOTED_BYTES and self._first_line.match(lines[0]) is not None

@@ -1,0 +1,155 @@
+"""What forecasts a term, and what is odd in a series: numpy only, no Spark."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from search_forecast.demand.forecasting import candidates as c
+from search_forecast.demand.forecasting import forecasts, weights
+from search_forecast.demand.forecasting.assessment import SELECTION, assessed, learnt
+from search_forecast.demand.forecasting.backtest import Backtest, backtested
+from search_forecast.demand.forecasting.history import Floats, History
+from search_forecast.demand.forecasting.mending import jump, mended
+from search_forecast.demand.periods import FREQUENCIES
+from search_forecast.parameters import ForecastParameters
+
+DAY = FREQUENCIES["day"]
+SUNDAY = date(2025, 6, 29)
+WEEK = np.array([1.6, 1.2, 1.1, 1.0, 0.9, 0.3, 0.4])
+CANDIDATES = c.chosen(["theta"])
+NONE = weights.Pooled({})
+
+
+def noise(level: float, days: int, seed: int) -> Floats:
+    return np.random.default_rng(seed).poisson(level, days).astype(np.float64)
+
+
+def weekly(level: float, days: int, seed: int) -> Floats:
+    return np.random.default_rng(seed).poisson(level * WEEK[np.arange(days) % 7]).astype(np.float64)
+
+
+def backtest_of(values: Floats) -> Backtest:
+    return backtested(History(values, SUNDAY, DAY), CANDIDATES, ForecastParameters())
+
+
+def pooled(tests: list[Backtest]) -> weights.Pooled:
+    ratios = [weights.log_ratios(test.losses, is_small=test.is_small) for test in tests]
+    means = {name: float(np.mean([ratio[name] for ratio in ratios])) for name in ratios[0]}
+    return weights.Pooled(means, float(np.std([1 - np.exp(-ratio[c.MEAN]) for ratio in ratios])))
+
+
+def forecast(values: Floats, weighted: dict[str, float]) -> dict:
+    champion = forecasts.Champion(weighted, 5.0, False, np.ones(2))
+    forecaster = forecasts.Forecaster(SUNDAY, DAY, CANDIDATES, {})
+    return forecasts._forecast(forecaster, forecaster.history(values), champion, 14)
+
+
+def test_of_noise_the_mean_remains() -> None:
+    tests = [backtest_of(noise(30, 120, seed)) for seed in range(20)]
+    all_terms = pooled(tests)
+
+    of_mean = [learnt(test, all_terms)[0].get(c.MEAN, 0.0) for test in tests]
+
+    assert np.mean(of_mean) > 0.9
+
+
+def test_of_noise_beside_terms_that_can_be_forecast_the_mean_remains_too() -> None:
+    known = [backtest_of(weekly(100, 120, seed)) for seed in range(6)]
+    lone = [backtest_of(noise(30, 120, seed)) for seed in range(6)]
+    all_terms = pooled([*known, *lone])
+
+    assert np.mean([learnt(test, all_terms)[0].get(c.MEAN, 0.0) for test in lone]) > 0.7
+    assert max(learnt(test, all_terms)[0].get(c.MEAN, 0.0) for test in known) < 0.05
+
+
+def test_where_weeks_matter_the_weights_go_to_what_knows_them_even_for_a_term_too_short_to_tell() -> None:
+    all_terms = pooled([backtest_of(weekly(50, 120, seed)) for seed in range(6)])
+    short, _ = learnt(backtest_of(weekly(50, 30, 9)), all_terms)
+
+    assert all_terms.log_ratios["seasonal_naive"] < all_terms.log_ratios[c.MEAN]
+    assert short.get(c.MEAN, 0.0) < 0.1
+    assert learnt(backtest_of(weekly(50, 30, 9)), NONE)[0] == {c.MEAN: 1.0}
+
+
+def test_half_of_the_evidence_is_the_terms_own() -> None:
+    others = {"theta": 0.0, "naive": 0.3, c.MEAN: 0.3}
+    own = {"theta": 0.3, "naive": 0.0, c.MEAN: 1.0}
+
+    alone, borrowed = (weights.among_candidates(own, weights.Pooled(pool)) for pool in (own, others))
+
+    assert alone["naive"] > 0.99
+    assert 0.05 < borrowed["theta"] < 0.95
+    assert sum(borrowed.values()) == pytest.approx(1.0)
+
+
+def test_weights_that_hardly_count_are_left_out_and_the_forecast_says_what_it_is_made_of() -> None:
+    assert weights.pruned({"a": 0.6, "b": 0.39, "c": 0.01}) == pytest.approx({"a": 60 / 99, "b": 39 / 99})
+    assert weights.made_of({"a": 0.606, "b": 0.394}) == "a 61 %, b 39 %"
+    assert weights.made_of({c.MEAN: 0.97, "b": 0.03}) == c.MEAN
+
+
+def test_what_the_weighted_forecast_is_worth_is_measured_on_windows_that_it_was_not_learnt_from() -> None:
+    test = backtest_of(weekly(50, 120, 1))
+    rows = assessed("t", 0.1, test, pooled([test]), {"naive": 0.5, "theta": 0.5})
+    selection = next(row for row in rows if row["candidate"] == SELECTION)
+
+    naive_and_theta = (test.forecasts["naive"] + test.forecasts["theta"]) / 2
+    expected = test.loss(naive_and_theta).mean() / test.losses[c.MEAN].mean()
+    assert selection["champion_loss_ratio"] == pytest.approx(expected)
+    assert selection["is_untried"] is False
+    assert sum(row["weight_ratio"] or 0.0 for row in rows) == pytest.approx(1.0)
+    assert selection["chosen_loss_ratio"] < 1.0
+
+
+def test_a_champion_of_candidates_that_were_not_tried_says_nothing() -> None:
+    rows = assessed("t", 0.1, backtest_of(noise(30, 120, 1)), NONE, {"prophet": 1.0})
+
+    assert (rows[0]["is_untried"], rows[0]["champion_loss_ratio"]) == (True, None)
+
+
+def test_a_gap_is_filled_from_the_same_weekday_and_left_out_of_the_errors() -> None:
+    values = np.tile(WEEK * 10, 16)
+    with_gap = values.copy()
+    with_gap[80:101] = np.nan
+
+    test = backtest_of(with_gap)
+
+    np.testing.assert_allclose(test.history.values, values)
+    assert "21 of 112 values were missing" in str(test.mending)
+    assert np.isnan(test.actual).sum() > 0
+    assert np.allclose(test.losses["seasonal_naive"], 0.0)
+
+
+def test_an_outlier_is_no_demand_but_a_burst_of_a_term_that_is_hardly_searched_is() -> None:
+    values = noise(20, 120, 3)
+    spiked = values.copy()
+    spiked[100] = 5000.0
+    sparse = np.zeros(100)
+    sparse[::10], sparse[55] = 1.0, 80.0
+
+    filled, is_good, sentence = mended(spiked, 7)
+
+    assert filled[100] == pytest.approx(values[[93, 107]].mean())
+    assert (~is_good).sum() == 1
+    assert "1 of 120 values are outliers (up to 5,000): interpolated" in str(sentence)
+    assert mended(values, 7)[2] is None
+    assert mended(sparse, 7)[2] is None
+
+
+def test_a_level_that_jumped_twenty_days_ago_is_forecast_near_the_new_one_and_said() -> None:
+    values = np.concatenate([noise(10, 100, 4), noise(40, 20, 5)])
+
+    rows = assessed("t", 0.1, backtest_of(values), NONE)
+    row = forecast(values, rows[0]["weights"])
+
+    assert "the level jumped from about 10 to 4" in rows[0]["reason"]
+    assert 34 < row["forecast"].mean() < 46
+    assert row["mean_forecast"].mean() == pytest.approx(values.mean())
+
+
+@pytest.mark.parametrize(
+    "values", [noise(20, 200, 1), weekly(100, 200, 2), np.linspace(10, 60, 200), np.full(100, 3.0)]
+)
+def test_noise_weeks_and_a_trend_are_no_jump(values: Floats) -> None:
+    assert jump(values, 7) is None

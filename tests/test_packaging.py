@@ -1,0 +1,89 @@
+"""What set-up and wheel rely on: locks that fit the code and each other, imports that need nothing that is left out."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from support.places import PROJECT
+
+SOURCES = PROJECT / "src"
+LOCKS = ("requirements-build.txt", "requirements.txt", "requirements-dev.txt")
+
+
+def locked(name: str) -> dict[str, str]:
+    """The version of each package of a lock; of several for several Pythons the last."""
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", (PROJECT / name).read_text(), re.MULTILINE))
+
+
+@cache
+def imported(path: Path) -> dict[str, bool]:
+    """Each module that a file imports, and whether it does so at once rather than in a function or for types only."""
+    tree = ast.parse(path.read_text())
+    late = {id(node) for top in tree.body if not isinstance(top, ast.Import | ast.ImportFrom) for node in ast.walk(top)}
+    modules = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            for name in [f"{node.module}.{name}" for name in names] if isinstance(node, ast.ImportFrom) else names:
+                modules[name] = modules.get(name, False) or id(node) not in late
+    return modules
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_has_a_hash_for_each_package_and_names_no_place(name: str) -> None:
+    entries = re.split(r"\n(?=\S)", (PROJECT / name).read_text().strip())
+
+    assert [entry for entry in entries if not re.match(r"[a-z0-9-]+==\S+ (; .*? )?\\\n +--hash=sha256:", entry)] == []
+    assert re.findall(r"://|^-.*", "\n".join(entries), re.MULTILINE) == []
+
+
+def test_tests_add_packages_to_the_locks_and_change_none() -> None:
+    assert locked("requirements-dev.txt").keys() & locked("requirements.txt").keys() == set()
+    assert {"pytest", "ruff", "mypy"} <= locked("requirements-dev.txt").keys()
+
+
+def test_the_code_imports_nothing_that_only_tests_install() -> None:
+    modules = {name.partition(".")[0] for path in SOURCES.rglob("*.py") for name in imported(path)}
+    packages = {{"yaml": "pyyaml", "databricks": "databricks-sdk"}.get(name, name) for name in modules}
+
+    assert {"pyspark", "pandas"} <= packages
+    assert packages - sys.stdlib_module_names - {"search_forecast"} - locked("requirements.txt").keys() == set()
+
+
+def test_what_the_wheel_leaves_out_is_imported_by_nothing_in_it_before_a_command_asks_for_it() -> None:
+    text = (PROJECT / "pyproject.toml").read_text()
+    left_out = [PROJECT / name for name in re.findall(r'"/(src/[^"]*)"', text)]
+    names = tuple(".".join(path.relative_to(SOURCES).parts) for path in left_out)
+    files = [path for path in SOURCES.rglob("*.py") if not any(path.is_relative_to(folder) for folder in left_out)]
+    at_once = {(path.name, name) for path in files for name, is_at_once in imported(path).items() if is_at_once}
+
+    assert len(left_out) == 3
+    assert all(path.is_dir() for path in left_out)
+    # run_view itself is imported late, by the commands that run a job here.
+    assert {file for file, name in at_once if name.startswith(names)} <= {"run_view.py"}
+
+
+def test_uv_is_told_what_pip_is_set_to() -> None:
+    spec = importlib.util.spec_from_file_location("set_up", PROJECT / "scripts" / "set_up.py")
+    assert spec is not None
+    assert spec.loader is not None
+    set_up = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(set_up)
+
+    told = set_up.uv_variables(
+        "global.cert='/ca.pem'\nglobal.index-url='https://mirror/simple'\nglobal.timeout='60'\n"
+        "global.trusted-host='\\na.example\\nb.example'\n:env:.index-url='https://other/simple'\n"
+    )
+
+    assert told == {
+        "SSL_CERT_FILE": "/ca.pem",
+        "UV_DEFAULT_INDEX": "https://other/simple",
+        "UV_INSECURE_HOST": "a.example b.example",
+    }
