@@ -56,6 +56,8 @@ def weekly(lake: Path, last: date) -> Any:
 
 def test_a_shift_sets_off_the_alarm_and_the_retrained_champion_recovers(lake: Path) -> None:
     assert weekly(lake, day(SHIFT - 1))["needs_retrain"] == "false"
+    (known,) = {row["mean_forecast"] for row in table(lake, "term_forecasts") if row["term"] == "tv"}
+    assert known == pytest.approx(np.mean(searches(60)["tv"][:SHIFT]))  # nothing of the days to come
 
     first_week = weekly(lake, day(SHIFT + 6))
 
