@@ -20,12 +20,11 @@ from search_forecast.cli.call import Call
 from search_forecast.demand import outlook
 from search_forecast.demand.train import _champions
 from search_forecast.errors import DataError, UsageError
-from search_forecast.lakehouse.contracts import DAILY_TOTALS
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.promotion import promote_latest
 from search_forecast.models.registry import DIRECTORY, Registry, Version
 from search_forecast.parameters import ForecastParameters
-from support.gold import put, put_counts
+from support.delta import write, write_counts
 from support.places import PROJECT
 
 pytestmark = pytest.mark.usefixtures("spark")
@@ -62,7 +61,7 @@ def command(lake: Path, *words: str) -> Any:
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lakehouse with a promoted version 1 and its forecasts. Tests may add to it, none removes."""
     root = tmp_path_factory.mktemp("demand") / "lake"
-    put_counts(root, FIRST, searches())
+    write_counts(root, FIRST, searches())
     trained = command(root, "train", *QUICK)
     assert (trained["version"], trained["series"]) == (1, 4)
     assert command(root, "promote", "search_demand")["is_promoted"] is True
@@ -251,7 +250,7 @@ def test_a_version_is_reproduced_from_what_it_recorded(lake: Path) -> None:
 def test_weeks_are_forecast_by_weeks_and_coherent_forecasts_add_up(tmp_path: Path) -> None:
     random = np.random.default_rng(2)
     levels = {"tv": 10, "radio": 20}
-    put_counts(tmp_path, FIRST, {term: (random.poisson(level, 300) + 1).tolist() for term, level in levels.items()})
+    write_counts(tmp_path, FIRST, {term: (random.poisson(level, 300) + 1).tolist() for term, level in levels.items()})
 
     weeks = ("--frequency", "week", "--horizon", "4", "--step", "2")
     trained = command(tmp_path, "train", *weeks, "--coherent", "--candidates", "theta", "--windows", "5")
@@ -270,7 +269,7 @@ def test_weeks_are_forecast_by_weeks_and_coherent_forecasts_add_up(tmp_path: Pat
 
 
 def test_nothing_to_train_on_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    put(tmp_path, DAILY_TOTALS, [])
+    write(tmp_path, {"daily_totals": []})
 
     assert command(tmp_path, "train") == 1
     assert "search_gold.daily_totals has no complete day: nothing to forecast from" in capsys.readouterr().err
@@ -283,7 +282,7 @@ def test_nothing_to_train_on_is_said_in_a_line(tmp_path: Path, capsys: pytest.Ca
 def test_a_shop_of_three_days_gets_forecasts_too_but_none_of_a_training_that_was_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_counts(tmp_path, FIRST, {"tv": [30, 30, 30], "radio": [1, 0, 1]})
+    write_counts(tmp_path, FIRST, {"tv": [30, 30, 30], "radio": [1, 0, 1]})
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -309,7 +308,7 @@ def test_monitoring_trains_where_there_is_no_champion_and_leaves_a_good_one_alon
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(PROJECT)
-    put_counts(tmp_path, FIRST, {"tv": searches()["tv"]})
+    write_counts(tmp_path, FIRST, {"tv": searches()["tv"]})
 
     first = command(tmp_path, "run", "monitoring")
     second = command(tmp_path, "run", "monitoring")

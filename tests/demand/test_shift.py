@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_demand import FIRST, QUICK, command, day, table
 
-from support.gold import put_counts
+from support.delta import write_counts
 
 pytestmark = pytest.mark.usefixtures("spark")
 
@@ -32,7 +32,7 @@ def searches(days_after: int) -> dict[str, list[int]]:
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shift") / "lake"
-    put_counts(root, FIRST, searches(60))
+    write_counts(root, FIRST, searches(60))
     trained = command(root, "train", *QUICK, "--as-of", day(SHIFT - 1).isoformat())
     assert (trained["trained_to"], trained["forecastable"]) == (day(SHIFT - 1).isoformat(), 0)
     assert command(root, "promote", "search_demand")["is_promoted"] is True
