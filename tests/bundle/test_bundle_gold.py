@@ -16,7 +16,7 @@ from search_forecast.queries import catalogue
 from search_forecast.queries.local import LocalEngine
 from search_forecast.queries.spark import SparkEngine
 from support import reference
-from support.gold import put
+from support.delta import write
 from support.places import PROJECT
 
 
@@ -55,7 +55,7 @@ def house(lake, spark) -> Lakehouse:
         (FORECAST_ACCURACY, [(1, made_on, "1-7", first, last, 3, 20, 0.5, 0.4, 1.0, 0.9, -0.25)]),
         (DEMAND_DRIFT, [(1, f"{first}/{last}", first, last, 20, 40, 3, 0.0, 0.1, 2.0, 0.5, False)]),
     ):
-        put(lake, table, forecast_rows)
+        write(lake, {table.name: [dict(zip(table.schema.names, row, strict=True)) for row in forecast_rows]})
     return Lakehouse(spark, lake, lake / "_staging")
 
 

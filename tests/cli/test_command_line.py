@@ -149,3 +149,11 @@ def test_a_task_is_parsed_as_the_command_line_parses_it():
         cli.parse(["scor"])
     with pytest.raises(UsageError, match="score: No such option"):
         cli.parse(["score", "--nam=n"])
+
+
+def test_what_only_a_checkout_has_is_said_in_a_line(wrong, monkeypatch):
+    monkeypatch.setitem(sys.modules, "search_forecast.synthetic", None)
+
+    code, said = wrong("generate", "--rows", "1", "--seed", "1", "--out", "x")
+
+    assert (code, said.partition(",")[0]) == (3, "generate: needs search_forecast.synthetic")

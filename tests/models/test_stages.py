@@ -91,6 +91,7 @@ def test_a_label_indexer_in_front_and_its_text_at_the_end(
     assert missing == (None, None, "no prediction without a number for: shop")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pyspark's fit leaves its threads
 def test_a_cross_validated_pipeline_is_its_best_model(spark: SparkSession, table: DataFrame, tmp_path: Path) -> None:
     estimator = Pipeline(
         stages=[VectorAssembler(inputCols=["x"], outputCol="features"), LinearRegression(labelCol="y")]
@@ -174,6 +175,7 @@ def test_one_indexer_of_label_and_features_does_not_ask_for_the_label(
     assert scored(spark, pipeline, inputs, ("b", 2.0))[0][0] == 0.0
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pyspark's fit leaves its threads
 def test_one_against_the_rest_brings_its_untrained_classifier_along(
     spark: SparkSession, table: DataFrame, parts: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Rows of the contracts' tables as Arrow's, and as Delta tables written without Spark."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +26,24 @@ def write(root: Path, tables: Mapping[str, Rows]) -> Path:
         for half in (rows[::2], rows[1::2]):
             write_deltalake(str(place), arrow_table(name, half), mode="append")
     return root
+
+
+def write_counts(root: Path, first: date, counts: Mapping[str, Sequence[int]]) -> Path:
+    """Write gold's counts where each term is searched so often on the days from `first` on, all of them complete."""
+    days = [(first + timedelta(days=n), line) for n, line in enumerate(zip(*counts.values(), strict=True))]
+    searches = [
+        {"event_date": day, "term": term, "search_count": count}
+        for day, line in days
+        for term, count in zip(counts, line, strict=True)
+        if count
+    ]
+    totals = [
+        {
+            "event_date": day,
+            "search_count": sum(line),
+            "distinct_term_count": sum(map(bool, line)),
+            "is_complete_day": True,
+        }
+        for day, line in days
+    ]
+    return write(root, {"daily_term_counts": searches, "daily_totals": totals})

@@ -10,6 +10,7 @@ from search_forecast.models import provenance
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
+    from mlflow.models import Model
 
 RECORD = "search_forecast.json"
 SPARK_FILES, FORECAST_FILES = "sparkml", "forecast"
@@ -34,16 +35,13 @@ def describe(directory: Path, inputs: Mapping[str, str], record: Mapping[str, An
         inputs=Schema([ColSpec(kinds.get(kind, kind), name) for name, kind in inputs.items()]),
         outputs=Schema([ColSpec("double", "prediction")]),
     )
-    requirements = [f"pyspark=={pyspark.__version__}", f"mlflow=={record['versions'].get('mlflow-skinny', '')}"]
-    (directory / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")
     model = Model(signature=signature, metadata={"spark_ml_class": spark_class})
     model.add_flavor(
         "spark", pyspark_version=pyspark.__version__, model_data=SPARK_FILES, code=None,
         model_class="pyspark.ml.pipeline.PipelineModel",
     )  # fmt: skip
     pyfunc.add_to_model(model, loader_module="mlflow.spark", data=SPARK_FILES)
-    model.save(str(directory / "MLmodel"))
-    return _recorded(directory, SPARK_FILES, record)
+    return _saved(directory, model, SPARK_FILES, record, pyspark=pyspark.__version__)
 
 
 def describe_forecasts(directory: Path, code: Path, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,21 +68,20 @@ def describe_forecasts(directory: Path, code: Path, record: Mapping[str, Any]) -
         ),
         params=ParamSchema([ParamSpec("interval_level", "double", 0.95)]),
     )
-    versions = record["versions"]
-    packages = {
-        "mlflow": versions.get("mlflow-skinny"),
-        "pandas": versions.get("pandas"),
-        "pyarrow": versions.get("pyarrow"),
-    }
-    lines = [f"{name}=={version}" for name, version in packages.items() if version]
-    (directory / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     model = Model(signature=signature)
     pyfunc.add_to_model(model, loader_module=_FORECAST_CODE, data=FORECAST_FILES, code="code")
+    packages = {name: record["versions"].get(name) for name in ("pandas", "pyarrow")}
+    return _saved(directory, model, FORECAST_FILES, record, **packages)
+
+
+def _saved(
+    directory: Path, model: "Model", files: str, record: Mapping[str, Any], **packages: str | None
+) -> dict[str, Any]:
+    """Write what MLflow reads beside a model's files, the packages that these need, and the record."""
+    pinned = {"mlflow": record["versions"].get("mlflow-skinny"), **packages}
+    lines = [f"{name}=={version}\n" for name, version in pinned.items() if version]
+    (directory / "requirements.txt").write_text("".join(lines), encoding="utf-8")
     model.save(str(directory / "MLmodel"))
-    return _recorded(directory, FORECAST_FILES, record)
-
-
-def _recorded(directory: Path, files: str, record: Mapping[str, Any]) -> dict[str, Any]:
     described = {**record, "files_directory": files, "files": provenance.files_manifest(directory / files)}
     (directory / RECORD).write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return described
