@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.gold import put_counts
+from support.delta import write_counts
 from support.places import FIXTURES
 
 pytestmark = pytest.mark.spark
@@ -22,7 +22,7 @@ COLUMNS = ("--features=height_cm", "--label=weight_kg")
 
 def test_the_jobs_run_through_spark_connect(tmp_path: Path) -> None:
     """One process and one session for all of them: a start takes longer than any job."""
-    put_counts(tmp_path / "demand", date(2025, 3, 3), {"tv": np.random.default_rng(11).poisson(40, 84).tolist()})
+    write_counts(tmp_path / "demand", date(2025, 3, 3), {"tv": np.random.default_rng(11).poisson(40, 84).tolist()})
     exported = str(tmp_path / "exported.model")
     commands = {
         "medallion": [["ingest", "--source", LANDING], ["clean"], ["aggregate"], ["reconcile"]],

@@ -1,6 +1,7 @@
 """What a command was asked to do, validated once."""
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -14,6 +15,17 @@ CANDIDATES = (
     *(*BASELINES, "croston", "theta", "ets", "ces", "mstl", "median_of_candidates", "mean_of_candidates"),
     *("linear_regression", "poisson_regression"),
 )
+
+
+def local_directory(path: Path) -> Path:
+    """A directory of this machine, absolute; of `s3a://bucket/lake` a folder called `s3a:` would be made.
+
+    Raises:
+        UsageError: the path is an address.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path.as_posix()):
+        raise UsageError(f"--lakehouse {path} is no directory of this machine; on Databricks, use --catalog")
+    return path.absolute()
 
 
 @dataclass(frozen=True)

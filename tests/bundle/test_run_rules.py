@@ -1,4 +1,4 @@
-"""What a run here makes of others' jobs: it refuses what the checks refuse, and does what the workspace does."""
+"""A run here refuses what the checks refuse of jobs that others write; the rest it does as the workspace does."""
 
 import json
 

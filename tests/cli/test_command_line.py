@@ -1,6 +1,7 @@
 """The command line without Spark: flags anywhere, help, wrong usage, completion."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -97,7 +98,7 @@ def test_the_help_of_every_command_has_an_example_that_parses(command, capsys, m
     page = capsys.readouterr().out
     assert f"search-forecast {command.example.split()[0]}" in page
     assert all(len(line) <= 80 for line in page.splitlines())
-    words = command.example.partition(" >> ")[0].split()
+    words = shlex.split(command.example.partition(" >> ")[0])
     command.make_context(words[0], words[1:], obj=None)
 
 
@@ -148,3 +149,11 @@ def test_a_task_is_parsed_as_the_command_line_parses_it():
         cli.parse(["scor"])
     with pytest.raises(UsageError, match="score: No such option"):
         cli.parse(["score", "--nam=n"])
+
+
+def test_what_only_a_checkout_has_is_said_in_a_line(wrong, monkeypatch):
+    monkeypatch.setitem(sys.modules, "search_forecast.synthetic", None)
+
+    code, said = wrong("generate", "--rows", "1", "--seed", "1", "--out", "x")
+
+    assert (code, said.partition(",")[0]) == (3, "generate: needs search_forecast.synthetic")

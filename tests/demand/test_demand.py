@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 from deltalake import DeltaTable
+from pyspark.sql import SparkSession
 
 from search_forecast import cli
 from search_forecast.cli.call import Call
 from search_forecast.demand import outlook
 from search_forecast.demand.train import _champions
 from search_forecast.errors import DataError, UsageError
-from search_forecast.lakehouse.contracts import DAILY_TOTALS
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.promotion import promote_latest
 from search_forecast.models.registry import DIRECTORY, Registry, Version
 from search_forecast.parameters import ForecastParameters
-from support.gold import put, put_counts
+from support.delta import write, write_counts
 from support.places import PROJECT
 
 pytestmark = pytest.mark.usefixtures("spark")
@@ -61,7 +61,7 @@ def command(lake: Path, *words: str) -> Any:
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lakehouse with a promoted version 1 and its forecasts. Tests may add to it, none removes."""
     root = tmp_path_factory.mktemp("demand") / "lake"
-    put_counts(root, FIRST, searches())
+    write_counts(root, FIRST, searches())
     trained = command(root, "train", *QUICK)
     assert (trained["version"], trained["series"]) == (1, 4)
     assert command(root, "promote", "search_demand")["is_promoted"] is True
@@ -136,28 +136,20 @@ def test_a_version_does_not_forecast_days_that_it_was_trained_on(
     assert f"as of {day(60)} it would know the future: train --as-of {day(60)} first" in capsys.readouterr().err
 
 
-def test_as_of_an_earlier_day_nothing_is_known_of_later_ones(tmp_path: Path) -> None:
-    put_counts(tmp_path, FIRST, {"tv": searches()["tv"]})
-
-    trained = command(tmp_path, "train", *QUICK, "--as-of", day(60).isoformat())
-    command(tmp_path, "promote", "search_demand")
-    done = command(tmp_path, "score", "--as-of", day(60).isoformat())
-
-    assert (trained["trained_to"], done["made_on"]) == (day(60).isoformat(), day(60).isoformat())
-    (row, *_) = [row for row in table(tmp_path, "term_forecasts") if row["term"] == "tv"]
-    assert row["mean_forecast"] == pytest.approx(np.mean(searches()["tv"][:61]))
-
-
 def test_one_gold_schema_holds_one_demand_model(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(lake, "train", "--name", "another") == 1
     assert "holds forecasts of search_demand: one demand model a gold schema" in capsys.readouterr().err
 
 
-def test_what_cannot_be_compared_with_the_champion_does_not_pass(lake: Path) -> None:
-    assert "its horizon is 7, version 1's is 14" in command(lake, "train", *QUICK, "--horizon", "7")["gate"]
-    untried = command(lake, "train", "--candidates", "croston", "--windows", "5")["gate"]
-    assert untried.startswith("failed: version 1 forecasts ")
-    assert "candidates that were not tried here" in untried
+def test_another_horizon_than_the_champions_is_not_compared(spark: SparkSession, lake: Path, tmp_path: Path) -> None:
+    models = Registry(lake / DIRECTORY)
+    champion = models.find("search_demand", 1)
+
+    _, obstacle = _champions(
+        Lakehouse(spark, lake, tmp_path), models, champion, ForecastParameters(horizon=7), tmp_path
+    )
+
+    assert str(obstacle).startswith("its horizon is 7, version 1's is 14")
 
 
 def test_the_gate_stays_closed_where_the_champion_cannot_be_read(tmp_path: Path) -> None:
@@ -170,19 +162,6 @@ def test_the_gate_stays_closed_where_the_champion_cannot_be_read(tmp_path: Path)
 
     assert str(obstacle).startswith("version 3, the champion, cannot be read, so nothing can be better than it (")
     assert str(obstacle).endswith("about.json is not what was registered); promote by number with --force")
-
-
-def test_a_training_that_was_cut_off_cannot_be_promoted(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("search_forecast.demand.train.backtest_metrics", killed)
-    assert command(lake, "train", *QUICK) == 130
-
-    done = command(lake, "promote", "search_demand")
-
-    assert (done["is_promoted"], done["holder"]) == (False, 1)
-    assert "its training was cut off before its metrics were kept: train again" in done["gate"]
 
 
 NO_SPARK = """
@@ -268,36 +247,29 @@ def test_a_version_is_reproduced_from_what_it_recorded(lake: Path) -> None:
     assert (found["verdict"], found["is_reproduced"], found["differences"]) == ("identical", True, {})
 
 
-def test_coherent_forecasts_add_up(tmp_path: Path) -> None:
-    put_counts(tmp_path, FIRST, searches())
-    command(tmp_path, "train", "--coherent", "--candidates", "historic_mean", "--windows", "3")
-    command(tmp_path, "promote", "search_demand")
-    command(tmp_path, "score")
-
-    rows = [row for row in table(tmp_path, "term_forecasts") if row["interval_level"] == 0.95]
-    for target in {row["target_date"] for row in rows}:
-        by_term = {row["term"]: row["forecast"] for row in rows if row["target_date"] == target}
-        assert len(by_term) == 4
-        assert by_term.pop("(total)") == pytest.approx(sum(by_term.values()))
-
-
-def test_weeks_are_forecast_by_weeks(tmp_path: Path) -> None:
+def test_weeks_are_forecast_by_weeks_and_coherent_forecasts_add_up(tmp_path: Path) -> None:
     random = np.random.default_rng(2)
-    put_counts(tmp_path, FIRST, {"tv": (random.poisson(10, 300) + 1).tolist()})
+    levels = {"tv": 10, "radio": 20}
+    write_counts(tmp_path, FIRST, {term: (random.poisson(level, 300) + 1).tolist() for term, level in levels.items()})
 
-    trained = command(tmp_path, "train", "--frequency", "week", "--horizon", "4", "--step", "2", *QUICK)
+    weeks = ("--frequency", "week", "--horizon", "4", "--step", "2")
+    trained = command(tmp_path, "train", *weeks, "--coherent", "--candidates", "theta", "--windows", "5")
     command(tmp_path, "promote", "search_demand")
     command(tmp_path, "score")
 
-    rows = [row for row in table(tmp_path, "term_forecasts") if row["term"] == "tv" and row["interval_level"] == 0.8]
-    assert trained["series"] == 2
-    assert [row["horizon_days"] for row in sorted(rows, key=lambda row: row["target_date"])] == [7, 14, 21, 28]
+    rows = [row for row in table(tmp_path, "term_forecasts") if row["interval_level"] == 0.8]
+    by_term = {term: [row for row in rows if row["term"] == term] for term in (*levels, "(total)")}
+    assert trained["series"] == 3
+    assert all(sorted(row["horizon_days"] for row in part) == [7, 14, 21, 28] for part in by_term.values())
     assert {row["target_date"].weekday() for row in rows} == {0}
-    assert all(60 < row["forecast"] < 95 for row in rows)
+    assert all(60 < row["forecast"] < 95 for row in by_term["tv"])
+    for total in by_term["(total)"]:
+        parts = [row["forecast"] for row in rows if row["target_date"] == total["target_date"] and row != total]
+        assert total["forecast"] == pytest.approx(sum(parts))
 
 
 def test_nothing_to_train_on_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    put(tmp_path, DAILY_TOTALS, [])
+    write(tmp_path, {"daily_totals": []})
 
     assert command(tmp_path, "train") == 1
     assert "search_gold.daily_totals has no complete day: nothing to forecast from" in capsys.readouterr().err
@@ -307,8 +279,21 @@ def test_nothing_to_train_on_is_said_in_a_line(tmp_path: Path, capsys: pytest.Ca
     assert "train: no candidate 'prophet'; there are historic_mean" in capsys.readouterr().err
 
 
-def test_a_shop_of_three_days_gets_forecasts_too(tmp_path: Path) -> None:
-    put_counts(tmp_path, FIRST, {"tv": [30, 30, 30], "radio": [1, 0, 1]})
+def test_a_shop_of_three_days_gets_forecasts_too_but_none_of_a_training_that_was_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_counts(tmp_path, FIRST, {"tv": [30, 30, 30], "radio": [1, 0, 1]})
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("search_forecast.demand.train.backtest_metrics", killed)
+        assert command(tmp_path, "train") == 130
+    refused = command(tmp_path, "promote", "search_demand")
+
+    assert (refused["is_promoted"], refused["holder"]) == (False, None)
+    assert "its training was cut off before its metrics were kept: train again" in refused["gate"]
 
     assert command(tmp_path, "train")["forecastable"] == 0
     assert command(tmp_path, "promote", "search_demand")["is_promoted"] is True
@@ -323,7 +308,7 @@ def test_monitoring_trains_where_there_is_no_champion_and_leaves_a_good_one_alon
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(PROJECT)
-    put_counts(tmp_path, FIRST, {"tv": searches()["tv"]})
+    write_counts(tmp_path, FIRST, {"tv": searches()["tv"]})
 
     first = command(tmp_path, "run", "monitoring")
     second = command(tmp_path, "run", "monitoring")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_demand import FIRST, QUICK, command, day, table
 
-from support.gold import put_counts
+from support.delta import write_counts
 
 pytestmark = pytest.mark.usefixtures("spark")
 
@@ -32,7 +32,7 @@ def searches(days_after: int) -> dict[str, list[int]]:
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shift") / "lake"
-    put_counts(root, FIRST, searches(60))
+    write_counts(root, FIRST, searches(60))
     trained = command(root, "train", *QUICK, "--as-of", day(SHIFT - 1).isoformat())
     assert (trained["trained_to"], trained["forecastable"]) == (day(SHIFT - 1).isoformat(), 0)
     assert command(root, "promote", "search_demand")["is_promoted"] is True
@@ -56,6 +56,8 @@ def weekly(lake: Path, last: date) -> Any:
 
 def test_a_shift_sets_off_the_alarm_and_the_retrained_champion_recovers(lake: Path) -> None:
     assert weekly(lake, day(SHIFT - 1))["needs_retrain"] == "false"
+    (known,) = {row["mean_forecast"] for row in table(lake, "term_forecasts") if row["term"] == "tv"}
+    assert known == pytest.approx(np.mean(searches(60)["tv"][:SHIFT]))  # nothing of the days to come
 
     first_week = weekly(lake, day(SHIFT + 6))
 

@@ -298,7 +298,7 @@ class TestCheck:
     def test_on_a_machine_that_is_set_up_all_is_well(self, tmp_path: Path) -> None:
         jars.find_jars().resolve(java.find_java())
 
-        assert {finding.name: finding.found for finding in toolchain.check(tmp_path) if not finding.is_ok} == {}
+        assert {finding.name: finding.state for finding in toolchain.check(tmp_path) if not finding.is_ok} == {}
 
     def test_missing_jars_are_found_with_the_way_to_mend_them(self, cache: Path, tmp_path: Path) -> None:
         findings = {finding.name: finding for finding in toolchain.check(tmp_path)}

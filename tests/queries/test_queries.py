@@ -1,23 +1,21 @@
+"""The catalogue of queries, those on counts against plain Python, and what is said of values that can't be."""
+
 from __future__ import annotations
 
 import re
-import uuid
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from search_forecast.errors import DataError, UsageError
-from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS, TABLES, TERM_SUMMARY
-from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import gold
+from search_forecast.lakehouse.contracts import TABLES
 from search_forecast.queries import catalogue
-from search_forecast.queries.answers import query
+from search_forecast.queries.answers import Answer, answer
 from search_forecast.queries.catalogue import Parameter
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from search_forecast.queries.local import LocalEngine
+from support.delta import write
 
 NAMES = ["daily_counts", "first_rows", "new_terms", "row_count", "share_of_search", "term_count", "top_terms"]
 # (day of November 2021, term) -> searches; the 3rd has none
@@ -57,51 +55,87 @@ def first_rows() -> list[tuple[date, str, int]]:
 
 
 def daily(term: str) -> list[tuple[date, int, bool]]:
-    # 7, 6, 0, 5 and 5 searches a day: both ends have at least as many as the quietest day between them that has any.
     return [(day(number), COUNTS.get((number, term), 0), True) for number in range(1, 6)]
 
 
+def summary(term: str, count: int) -> dict[str, Any]:
+    days = [number for number, searched in COUNTS if searched == term]
+    seen = {"first_seen_date": day(min(days)), "last_seen_date": day(max(days)), "active_day_count": len(days)}
+    return {"term": term, "search_count": count, "share_ratio": count / 23, "rank": 1, **seen}
+
+
+def delivery(status: str, reason: str | None, hour: int, count: int | None = None) -> dict[str, Any]:
+    received = {"received_at": datetime(2021, 11, 6, hour), "batch_id": "batch-000001"}
+    return {
+        "source_file": f"{hour}.csv",
+        "bytes": 9,
+        "record_count": count,
+        "status": status,
+        "reason": reason,
+    } | received
+
+
+def rejected(*reasons: str, file: str = "a.csv", **fields: str) -> dict[str, Any]:
+    ids = {"delivery_id": "d", "source_file": file, "batch_id": "batch-000001"}
+    return {"day": "1", "month": "11", "year": "2021", "searchterm": "tv", **fields, "reject_reasons": reasons, **ids}
+
+
+TABLES_OF_COUNTS = {
+    "daily_term_counts": [
+        {"event_date": day(number), "term": term, "search_count": count} for (number, term), count in COUNTS.items()
+    ],
+    "daily_totals": [
+        {
+            "event_date": day(number),
+            "search_count": sum(count for (counted, _), count in COUNTS.items() if counted == number),
+            "distinct_term_count": 1,
+            "is_complete_day": True,
+        }
+        for number in range(1, 6)
+    ],
+    "term_summary": [summary(term, count) for term, count in top()],
+    "deliveries": [
+        delivery("ingested", None, 1, 20),
+        delivery("ingested", None, 3, 3),
+        delivery("rejected", "not text", 2),
+        delivery("duplicate", "delivered before", 4),
+        delivery("rejected", "not text", 5),
+    ],
+    "rejected_records": [
+        rejected("impossible_date", day="31"),
+        rejected("impossible_date", day="31", file="b.csv"),
+        rejected("impossible_date", day="32"),
+        rejected("empty_term", "impossible_date", day="33", searchterm=""),
+        rejected("malformed_record", day=None, month=None, year=None, searchterm=None, malformed_record='1,"'),
+    ],
+}
+
+
 @pytest.fixture(scope="module")
-def house(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
-    root = tmp_path_factory.mktemp("queries")
-    schemas = {layer: f"q{uuid.uuid4().hex[:8]}_{layer}" for layer in ("bronze", "silver", "gold")}
-    house = Lakehouse(spark, root, root / "_staging", schemas=schemas)
-    house.write(
-        house.create([(day(number), term, count) for (number, term), count in COUNTS.items()], DAILY_TERM_COUNTS),
-        DAILY_TERM_COUNTS,
-    )
-    counts = house.read(DAILY_TERM_COUNTS)
-    house.write(gold.daily_totals(counts), DAILY_TOTALS)
-    house.write(gold.term_summary(counts), TERM_SUMMARY)
-    return house
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("queries"), TABLES_OF_COUNTS)
 
 
-def answer(house: Lakehouse, name: str, **given: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    wanted = catalogue.load(name)
-    return query(house, wanted, wanted.arguments(given))
+def ask(root: Path, name: str, **values: str) -> Answer:
+    return answer(LocalEngine(root, lambda: pytest.fail("needs Spark")), catalogue.load(name), values)
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "columns", "rows"),
+    ("name", "values", "columns", "rows"),
     [
         ("first_rows", {}, "event_date term search_count", first_rows()[:5]),
         ("first_rows", {"limit": "100"}, "event_date term search_count", first_rows()),
         ("row_count", {}, "search_count term_count day_count row_count", [(23, 6, 4, 9)]),
         ("term_count", {"term": "laptop"}, "term search_count", [("laptop", 8)]),
-        ("term_count", {"term": "café"}, "term search_count", [("café", 2)]),
+        ("term_count", {"term": "  CAFE\u0301\t"}, "term search_count", [("café", 2)]),
         ("term_count", {"term": "x' or '1'='1"}, "term search_count", [("x' or '1'='1", 1)]),
-        ("term_count", {"term": "y' or '1'='1"}, "term search_count", [("y' or '1'='1", 0)]),
-        ("term_count", {"term": ":term"}, "term search_count", [(":term", 0)]),
-        ("term_count", {"term": ""}, "term search_count", [("", 0)]),
         ("top_terms", {}, "term search_count", top()),
         ("top_terms", {"limit": "2"}, "term search_count", top()[:2]),
         ("top_terms", {"limit": "0"}, "term search_count", []),
         ("top_terms", {"from": "2021-11-02"}, "term search_count", top(first=2)),
         ("top_terms", {"to": "2021-11-02"}, "term search_count", top(last=2)),
         ("top_terms", {"from": "2021-11-02", "to": "2021-11-04"}, "term search_count", top(2, 4)),
-        ("top_terms", {"from": "2021-11-05", "to": "2021-11-04"}, "term search_count", []),
         ("daily_counts", {"term": "laptop"}, "event_date search_count is_complete_day", daily("laptop")),
-        ("daily_counts", {"term": "no' --"}, "event_date search_count is_complete_day", daily("")),
         ("share_of_search", {}, "term search_count share_ratio", shares()),
         ("share_of_search", {"limit": "1", "from": "2021-11-04"}, "term search_count share_ratio", shares(first=4)[:1]),
         ("share_of_search", {"to": "2021-11-01"}, "term search_count share_ratio", shares(last=1)),
@@ -133,16 +167,67 @@ def answer(house: Lakehouse, name: str, **given: str) -> tuple[list[str], list[t
     ],
 )
 def test_a_query_answers_as_plain_python_does(
-    house: Lakehouse, name: str, given: dict[str, str], columns: str, rows: list[tuple[Any, ...]]
+    lake: Path, name: str, values: dict[str, str], columns: str, rows: list[tuple[Any, ...]]
 ) -> None:
-    assert answer(house, name, **given) == (columns.split(), rows)
+    assert ask(lake, name, **values) == Answer(columns.split(), rows)
 
 
-def test_a_query_on_a_table_that_was_not_written_yet_says_so(house: Lakehouse, tmp_path: Path) -> None:
-    empty = Lakehouse(house.spark, tmp_path, tmp_path / "_staging", schemas=house.schemas)
+def test_rejected_records_are_counted_by_reason_with_the_most_frequent_examples(lake: Path) -> None:
+    rows = ask(lake, "rejected_by_reason", examples="2").rows
 
-    with pytest.raises(DataError, match=r"query row_count: search_gold.daily_term_counts is not there yet; run aggr"):
-        answer(empty, "row_count")
+    assert rows == [
+        ("impossible_date", 4, 2, "31", "11", "2021", "tv", None, "b.csv"),
+        ("impossible_date", 4, 1, "33", "11", "2021", "", None, "a.csv"),
+        ("empty_term", 1, 1, "33", "11", "2021", "", None, "a.csv"),
+        ("malformed_record", 1, 1, None, None, None, None, '1,"', "a.csv"),
+    ]
+    assert [row[:2] for row in ask(lake, "rejected_by_reason", examples="1").rows] == [row[:2] for row in rows[1:]]
+
+
+def test_deliveries_are_counted_by_what_became_of_them(lake: Path) -> None:
+    at = [datetime(2021, 11, 6, hour) for hour in range(6)]
+
+    assert ask(lake, "deliveries_by_status").rows == [
+        ("duplicate", "delivered before", 1, 0, at[4], at[4], "4.csv"),
+        ("ingested", None, 2, 23, at[1], at[3], "3.csv"),
+        ("rejected", "not text", 2, 0, at[2], at[5], "5.csv"),
+    ]
+
+
+def test_a_query_on_a_table_that_was_not_written_yet_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="query row_count: no daily_term_counts yet; run aggregate first"):
+        ask(tmp_path, "row_count")
+
+
+@pytest.mark.parametrize(
+    ("name", "term", "said"),
+    [
+        ("daily_counts", "lapptop", '"lapptop" was never searched; the nearest: laptop'),
+        ("term_count", " Lap\ttop ", '"lap top" was never searched; the nearest: laptop'),
+        ("forecast", "pne", '"pne" was never searched; the nearest: pen'),
+        ("term_count", "zzz", '"zzz" was never searched; most often: laptop, tv, pen'),
+        ("term_count", "", '"" was never searched; most often: laptop, tv, pen'),
+        ("term_count", "(total)", '"(total)" was never searched; most often: laptop, tv, pen'),
+        ("term_count", ":term' or '1'='1", "\":term' or '1'='1\" was never searched; the nearest: x' or '1'='1"),
+    ],
+)
+def test_an_unknown_term_is_answered_with_the_nearest(lake: Path, name: str, term: str, said: str) -> None:
+    write(lake, {"term_forecasts": []})
+
+    with pytest.raises(DataError) as raised:
+        ask(lake, name, term=term)
+
+    assert str(raised.value).startswith(f"query {name}: {said}")
+
+
+def test_a_period_outside_of_the_data_is_said(lake: Path) -> None:
+    with pytest.raises(DataError, match="no data from 2021-11-06 to 2021-11-09; it runs from 2021-11-01 to 2021-11-05"):
+        ask(lake, "top_terms", **{"from": "2021-11-06", "to": "2021-11-09"})
+    with pytest.raises(DataError, match="no data from 2021-11-01 to 2021-10-31; it runs from 2021-11-01"):
+        ask(lake, "share_of_search", to="2021-10-31")
+    partly = ask(lake, "top_terms", **{"from": "2021-11-05", "to": "2021-11-09"})
+    assert partly.rows == top(first=5)
+    assert partly.note == "the data runs from 2021-11-01 to 2021-11-05"
 
 
 def test_the_queries_are_those_that_people_know() -> None:
@@ -152,17 +237,17 @@ def test_the_queries_are_those_that_people_know() -> None:
 
 @pytest.mark.parametrize("name", catalogue.names())
 def test_the_header_of_a_query_says_what_the_query_does(name: str) -> None:
-    wanted = catalogue.load(name)
-    code = re.sub(r"--.*", "", wanted.sql)
-    gold_names = {table.name for table in TABLES if table.layer == "gold"}
+    query = catalogue.load(name)
+    code = re.sub(r"--.*", "", query.sql)
+    names = {table.name for table in TABLES}
 
-    assert wanted.name == name
-    assert re.fullmatch(r"[A-Z].+\.", wanted.summary)
-    assert re.search(r"^-- grain: one row", wanted.sql, re.MULTILINE)
-    assert set(wanted.inputs) == {table for table in gold_names if re.search(rf"\b{table}\b", code)}
-    assert {parameter.name for parameter in wanted.parameters} == set(re.findall(r":(\w+)", code))
-    assert len(re.findall(r"^--   ", wanted.sql, re.MULTILINE)) == len(wanted.parameters)
-    assert all(parameter.comment for parameter in wanted.parameters)
+    assert query.name == name
+    assert re.fullmatch(r"[A-Z].+\.", query.summary)
+    assert re.search(r"^-- grain: one row", query.sql, re.MULTILINE)
+    assert set(query.inputs) == {table for table in names if re.search(rf"\b{table}\b", code)}
+    assert {parameter.name for parameter in query.parameters} == set(re.findall(r":(\w+)", code))
+    assert len(re.findall(r"^--   ", query.sql, re.MULTILINE)) == len(query.parameters)
+    assert all(parameter.comment for parameter in query.parameters)
 
 
 @pytest.mark.parametrize("name", catalogue.names())
@@ -181,7 +266,7 @@ def test_parameters_have_type_default_and_meaning() -> None:
         Parameter("to", "DATE", is_required=False, default=None, comment="last day; null for the last there is"),
     )
     [term] = catalogue.load("term_count").parameters
-    assert (term.name, term.type, term.is_required, term.default) == ("term", "STRING", True, None)
+    assert (term.name, term.type, term.is_required, term.default) == ("term", "TERM", True, None)
 
 
 def test_values_are_converted_and_defaults_filled_in() -> None:
@@ -190,12 +275,12 @@ def test_values_are_converted_and_defaults_filled_in() -> None:
         "from": date(2021, 11, 12),
         "to": None,
     }
-    assert catalogue.load("term_count").arguments({"term": "5"}) == {"term": "5"}
+    assert catalogue.load("term_count").arguments({"term": " É 5"}) == {"term": "é 5"}
     assert catalogue.load("row_count").arguments({}) == {}
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "message"),
+    ("name", "values", "message"),
     [
         ("top_terms", {"n": "5"}, "query top_terms: no parameter n; its parameters: limit, from, to"),
         ("row_count", {"n": "5"}, "query row_count: no parameter n; its parameters: none"),
@@ -210,11 +295,16 @@ def test_values_are_converted_and_defaults_filled_in() -> None:
         ("top_terms", {"from": "12.11.2021"}, "query: from=12.11.2021 is not a date like 2021-11-12"),
         ("top_terms", {"to": "2021-02-30"}, "query: to=2021-02-30 is not a date like 2021-11-12"),
         ("top_terms", {"to": "null"}, "query: to=null is not a date like 2021-11-12"),
+        (
+            "top_terms",
+            {"from": "2021-11-05", "to": "2021-11-04"},
+            "query top_terms: from=2021-11-05 is after to=2021-11-04",
+        ),
     ],
 )
-def test_an_argument_that_cannot_be_is_refused_by_name(name: str, given: dict[str, str], message: str) -> None:
+def test_an_argument_that_cannot_be_is_refused_by_name(name: str, values: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError) as raised:
-        catalogue.load(name).arguments(given)
+        catalogue.load(name).arguments(values)
 
     assert str(raised.value) == message
 
@@ -223,10 +313,3 @@ def test_an_argument_that_cannot_be_is_refused_by_name(name: str, given: dict[st
 def test_a_number_that_spark_does_not_take_for_a_limit_is_refused(value: str) -> None:
     with pytest.raises(UsageError, match=f"limit={value}"):
         catalogue.load("top_terms").arguments({"limit": value})
-
-
-def test_an_unknown_query_is_answered_with_the_names_there_are() -> None:
-    with pytest.raises(UsageError) as raised:
-        catalogue.load("top_term")
-
-    assert str(raised.value) == f"query: no query top_term; there are: {', '.join(catalogue.names())}"

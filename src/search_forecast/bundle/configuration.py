@@ -123,7 +123,9 @@ def resolve(
     values = variables.values(raw["variables"], files.root, name, chosen or {}, environment or {})
     config = {key: value for key, value in raw.items() if key not in ("targets", "environments", "variables")}
     config["bundle"] = {**raw["bundle"], "target": name, "environment": name}
-    config["workspace"] = presets.workspace_paths(config.get("workspace") or {}, raw["bundle"]["name"], name, user.name)
+    config["workspace"] = presets.workspace_paths(
+        mapping(config.get("workspace"), "workspace"), raw["bundle"]["name"], name, user.name
+    )
     config["workspace"]["current_user"] = {
         "userName": user.name,
         "short_name": user.short_name,

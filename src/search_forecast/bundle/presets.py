@@ -5,7 +5,7 @@ from posixpath import basename, dirname, join, normpath
 from typing import Any
 
 from search_forecast.bundle.documents import as_text
-from search_forecast.bundle.shapes import is_true
+from search_forecast.bundle.shapes import is_true, mapping
 from search_forecast.errors import UsageError
 
 _DEVELOPMENT_RUNS = 4
@@ -44,18 +44,22 @@ def apply(config: dict[str, Any], short_name: str, *, has_prefix: bool) -> None:
     Raises:
         UsageError: a preset has a value that it can't have.
     """
-    presets = {name: value for name, value in (config.get("presets") or {}).items() if value}
+    presets = {name: value for name, value in mapping(config.get("presets"), "presets").items() if value}
     if config["bundle"].get("mode") == "development":
         development = {"name_prefix": f"[dev {short_name}] ", "trigger_pause_status": "PAUSED",
                        "jobs_max_concurrent_runs": _DEVELOPMENT_RUNS}  # fmt: skip
-        presets = {**development, **presets, "tags": {"dev": short_name, **presets.get("tags", {})}}
+        presets = {
+            **development,
+            **presets,
+            "tags": {"dev": short_name, **mapping(presets.get("tags"), "presets.tags")},
+        }
     config["presets"] = presets
     pause = presets.get("trigger_pause_status")
     if pause not in (None, "PAUSED", "UNPAUSED"):
         raise UsageError(f"presets.trigger_pause_status: {pause} is neither PAUSED nor UNPAUSED")
     resources = config["resources"]
     _refer_to_schemas(resources)
-    keeps_schemas = is_true((config.get("experimental") or {}).get("skip_name_prefix_for_schema"))
+    keeps_schemas = is_true(mapping(config.get("experimental"), "experimental").get("skip_name_prefix_for_schema"))
     _prefix(resources, as_text(presets.get("name_prefix")) if has_prefix else "", keeps_schemas=keeps_schemas)
     _complete(config, presets)
 
@@ -65,8 +69,8 @@ def _complete(config: dict[str, Any], presets: dict[str, Any]) -> None:
     resources, pause = config["resources"], presets.get("trigger_pause_status")
     for job in resources.get("jobs", {}).values():
         if presets.get("tags"):
-            written = {name: value for name, value in (job.get("tags") or {}).items() if value}
-            job["tags"] = {**presets["tags"], **written}
+            written = {name: value for name, value in mapping(job.get("tags"), "the tags of a job").items() if value}
+            job["tags"] = {**mapping(presets["tags"], "presets.tags"), **written}
         if presets.get("jobs_max_concurrent_runs") and not job.get("max_concurrent_runs"):
             job["max_concurrent_runs"] = presets["jobs_max_concurrent_runs"]
     for kind, otherwise in (("jobs", pause or "UNPAUSED"), ("alerts", pause)):

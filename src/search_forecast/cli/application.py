@@ -50,6 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code, is_debug)
     except (KeyboardInterrupt, click.Abort):
         return _fail("stopped; run the same command again to go on", 130, is_debug)
+    except ModuleNotFoundError as error:
+        message = (
+            f"{call.command}: needs {error.name}, which a wheel leaves out: run it in a checkout, after make setup"
+        )
+        return _fail(message, EnvironmentProblem.exit_code, is_debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from search_forecast.cli import output
 from search_forecast.errors import DataError, UsageError
+from search_forecast.parameters import local_directory
 
 if TYPE_CHECKING:
     from search_forecast.lakehouse.session import Size
@@ -51,7 +52,7 @@ class Call:
     @property
     def root(self) -> Path:
         """The directory of the local lakehouse."""
-        return self.lakehouse.absolute()
+        return local_directory(self.lakehouse)
 
     @property
     def schemas(self) -> dict[str, str | None]:
@@ -69,13 +70,18 @@ class Call:
         if self.task_lakehouse is not None:
             yield self.task_lakehouse
         elif self.catalog is not None:
-            yield self._in_workspace()
+            lakehouse = self._in_workspace(writes=writes)
+            from search_forecast.lakehouse import writers
+
+            needs_lock = writes and self.command in ("ingest", "clean", "aggregate", "reconcile")
+            with writers.exclusive(lakehouse, self.command) if needs_lock else nullcontext():
+                yield lakehouse
         else:
             self.check_there(writes=writes)
             with self.locked() if writes else nullcontext():
-                yield self._here(source)
+                yield self._here(source, writes=writes)
 
-    def _in_workspace(self) -> "Lakehouse":
+    def _in_workspace(self, *, writes: bool) -> "Lakehouse":
         from search_forecast.lakehouse.session import session
         from search_forecast.lakehouse.tables import Lakehouse
 
@@ -84,16 +90,16 @@ class Call:
         if missing or self.staging is None:
             raise UsageError(f"{self.command}: --catalog needs {missing} too")
         schemas = {layer: str(name) for layer, name in self.schemas.items()}
-        return Lakehouse(session(), None, self.staging, str(self.catalog), schemas)
+        return Lakehouse(session(), None, self.staging, str(self.catalog), schemas, is_writable=writes)
 
-    def _here(self, source: Path | None) -> "Lakehouse":
+    def _here(self, source: Path | None, *, writes: bool) -> "Lakehouse":
         with output.progress(f"{self.command}: starting Spark"):
             from search_forecast.lakehouse.session import session
             from search_forecast.lakehouse.tables import Lakehouse
 
             read = COMPRESSION * _bytes_below(self.root, "*.parquet") + (_bytes_below(source) if source else 0)
             size: Size = "large" if read > LARGE_BYTES else "small"
-            return Lakehouse(session(size=size), self.root, self.root / "_staging")
+            return Lakehouse(session(size=size), self.root, self.root / "_staging", is_writable=writes)
 
     def check_there(self, *, writes: bool = False) -> None:
         """Raise DataError where a command that only reads finds no local lakehouse."""

@@ -224,7 +224,7 @@ def parse(root: click.Command, words: Sequence[str]) -> Task:
     """
     try:
         with click.Context(root, info_name=root.name, obj=Call()) as above:
-            name, found, rest = root.resolve_command(above, list(words) or [""])  # type: ignore[attr-defined]
-            return Task(found.make_context(name, rest, parent=above))
+            name, command, rest = root.resolve_command(above, list(words) or [""])  # type: ignore[attr-defined]
+            return Task(command.make_context(name, rest, parent=above))
     except click.UsageError as error:
         raise UsageError(complaint(error, str(root.name)).partition("; see ")[0]) from error

@@ -104,11 +104,11 @@ def _answers(lakehouse: "Lakehouse") -> dict[str, Any]:
 
 def _query(lakehouse: "Lakehouse", name: str, **values: str) -> list[dict[str, Any]]:
     from search_forecast.queries import catalogue
-    from search_forecast.queries.answers import query
+    from search_forecast.queries.answers import answer
+    from search_forecast.queries.spark import SparkEngine
 
-    chosen = catalogue.load(name)
-    columns, rows = query(lakehouse, chosen, chosen.arguments(values))
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    answered = answer(SparkEngine(lakehouse), catalogue.load(name), values)
+    return [dict(zip(answered.columns, row, strict=True)) for row in answered.rows]
 
 
 def _show(answers: dict[str, Any]) -> None:

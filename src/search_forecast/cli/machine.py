@@ -21,7 +21,7 @@ def doctor(call: Call, mend: bool) -> int:
             for sentence in toolchain.mend():
                 output.logger.warning("doctor: %s", sentence)
     findings = toolchain.check(call.lakehouse)
-    rows = [(f.name, "ok" if f.is_ok else "MISSING", f.found, f.mend) for f in findings]
+    rows = [(f.name, "ok" if f.is_ok else "MISSING", f.state, f.mend) for f in findings]
     call.rows(["what", "state", "found", "how to mend"], rows)
     return 0 if all(finding.is_ok for finding in findings) else EnvironmentProblem.exit_code
 

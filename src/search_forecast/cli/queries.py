@@ -1,17 +1,60 @@
 """The commands that ask gold, and list what is there."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
+from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import Command, KeyValue
+
+if TYPE_CHECKING:
+    from search_forecast.queries.answers import Answer, Engine
+    from search_forecast.queries.local import LocalEngine
+    from search_forecast.queries.spark import SparkEngine
 
 
 def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     from search_forecast.queries import catalogue
 
     return [name for name in catalogue.names() if name.startswith(incomplete)]
+
+
+@contextmanager
+def _local(call: Call) -> "Iterator[LocalEngine]":
+    call.check_there()
+    from search_forecast.queries.local import LocalEngine
+
+    with ExitStack() as stack:
+
+        def spark() -> "SparkEngine":
+            from search_forecast.queries.spark import SparkEngine
+
+            return SparkEngine(stack.enter_context(call.opened(writes=False)))
+
+        yield LocalEngine(call.root, spark)
+
+
+@contextmanager
+def _engine(call: Call) -> "Iterator[Engine]":
+    """What answers: Spark in a workspace and in a job's task, DuckDB here."""
+    if call.task_lakehouse is None and call.catalog is None:
+        with _local(call) as engine:
+            yield engine
+    else:
+        from search_forecast.queries.spark import SparkEngine
+
+        with call.opened(writes=False) as lakehouse:
+            yield SparkEngine(lakehouse)
+
+
+def _show(call: Call, answer: "Answer") -> int:
+    if answer.note:
+        output.note(answer.note)
+    return call.rows(answer.columns, answer.rows)
 
 
 @click.command("query", cls=Command, is_task=True, has_csv=True, example="query top_terms limit=5 from=2021-12-01")
@@ -27,11 +70,20 @@ def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> 
         rows = [(q.name, " ".join(map(str, q.parameters)), q.summary) for q in queries]
         return call.rows(["query", "parameters", "answers"], rows)
     chosen = catalogue.load(name)
-    bound = chosen.arguments(dict(values))
-    from search_forecast.queries.answers import query
+    chosen.arguments(dict(values))  # refused before anything is opened
+    from search_forecast.queries.answers import answer
 
-    with call.opened(writes=False) as lakehouse:
-        return call.rows(*query(lakehouse, chosen, bound))
+    with _engine(call) as engine:
+        return _show(call, answer(engine, chosen, dict(values)))
+
+
+@click.command("sql", cls=Command, has_csv=True, example='sql "select term, rank from term_summary where rank <= 5"')
+@click.argument("statement")
+@click.pass_obj
+def sql(call: Call, statement: str) -> int:
+    """Answer a query of your own, in Spark's SQL, on the tables of the lakehouse."""
+    with _local(call) as engine:
+        return _show(call, engine.ask(statement))
 
 
 @click.command("tables", cls=Command, is_task=True, has_csv=True, example="tables")
@@ -40,13 +92,13 @@ def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> 
 def tables(call: Call, contracts: bool) -> int:
     """List the tables of the lakehouse."""
     from search_forecast.lakehouse import contracts as declared
-    from search_forecast.lakehouse.inventory import list_tables
+    from search_forecast.queries.inventory import list_tables
 
     if contracts:
         sys.stdout.write(declared.documentation())
         return 0
-    with call.opened(writes=False) as lakehouse:
-        return call.rows(*list_tables(lakehouse))
+    with _engine(call) as engine:
+        return _show(call, list_tables(engine))
 
 
-COMMANDS = (query, tables)
+COMMANDS = (query, sql, tables)

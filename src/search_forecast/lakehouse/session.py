@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -151,6 +154,8 @@ def settings(size: Size, cores: int | None = None) -> dict[str, str]:
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.shuffle.partitions": str(_shuffle_partitions(size, cores)),
         "spark.databricks.delta.snapshotPartitions": "1",
+        # A job after each commit, to list a table's files beside its checksum: that doubles what a new table takes.
+        "spark.databricks.delta.allFilesInCrc.enabled": "false",
         # Spark's default starts a job of 10,000 tasks when VACUUM or a read lists many directories.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
         # Named parameters in spark.sql(query, args=...) fail under Delta's parser without it (delta-io/delta#7640).
@@ -179,7 +184,8 @@ def _launch(conf: Mapping[str, str], log: IO[bytes], java: str) -> SparkSession:
     from pyspark.java_gateway import launch_gateway  # noqa: PLC0415
 
     spark_conf = SparkConf(loadDefaults=False).setAll(list(conf.items()))
-    start = log.tell()
+    start, on_interrupt = log.tell(), signal.getsignal(signal.SIGINT)
+    logging.getLogger().addFilter(_is_not_of_py4j)
     try:
         gateway = launch_gateway(spark_conf, popen_kwargs={"stdout": log, "stderr": log})  # type: ignore[no-untyped-call]
         SparkContext(conf=spark_conf, gateway=gateway)
@@ -188,6 +194,15 @@ def _launch(conf: Mapping[str, str], log: IO[bytes], java: str) -> SparkSession:
         raise EnvironmentProblem(
             f"Spark did not start on {java}: {_cause(Path(log.name), start) or error}; see {log.name}"
         ) from error
+    finally:
+        # Spark's own handler calls the JVM while a call is under way, which fails with a trace.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, on_interrupt)
+
+
+def _is_not_of_py4j(record: logging.LogRecord) -> bool:
+    """Whether a record of the root logger is for people: py4j writes traces there of what it raises too."""
+    return "py4j" not in record.pathname
 
 
 def _cause(log: Path, start: int) -> str:

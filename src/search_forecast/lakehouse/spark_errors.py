@@ -30,4 +30,8 @@ def first_line(error: BaseException) -> str:
 
 def spark_complaint(error: BaseException) -> str | None:
     """A sentence on an error of Spark's; None for another one."""
-    return f"Spark failed: {first_line(error)} (--debug shows all)" if is_sparks(error) else None
+    if not is_sparks(error):
+        return None
+    file = re.search(r"\S+\.parquet", str(error)) if is_gone(error) else None
+    what = f"{file[0]} is gone; if aggregate wrote it, run aggregate --full, else bring it back" if file else None
+    return f"Spark failed: {what or first_line(error)} (--debug shows all)"

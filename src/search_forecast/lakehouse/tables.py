@@ -3,30 +3,43 @@
 Plain SQL and DataFrames only: that works on classic Spark, on Spark Connect and on Databricks serverless alike.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from search_forecast.errors import ContractError
+from search_forecast.lakehouse import evolution
 from search_forecast.lakehouse.contracts import Table
+from search_forecast.lakehouse.contracts.base import literal
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_SCHEMAS = {"bronze": "search_bronze", "silver": "search_silver", "gold": "search_gold"}
 # Commits that move data without changing it, or change no data: they don't end a position's validity.
-_NEUTRAL_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD CONSTRAINT", "CLUSTER BY")
+_NEUTRAL_OPERATIONS = (
+    *("OPTIMIZE", "VACUUM START", "VACUUM END", "CLUSTER BY", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES"),
+    *("ADD CONSTRAINT", "DROP CONSTRAINT", "ADD COLUMNS", "CHANGE COLUMN"),
+)
 
 
 @dataclass(frozen=True)
 class Lakehouse:
-    """A set of tables: a directory on this machine (`root`), or schemas of a catalog on Databricks (`root` is None)."""
+    """A set of tables: a directory on this machine (`root`), or schemas of a catalog on Databricks (`root` is None).
+
+    Where it is writable, a table that an earlier release made is brought up to its contract when it is opened.
+    """
 
     spark: SparkSession
     root: Path | None
     staging: Path
     catalog: str = "spark_catalog"
     schemas: Mapping[str, str] = field(default_factory=lambda: DEFAULT_SCHEMAS)
+    is_writable: bool = True
     _opened: set[str] = field(default_factory=set, repr=False)
 
     def name(self, table: Table) -> str:
@@ -45,7 +58,7 @@ class Lakehouse:
         return (location / "_delta_log").is_dir()
 
     def open(self, table: Table) -> str:
-        """Create the table from its contract if it isn't there, attach it, and return its name.
+        """Create the table from its contract if it isn't there, attach it, bring it up to date, and return its name.
 
         Raises:
             ContractError: a table lies there whose columns are not the contract's.
@@ -60,15 +73,15 @@ class Lakehouse:
         if location is not None and not is_shown:
             self.spark.sql(f"create schema if not exists `{self.catalog}`.`{self.schemas[table.layer]}`")
             self.spark.sql(f"drop table if exists {name}")  # external: its files stay
-        place = "" if location is None else f"location {_literal(location.as_posix())}"
+        place = "" if location is None else f"location {literal(location.as_posix())}"
         if is_new:
-            self.spark.sql(_create_statement(table, name, place))
+            self.spark.sql(table.create_statement(name, place))
         elif location is not None and not is_shown:
             self.spark.sql(f"create table {name} using delta {place}")
         if location is not None:
             self.spark.conf.set(shown, str(location))
         if not is_new:
-            self._check_existing(table, name)
+            self._adopt(table, name)
         self._opened.add(name)
         return name
 
@@ -154,6 +167,11 @@ class Lakehouse:
                 return str(commit["userMetadata"]) if commit["userMetadata"] else None
         return None
 
+    def lost_files(self, table: Table) -> list[Path]:
+        """Data files of the table that are gone; on Databricks, whose storage is not looked into, none."""
+        files = [] if self.root is None else self.read(table).inputFiles()
+        return [path for path in (Path(unquote(urlsplit(file).path)) for file in files) if not path.exists()]
+
     def changes(self, table: Table, after: int, until: int) -> DataFrame:
         """Rows that came and went in versions after+1..until: the table's columns and `change` (1 came, -1 went)."""
         feed = self.spark.read.option("readChangeFeed", "true")
@@ -162,30 +180,17 @@ class Lakehouse:
         rows = feed.table(self.open(table)).withColumn("change", F.when(came, 1).otherwise(-1))
         return rows.select(*table.schema.names, "change")
 
-    def _check_existing(self, table: Table, name: str) -> None:
-        try:
-            table.check(self.spark.table(name))
-        except ContractError as error:
+    def _adopt(self, table: Table, name: str) -> None:
+        """Check a table that was there, once it is brought up to its contract where this lakehouse is writable."""
+        missing, others = table.differences(self.spark.table(name))
+        if self.is_writable and not others and evolution.is_outdated(self.spark, table, name):
+            for statement in evolution.statements(self.spark, table, name):
+                logger.info("%s: %s", table.full_name, statement)
+                self.spark.sql(statement)
+            missing, others = table.differences(self.spark.table(name))
+        if missing or others:
+            older = "" if self.is_writable or others else "run a command that writes, which adds columns, or "
             raise ContractError(
-                f"{error}; the table was made by another version of search_forecast or another program: "
-                f"move it away or use another lakehouse"
-            ) from error
-
-
-def _create_statement(table: Table, name: str, location: str) -> str:
-    columns = ", ".join(
-        f"`{c.name}` {c.type.simpleString()}{'' if c.nullable else ' not null'} comment {_literal(c.comment)}"
-        for c in table.columns
-    )
-    cluster = f"cluster by ({', '.join(table.cluster_by)})" if table.cluster_by else ""
-    properties = ", ".join(f"{_literal(key)} = {_literal(value)}" for key, value in table.properties.items())
-    return (
-        f"create table if not exists {name} ({columns}) using delta {cluster} "
-        f"comment {_literal(f'One row per {table.grain}.')} "
-        f"{f'tblproperties ({properties})' if properties else ''} {location}"
-    )
-
-
-def _literal(text: str) -> str:
-    """A SQL string literal."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+                f"{table.full_name}: {'; '.join(missing + others)}; the table was made by another version of "
+                f"search_forecast or another program: {older}move it away or use another lakehouse"
+            )

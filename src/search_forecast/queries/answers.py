@@ -1,37 +1,92 @@
-"""`query`: run one of the gold queries."""
+"""Answers to the queries of the catalogue, with what must be said beside them: unknown terms, days without data."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any, Protocol
 
 from search_forecast.errors import DataError
-from search_forecast.lakehouse.contracts import TABLES
-from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.queries.catalogue import Query
 
 _WRITERS = {
     "batches": "reconcile",
+    "rejected_records": "clean",
+    "deliveries": "ingest",
     "backtest_metrics": "train",
     "term_forecasts": "train, promote search_demand and score",
     "forecast_accuracy": "train, promote search_demand, score and monitor",
     "demand_drift": "train, promote search_demand, score and monitor",
 }
+_COMMON_TERMS = "select term from term_summary order by search_count desc, term limit 5000"
+_NO_TERMS = ("(total)", "(other)")  # what forecasts hold in the place of a term
 
 
-def query(lakehouse: Lakehouse, asked: Query, values: Mapping[str, object]) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Run a query with its values bound (never pasted into the text).
+@dataclass(frozen=True)
+class Answer:
+    """Column names, rows of Python's values as Spark gives them, and what a person should know about them."""
 
-    Returns:
-        Column names and rows.
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    note: str | None = None
+
+
+class Engine(Protocol):
+    """What runs SQL on the tables of one lakehouse."""
+
+    def has(self, table: str) -> bool:
+        """Whether a table is there."""
+
+    def version(self, table: str) -> int:
+        """The version of a table that is there."""
+
+    def run(self, sql: str, values: Mapping[str, object], inputs: Sequence[str]) -> Answer:
+        """The rows of a query, with values for its markers; an input that isn't there is read as empty."""
+
+
+def answer(engine: Engine, query: Query, values: Mapping[str, str]) -> Answer:
+    """Answer a query.
+
+    Args:
+        engine: what runs it.
+        query: of the catalogue.
+        values: of its parameters, as a person writes them.
 
     Raises:
-        DataError: a table it reads has not been written yet.
+        DataError: a table it reads has not been written yet, a term was never searched, or there are no such days.
+        UsageError: the values are not its parameters'.
     """
-    for table in TABLES:
-        if table.layer == "gold" and table.name in asked.inputs:
-            if not lakehouse.exists(table):
-                writer = _WRITERS.get(table.name, "aggregate")
-                raise DataError(f"query {asked.name}: {table.full_name} is not there yet; run {writer} first")
-            lakehouse.open(table)
-    lakehouse.spark.sql(f"use `{lakehouse.catalog}`.`{lakehouse.schemas['gold']}`")
-    answer = lakehouse.spark.sql(asked.sql, args=dict(values))
-    return answer.columns, [tuple(row) for row in answer.collect()]
+    bound = query.arguments(values)
+    for table in query.inputs:
+        if table not in query.optional_inputs and not engine.has(table):
+            raise DataError(f"query {query.name}: no {table} yet; run {_WRITERS.get(table, 'aggregate')} first")
+    for parameter in query.parameters:
+        if parameter.type == "TERM":
+            _check_term(engine, query, str(bound[parameter.name]))
+    notes = [_check_period(engine, query, bound)]
+    rows = engine.run(query.sql, bound, query.inputs)
+    return replace(rows, note="; ".join(note for note in (*notes, rows.note) if note) or None)
+
+
+def _check_term(engine: Engine, query: Query, term: str) -> None:
+    if "term_forecasts" in query.inputs and term in _NO_TERMS:
+        return
+    if not engine.run("select term from term_summary where term = :term", {"term": term}, ["term_summary"]).rows:
+        terms = [str(row[0]) for row in engine.run(_COMMON_TERMS, {}, ["term_summary"]).rows]
+        nearest = get_close_matches(term, terms, cutoff=0.4)
+        known = f"the nearest: {', '.join(nearest)}" if nearest else f"most often: {', '.join(terms[:3]) or 'nothing'}"
+        raise DataError(f'query {query.name}: "{term}" was never searched; {known}')
+
+
+def _check_period(engine: Engine, query: Query, bound: Mapping[str, object]) -> str | None:
+    """Raise where no day of the data lies in the period asked for; else say if it reaches beyond the data."""
+    days = (bound.get("from"), bound.get("to"))
+    if days == (None, None):
+        return None
+    range_of_data = "select min(event_date) as first_day, max(event_date) as last_day from daily_totals"
+    [(first, last)] = engine.run(range_of_data, {}, ["daily_totals"]).rows
+    if first is None:
+        return None
+    begin, end = (days[0] or first, days[1] or last)
+    if begin > last or end < first:
+        raise DataError(f"query {query.name}: no data from {begin} to {end}; it runs from {first} to {last}")
+    return f"the data runs from {first} to {last}" if begin < first or end > last else None

@@ -1,10 +1,14 @@
--- How the forecasting methods did in the latest model version's backtest, all terms together, beside chance alone.
+-- How the forecasting methods did in a model version's backtest, all terms together, beside chance alone.
 -- grain: one row per candidate, least wape first; only those measured on the same number of terms compare
--- inputs: backtest_metrics
--- parameters: none
-with latest as (
-  select max(model_version) as model_version
-  from backtest_metrics
+-- inputs: backtest_metrics, [term_forecasts]
+-- parameters:
+--   version INT = 0: version of search_demand; 0 for the one whose forecasts are the latest, the champion
+with shown as (
+  select coalesce(
+    nullif(:version, 0),
+    (select max_by(model_version, struct(made_on_date, model_version)) from term_forecasts),
+    (select max(model_version) from backtest_metrics)
+  ) as model_version
 ),
 
 terms as (
@@ -33,8 +37,8 @@ select
   backtest_metrics.multinomial_floor_wape,
   backtest_metrics.model_version
 from backtest_metrics
-inner join latest
-  on latest.model_version = backtest_metrics.model_version
+inner join shown
+  on shown.model_version = backtest_metrics.model_version
 left join terms
   on terms.model_version = backtest_metrics.model_version
   and terms.candidate = backtest_metrics.candidate

@@ -1,7 +1,8 @@
 """Gold SQL, one query a file: people, the command line, dashboards and alerts use the same ones.
 
-A file starts with a header of comments: what it answers, its grain, its inputs, and its parameters as
-`--   name TYPE [= default]: meaning`. A parameter without a default is required.
+A file starts with a header of comments: what it answers, its grain, its inputs (in brackets those that may not be there
+yet), and its parameters as `--   name TYPE [= default]: meaning`. A parameter without a default is required; a TERM is
+normalised before it is looked up.
 """
 
 import re
@@ -11,9 +12,10 @@ from datetime import date
 from importlib import resources
 
 from search_forecast.errors import UsageError, did_you_mean
+from search_forecast.lakehouse.normalisation import normaliser
 
 _INPUTS = re.compile(r"^-- inputs: (.+)$", re.MULTILINE)
-_PARAMETER = re.compile(r"^--   (\w+) (INT|DATE|STRING)(?: = (\S+))?: (.+)$", re.MULTILINE)
+_PARAMETER = re.compile(r"^--   (\w+) (INT|DATE|STRING|TERM)(?: = (\S+))?: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class Parameter:
         try:
             if self.type == "INT":
                 return _natural(text)
-            return date.fromisoformat(text) if self.type == "DATE" else text
+            if self.type == "DATE":
+                return date.fromisoformat(text)
+            return normaliser()(text) if self.type == "TERM" else text
         except ValueError:
             example = "a whole number from 0 to 2147483647" if self.type == "INT" else "a date like 2021-11-12"
             raise UsageError(f"query: {self.name}={text} is not {example}") from None
@@ -60,13 +64,14 @@ class Query:
     summary: str
     sql: str
     inputs: tuple[str, ...]
+    optional_inputs: frozenset[str]
     parameters: tuple[Parameter, ...]
 
     def arguments(self, values: Mapping[str, str]) -> dict[str, object]:
         """The values to bind, from those named and the defaults.
 
         Raises:
-            UsageError: a name is unknown, a required one is missing, a value is of the wrong type.
+            UsageError: a name is unknown, a required one is missing, a value is of the wrong type, from is after to.
         """
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in values:
@@ -80,7 +85,11 @@ class Query:
                 f"query {self.name}: missing parameter {', '.join(missing)}; say: query {self.name} {example}"
             )
         texts = {name: values.get(name, parameter.default) for name, parameter in known.items()}
-        return {name: None if text is None else known[name].value(text) for name, text in texts.items()}
+        bound = {name: None if text is None else known[name].value(text) for name, text in texts.items()}
+        first, last = bound.get("from"), bound.get("to")
+        if isinstance(first, date) and isinstance(last, date) and first > last:
+            raise UsageError(f"query {self.name}: from={first} is after to={last}")
+        return bound
 
 
 def names() -> list[str]:
@@ -105,4 +114,6 @@ def load(name: str) -> Query:
         for name, kind, default, comment in _PARAMETER.findall(text)
     )
     inputs = _INPUTS.findall(text)[0].split(", ")
-    return Query(name, text.partition("\n")[0].removeprefix("-- "), text, tuple(inputs), parameters)
+    optional = frozenset(table.strip("[]") for table in inputs if table.startswith("["))
+    tables = tuple(table.strip("[]") for table in inputs)
+    return Query(name, text.partition("\n")[0].removeprefix("-- "), text, tables, optional, parameters)

@@ -2,7 +2,7 @@
 -- grain: one row per event_date
 -- inputs: daily_totals, daily_term_counts
 -- parameters:
---   term STRING: the term, normalised: lower case, single spaces
+--   term TERM: the term
 with term_days as (
   select
     event_date,

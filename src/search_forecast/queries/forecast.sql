@@ -1,8 +1,8 @@
 -- The latest forecast of a term: expected searches, the ends of the 80 and 95 % intervals, and the backtest's verdict.
 -- grain: one row per target_date; none for a term that the latest forecast counts in (other)
--- inputs: term_forecasts, backtest_metrics
+-- inputs: term_forecasts, [backtest_metrics]
 -- parameters:
---   term STRING: the term, normalised: lower case, single spaces; (total) is all searches, (other) the rare terms
+--   term TERM: the term; (total) is all searches, (other) the rare terms
 with latest as (
   select
     max(made_on_date) as made_on_date,

@@ -1,11 +1,15 @@
--- Whether the latest model version can forecast a term better than the mean does, and its errors beside chance alone.
+-- Whether a model version can forecast a term better than the mean does, and its errors beside chance alone.
 -- grain: one row per term, most searched first; (total) is all searches, (other) the rare terms together
--- inputs: backtest_metrics, term_summary
+-- inputs: backtest_metrics, [term_summary], [term_forecasts]
 -- parameters:
+--   version INT = 0: version of search_demand; 0 for the one whose forecasts are the latest, the champion
 --   limit INT = 50: how many terms
-with latest as (
-  select max(model_version) as model_version
-  from backtest_metrics
+with shown as (
+  select coalesce(
+    nullif(:version, 0),
+    (select max_by(model_version, struct(made_on_date, model_version)) from term_forecasts),
+    (select max(model_version) from backtest_metrics)
+  ) as model_version
 ),
 
 champions as (
@@ -21,8 +25,8 @@ champions as (
     backtest_metrics.interval_coverage,
     backtest_metrics.reason
   from backtest_metrics
-  inner join latest
-    on latest.model_version = backtest_metrics.model_version
+  inner join shown
+    on shown.model_version = backtest_metrics.model_version
   where backtest_metrics.is_champion
 ),
 

@@ -15,6 +15,6 @@ select
   term_summary.search_count
 from term_summary
 cross join last_day
-where term_summary.first_seen_date > date_sub(last_day.event_date, :days)
+where datediff(last_day.event_date, term_summary.first_seen_date) < :days
 order by term_summary.first_seen_date desc, term_summary.search_count desc, term_summary.term
 limit :limit

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -21,16 +21,15 @@ from search_forecast.queries import catalogue
 _DIALECT = "databricks"
 _MARKER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 _ALERT_PREFIX = "`${var.catalog}`.`${resources.schemas.gold.name}`."
-_GOLD: dict[str, object] = {
-    t.name: {c.name: c.type.simpleString() for c in t.columns} for t in TABLES if t.layer == "gold"
-}
+_COLUMNS: dict[str, object] = {t.name: {c.name: c.type.simpleString() for c in t.columns} for t in TABLES}
+_GOLD = frozenset(t.name for t in TABLES if t.layer == "gold")  # all that a dashboard or an alert may read: no raw text
 
 
 def problems(bundle: Bundle) -> Iterator[Problem]:
     """All problems with the SQL that the bundle and the package hold."""
     known = {_plain(_text(name)): name for name in catalogue.names()}
     for name in catalogue.names():
-        for problem in _checked(_text(name))[1]:
+        for problem in _checked(_text(name), frozenset(_COLUMNS))[1]:
             yield Problem("", f"query {name}: {problem}")
     for key, dashboard in bundle.resources("dashboards").items():
         path = f"dashboards.{key}"
@@ -114,17 +113,17 @@ def _alert(alert: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
 
 
 @cache
-def _checked(text: str) -> tuple[list[str], list[str]]:
-    """The columns that a query gives, and its problems."""
+def _checked(text: str, tables: Set[str] = _GOLD) -> tuple[list[str], list[str]]:
+    """The columns that a query of these tables gives, and its problems."""
     try:
         query = sqlglot.parse_one(_MARKER.sub("1", re.sub(r"--.*", "", text)), dialect=_DIALECT)
         ctes = {cte.alias for cte in query.find_all(exp.CTE)}
         for table in query.find_all(exp.Table):
             if table.db or table.catalog:
                 return [], [f"spells out {table.catalog or ''}{'.' if table.catalog else ''}{table.db}.{table.name}"]
-            if table.name not in ctes | set(_GOLD):
+            if table.name not in ctes | tables:
                 return [], [f"there is no table {table.name} in gold"]
-        qualified = qualify(query, schema=_GOLD, dialect=_DIALECT)
+        qualified = qualify(query, schema=_COLUMNS, dialect=_DIALECT)
     except SqlglotError as error:
         return [], [re.sub(r"\x1b\[\d+m", "", str(error)).splitlines()[0]]
     return [str(name) for name in qualified.named_selects], []  # type: ignore[attr-defined]

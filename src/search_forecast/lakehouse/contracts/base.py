@@ -1,5 +1,6 @@
 """What a contract is: columns with types and comments, a grain, checks; and whether a DataFrame keeps it."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,17 +14,22 @@ Layer = Literal["bronze", "silver", "gold"]
 
 STRING, LONG, DATE, TIMESTAMP = T.StringType(), T.LongType(), T.DateType(), T.TimestampType()
 RATIO, BOOLEAN, STRINGS = T.DoubleType(), T.BooleanType(), T.ArrayType(T.StringType())
+FINGERPRINT, CONSTRAINT = "search_forecast.contract", "delta.constraints."
 TEXT_BY_NAME = T.MapType(T.StringType(), T.StringType())
 
 
 @dataclass(frozen=True)
 class TableColumn:
-    """One column: its name, Spark type, meaning with unit, and whether it may be null."""
+    """One column: its name, Spark type, meaning with unit, and whether it may be null.
+
+    One that a later release added and that may not be null needs `backfill`: SQL for the rows from before.
+    """
 
     name: str
     type: T.DataType
     comment: str
     nullable: bool = False
+    backfill: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,25 +55,65 @@ class Table:
         return T.StructType([T.StructField(c.name, c.type, c.nullable, {"comment": c.comment}) for c in self.columns])
 
     @property
+    def comment(self) -> str:
+        """What the catalog says of the table."""
+        return f"One row per {self.grain}."
+
+    @property
     def properties(self) -> dict[str, str]:
         """Delta table properties; a CHECK constraint is a property, so it is there from the table's first version."""
-        feed = {"delta.enableChangeDataFeed": "true"} if self.has_change_feed else {}
-        return feed | {f"delta.constraints.{name}": check for name, check in self.checks.items()}
+        return {FINGERPRINT: self.fingerprint} | self._delta_properties
 
-    def check(self, df: DataFrame) -> None:
-        """Raise ContractError unless names and types are exactly the contract's (order and nullability are free)."""
+    @property
+    def _delta_properties(self) -> dict[str, str]:
+        feed = {"delta.enableChangeDataFeed": "true"} if self.has_change_feed else {}
+        return feed | {f"{CONSTRAINT}{name}": check for name, check in self.checks.items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that is another one for every other contract; the table has it as a property."""
+        columns = [(c.name, c.type.simpleString(), c.comment, c.nullable, c.backfill) for c in self.columns]
+        contract = repr((columns, self.comment, self.cluster_by, sorted(self._delta_properties.items())))
+        return hashlib.sha256(contract.encode()).hexdigest()[:16]
+
+    def create_statement(self, name: str, place: str = "") -> str:
+        """The SQL that makes the table under a name, `place` being a location clause or nothing."""
+        columns = ", ".join(
+            f"`{c.name}` {c.type.simpleString()}{'' if c.nullable else ' not null'} comment {literal(c.comment)}"
+            for c in self.columns
+        )
+        cluster = f"cluster by ({', '.join(self.cluster_by)})" if self.cluster_by else ""
+        properties = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in self.properties.items())
+        return (
+            f"create table if not exists {name} ({columns}) using delta {cluster} "
+            f"comment {literal(self.comment)} tblproperties ({properties}) {place}"
+        )
+
+    def differences(self, df: DataFrame) -> tuple[list[str], list[str]]:
+        """What keeps a DataFrame from being one of this table: missing columns, and everything else.
+
+        Names and types count; order and nullability are free.
+        """
         expected = {c.name: c.type.simpleString() for c in self.columns}
-        got = {f.name: f.dataType.simpleString() for f in df.schema.fields}
-        problems = [
-            *(f"missing column {name} {expected[name]}" for name in expected if name not in got),
-            *(f"unknown column {name} {got[name]}" for name in got if name not in expected),
+        actual = {f.name: f.dataType.simpleString() for f in df.schema.fields}
+        missing = [f"missing column {name} {type_}" for name, type_ in expected.items() if name not in actual]
+        others = [
+            *(f"unknown column {name} {type_}" for name, type_ in actual.items() if name not in expected),
             *(
-                f"column {name} is {got[name]}, expected {expected[name]}"
-                for name in expected
-                if name in got and got[name] != expected[name]
+                f"column {name} is {actual[name]}, expected {type_}"
+                for name, type_ in expected.items()
+                if actual.get(name, type_) != type_
             ),
         ]
-        if len(df.columns) != len(got):
-            problems.append("a column name appears twice")
-        if problems:
-            raise ContractError(f"{self.full_name}: {'; '.join(problems)}")
+        return missing, others + (["a column name appears twice"] if len(df.columns) != len(actual) else [])
+
+    def check(self, df: DataFrame) -> None:
+        """Raise ContractError unless names and types are exactly the contract's."""
+        missing, others = self.differences(df)
+        if missing or others:
+            raise ContractError(f"{self.full_name}: {'; '.join(missing + others)}")
+
+
+def literal(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

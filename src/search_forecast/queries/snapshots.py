@@ -1,0 +1,78 @@
+"""The tables of a lakehouse on this machine as Delta's log says they are now, for a reader that is not Spark."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from deltalake.schema import ArrayType, DataType, MapType, StructType
+
+SCHEMAS = ("search_gold", "search_silver", "search_bronze")  # a name without schema is looked for in this order
+# Reader features after which a table's rows still are those of the Parquet files in its log, column by column.
+_HARMLESS = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
+_SQL_TYPES = {"string": "varchar", "long": "bigint", "short": "smallint", "byte": "tinyint", "binary": "blob"}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A table whose rows are exactly those of its Parquet files; columns with the type that DuckDB has for each."""
+
+    version: int
+    columns: dict[str, str]
+    files: list[Path]
+
+
+class NeedsSpark(Exception):
+    """What was asked can't be answered rightly without Spark; the text says why."""
+
+
+def names(root: Path) -> list[str]:
+    """The tables of a lakehouse, such as `search_gold.term_summary`."""
+    logs = (log for schema in SCHEMAS for log in sorted((root / schema).glob("*/_delta_log")))
+    return [f"{log.parent.parent.name}.{log.parent.name}" for log in logs]
+
+
+def full_name(root: Path, name: str) -> str | None:
+    """What a table is called with its schema; None where there is none of that name."""
+    schema, dot, table = name.rpartition(".")
+    return next((f"{s}.{table}" for s in ([schema] if dot else SCHEMAS) if f"{s}.{table}" in names(root)), None)
+
+
+def snapshot(root: Path, name: str) -> Snapshot:
+    """A table as it is now, by its full name.
+
+    Raises:
+        NeedsSpark: its rows are not just those of its files, or delta-rs can't read its log.
+    """
+    directory = root.joinpath(*name.split("."))
+    try:
+        table = DeltaTable(directory.as_uri())
+        paths = [unquote(path) for path in table.get_add_actions().column("path").to_pylist()]
+    except DeltaError as error:
+        raise NeedsSpark(f"{name}: {str(error).splitlines()[0]}") from error
+    protocol = table.protocol()
+    # Reader version 2 is column mapping, from before features had names; delta-rs reads such columns as nulls.
+    features = {2: ["columnMapping"]}.get(protocol.min_reader_version, protocol.reader_features or [])
+    strange = [
+        *({*features} - _HARMLESS),
+        *(["partitions"] if table.metadata().partition_columns else []),
+        *(["files of another table"] if any(":" in path or path.startswith("/") for path in paths) else []),
+    ]
+    if strange:
+        raise NeedsSpark(f"{name} has {', '.join(sorted(strange))}")
+    columns = {field.name: _sql_type(field.type) for field in table.schema().fields}
+    return Snapshot(table.version(), columns, [directory / path for path in paths])
+
+
+def _sql_type(kind: DataType) -> str:
+    """A column's type as DuckDB spells it; a timestamp is in UTC, without saying so."""
+    if isinstance(kind, ArrayType):
+        return f"{_sql_type(kind.element_type)}[]"
+    if isinstance(kind, MapType):
+        return f"map({_sql_type(kind.key_type)}, {_sql_type(kind.value_type)})"
+    if isinstance(kind, StructType):
+        fields = (f'"{field.name}" {_sql_type(field.type)}' for field in kind.fields)
+        return f"struct({', '.join(fields)})"
+    name = kind.type
+    return _SQL_TYPES.get(name, name.removesuffix("_ntz"))

@@ -1,0 +1,185 @@
+"""Spark SQL as DuckDB takes it, where both answer the same; the rest is left to Spark.
+
+Only syntax and functions listed here are translated: what merely looks alike (`dayofweek`, `percentile`, regular
+expressions, casts to text or to whole numbers) would be answered wrongly in silence.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from datetime import date
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
+
+from search_forecast.errors import UsageError
+from search_forecast.queries.snapshots import NeedsSpark
+
+_DIALECT = "databricks"
+# Text and comments are matched first, so that a colon in them is no marker. A marker may be called as a keyword is.
+_MARKER = re.compile(r"'(?:[^'\\]|\\.)*'|\"[^\"]*\"|--[^\n]*|(?<![:\w]):(?P<name>[A-Za-z_]\w*)")
+_PREFIX = "value_of_"
+_CHANGES = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.QueryTransform)
+_CALLS_OUT = ("reflect", "try_reflect", "java_method", "read_files", "http_request", "identifier")
+_SAME = frozenset(
+    re.findall(
+        r"\w+",
+        """Select From Join Where Group Having Order Ordered Limit Offset With CTE Subquery Table TableAlias
+        Alias Column Identifier Star Literal Null Boolean DataType Window WindowSpec Filter Distinct Union
+        Except Intersect Paren Tuple And Or Not Neg Add Sub Mul Div Mod EQ NEQ GT GTE LT LTE NullSafeEQ Is In
+        Between Like Exists Case If Cast Coalesce Nullif Sum Count CountIf Min Max Avg ArgMax ArgMin Struct
+        PropertyEQ Round Floor Ceil Abs SafeDivide Greatest Least RowNumber Rank DenseRank Lag Lead Explode
+        Contains StartsWith EndsWith Length DateDiff TsOrDsAdd DateTrunc TimestampDiff CurrentTimestamp Year
+        Month Day TsOrDsToDate Var Placeholder""",
+    )
+)
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg)
+_UNITS = {
+    exp.DateTrunc: ("WEEK", "MONTH", "QUARTER", "YEAR"),
+    exp.DateDiff: ("DAY",),
+    exp.TsOrDsAdd: ("DAY",),
+    exp.TimestampDiff: ("MINUTE", "HOUR", "SECOND"),
+}
+# Macros of the connection that `duckdb_sql` is for.
+MACROS = (
+    # Spark rounds what a number looks like in decimals, half up; DuckDB's round makes -9511.845 -9511.84.
+    "create macro spark_round(x, places) as "
+    "coalesce(cast(round(try_cast(cast(x as varchar) as decimal(38, 17)), places) as double), cast(x as double))",
+    "create macro not_zero(x) as case when x = 0 then error('divided by zero') else x end",
+)
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+
+def parse(text: str) -> exp.Query:
+    """A statement that asks and changes nothing.
+
+    Raises:
+        UsageError: it is more than one, no query, or calls out of the database.
+    """
+    marked = _MARKER.sub(lambda match: f":{_PREFIX}{match['name']}" if match["name"] else match[0], text)
+    try:
+        statements = [statement for statement in sqlglot.parse(marked, dialect=_DIALECT) if statement is not None]
+    except ParseError as error:
+        where = error.errors[0]
+        raise UsageError(
+            f"sql: {where['description']}, line {where['line']}, at {where['highlight'] or 'the end'}"
+        ) from None
+    except SqlglotError as error:
+        raise UsageError(f"sql: {error}") from None
+    query = statements[0] if len(statements) == 1 else None
+    if not isinstance(query, exp.Query) or query.find(*_CHANGES):
+        raise UsageError("sql: takes one query (select ...); it reads, and changes nothing")
+    for function in query.find_all(exp.Func):
+        if (function.name if isinstance(function, exp.Anonymous) else function.sql_name()).lower() in _CALLS_OUT:
+            raise UsageError(f"sql: {function.sql(_DIALECT)} calls out of the database, which a query may not")
+    return query
+
+
+def tables(query: exp.Query) -> list[str]:
+    """The tables that a query names, with their schema where it says one; what it defines itself left out.
+
+    Raises:
+        UsageError: it reads something else: a file, a function's rows.
+    """
+    defined = {cte.alias for cte in query.find_all(exp.CTE)}
+    names = []
+    for table in query.find_all(exp.Table):
+        if not isinstance(table.this, exp.Identifier) or table.catalog not in ("", "spark_catalog"):
+            raise UsageError(f"sql: {table.sql(_DIALECT)} is no table of the lakehouse; the command tables lists them")
+        name = f"{table.db}.{table.name}".lstrip(".")
+        names += [] if name in defined else [name]
+    return list(dict.fromkeys(names))
+
+
+def duckdb_sql(text: str, values: Mapping[str, object]) -> str:
+    """A query for DuckDB, with values in the place of its markers.
+
+    Raises:
+        NeedsSpark: DuckDB can't answer it, or might answer something else.
+        UsageError: as `parse`.
+    """
+    query = parse(text)
+    for item in query.selects:
+        if not item.output_name:
+            name = item.sql(_DIALECT, normalize_functions="lower")
+            item.replace(exp.alias_(item.copy(), name, quoted=True))
+    nodes = list(query.walk())
+    for node in nodes:
+        if not _is_same(node):
+            raise NeedsSpark(f"only Spark answers {node.sql(_DIALECT)} for sure")
+    for node in reversed(nodes):  # what is inside first
+        _adapt(node)
+    for marker in list(query.find_all(exp.Placeholder)):
+        marker.replace(_literal(values[marker.name.removeprefix(_PREFIX)]))
+    try:
+        return query.sql("duckdb", identify=True, unsupported_level=ErrorLevel.RAISE)
+    except SqlglotError as error:
+        raise NeedsSpark(str(error)) from error
+
+
+def _literal(value: object) -> exp.Expr:
+    """A value as a node of the tree: text in it stays text."""
+    if isinstance(value, date):
+        return exp.cast(exp.Literal.string(value.isoformat()), "date")
+    return exp.convert(value)
+
+
+def _is_same(node: exp.Expr) -> bool:
+    """Whether DuckDB takes a part of a query as Spark does, once it is adapted."""
+    kind = type(node)
+    if kind.__name__ not in _SAME or (kind in _UNITS and node.text("unit").upper() not in _UNITS[kind]):
+        return False
+    if isinstance(node, exp.Cast):  # from a number to text or a whole number both go their own ways
+        return node.to.this in (exp.DType.DOUBLE, exp.DType.DATE) or isinstance(
+            node.this, exp.Literal | exp.Null | exp.Placeholder
+        )
+    if isinstance(node, exp.Literal):
+        if node.is_string:
+            return "\\" not in node.name
+        is_decimal = "." in node.name and "e" not in node.name.lower()  # which has rules of its own for its type
+        return not (is_decimal and isinstance(_above(node), _ARITHMETIC))
+    if isinstance(node, exp.Struct):
+        return isinstance(node.parent, exp.ArgMax | exp.ArgMin)
+    if isinstance(node, exp.Sub):
+        return not (_is_date(node.this) and _is_date(node.expression))  # an interval
+    if isinstance(node, exp.DateDiff):
+        return not re.search(r"_at\b|timestamp", node.sql(), re.IGNORECASE)  # of days, not of moments
+    return True
+
+
+def _above(node: exp.Expr) -> exp.Expr | None:
+    above = node.parent
+    while isinstance(above, exp.Neg | exp.Paren):
+        above = above.parent
+    return above
+
+
+def _is_date(side: exp.Expr) -> bool:
+    side = side.unnest()
+    column = side.this if isinstance(side, exp.Max | exp.Min) else side
+    return isinstance(column, exp.Column) and column.name.endswith("_date")
+
+
+def _adapt(node: exp.Expr) -> None:
+    """Replace a part that DuckDB calls otherwise, or takes otherwise at its edges (nulls, zero, halves, types)."""
+    if isinstance(node, exp.Table):
+        node.set("catalog", None)
+    elif isinstance(node, exp.Round):
+        _call(node, "spark_round", node.this, node.args.get("decimals") or exp.Literal.number(0))
+    elif isinstance(node, exp.ArgMax | exp.ArgMin):  # the row counts even where what is asked of it is null
+        _call(node, "arg_max_null" if isinstance(node, exp.ArgMax) else "arg_min_null", node.this, node.expression)
+    elif isinstance(node, exp.TimestampDiff):  # whole units that have passed, not limits that were crossed
+        _call(node, "date_sub", exp.Literal.string(node.text("unit")), node.expression, node.this)
+    elif isinstance(node, exp.CountIf):  # 0 of no rows, not null
+        node.replace(exp.Count(this=exp.If(this=node.this.copy(), true=exp.Literal.number(1))))
+    elif isinstance(node, exp.Floor | exp.Ceil):
+        node.replace(exp.cast(node.copy(), "bigint"))
+    elif isinstance(node, exp.DateTrunc | exp.TsOrDsAdd):
+        node.replace(exp.cast(node.copy(), "date"))
+    elif isinstance(node, exp.Div | exp.Mod) and not (node.expression.is_number and node.expression.name.strip("0.")):
+        _call(node.expression, "not_zero", node.expression)
+
+
+def _call(node: exp.Expr, name: str, *arguments: exp.Expr) -> None:
+    node.replace(exp.Anonymous(this=name, expressions=[argument.copy() for argument in arguments]))

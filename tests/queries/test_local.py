@@ -1,0 +1,289 @@
+"""DuckDB over Delta's log: what it may read, what it refuses or leaves to Spark, and what it never imports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from search_forecast import cli
+from search_forecast.errors import DataError, UsageError
+from search_forecast.queries.answers import Answer
+from search_forecast.queries.local import LocalEngine
+from support.delta import arrow_table, write
+
+RANKS = "select term, rank from term_summary order by term"
+
+
+def summary(*terms: str) -> list[dict[str, Any]]:
+    seen = {"first_seen_date": date(2021, 11, 1), "last_seen_date": date(2021, 11, 2), "active_day_count": 1}
+    return [{"term": term, "search_count": 1, "share_ratio": 0.5, "rank": n, **seen} for n, term in enumerate(terms, 1)]
+
+
+class Spark:
+    """Stands in for Spark, and tells what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def has(self, table: str) -> bool:
+        raise NotImplementedError
+
+    def version(self, table: str) -> int:
+        return 41
+
+    def run(self, sql: str, values: Mapping[str, object], inputs: Sequence[str]) -> Answer:
+        self.asked.append(sql)
+        return Answer(["by"], [("Spark",)])
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    return write(tmp_path / "lake", {"term_summary": summary("pen", "tv")})
+
+
+@pytest.fixture
+def ask(lake: Path) -> Callable[[str], Answer]:
+    return LocalEngine(lake, lambda: pytest.fail("needs Spark")).ask
+
+
+def log_of(lake: Path, name: str = "search_gold/term_summary") -> Path:
+    return max((lake / name / "_delta_log").glob("*.json"))
+
+
+def commit(lake: Path, *actions: dict[str, Any]) -> None:
+    """Add a commit to a table as some other writer would."""
+    last = log_of(lake)
+    text = "\n".join(map(json.dumps, actions))
+    last.with_name(f"{int(last.stem) + 1:020}.json").write_text(text)
+
+
+def actions(lake: Path, kind: str) -> dict[str, Any]:
+    lines = (line for log in sorted(log_of(lake).parent.glob("*.json")) for line in log.read_text().splitlines())
+    return next(action[kind] for action in map(json.loads, lines) if kind in action)
+
+
+def test_rows_are_those_of_the_log_not_of_the_files_that_lie_there(lake: Path, ask: Callable[[str], Answer]) -> None:
+    assert ask(RANKS).rows == [("pen", 1), ("tv", 2)]
+
+    DeltaTable(str(lake / "search_gold/term_summary")).delete("term = 'pen'")  # its file stays
+
+    assert len(list((lake / "search_gold/term_summary").glob("*.parquet"))) == 2
+    assert ask(RANKS).rows == [("tv", 2)]
+
+
+def test_a_column_that_came_later_is_null_in_older_files(lake: Path, ask: Callable[[str], Answer]) -> None:
+    place = str(lake / "search_gold/term_summary")
+    assert ask("select * from term_summary").columns[-1] == "active_day_count"
+    newer = arrow_table("term_summary", summary("ink")).append_column("new", pa.array([7]))
+    write_deltalake(place, newer, mode="append", schema_mode="merge")
+    schema = json.loads(actions(lake, "metaData")["schemaString"])
+    assert "new" not in [field["name"] for field in schema["fields"]]
+
+    assert ask("select term, new from term_summary order by term").rows == [("ink", 7), ("pen", None), ("tv", None)]
+    assert ask("select max(new) from term_summary where term < 'j'").rows == [(7,)]
+
+
+def column_mapping(lake: Path) -> None:
+    """As reader version 2 has it, which names no features, and of which delta-rs would read nulls."""
+    metadata = actions(lake, "metaData")
+    metadata["configuration"]["delta.columnMapping.mode"] = "name"
+    schema = json.loads(metadata["schemaString"])
+    for number, field in enumerate(schema["fields"], start=1):
+        field["metadata"] = {"delta.columnMapping.id": number, "delta.columnMapping.physicalName": f"col-{number}"}
+    metadata["schemaString"] = json.dumps(schema)
+    commit(lake, {"protocol": {"minReaderVersion": 2, "minWriterVersion": 5}}, {"metaData": metadata})
+
+
+def deletion_vectors(lake: Path) -> None:
+    features = {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
+    commit(lake, {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **features}})
+
+
+def a_feature_of_the_future(lake: Path) -> None:
+    features = {"readerFeatures": ["fromTheFuture"], "writerFeatures": ["fromTheFuture"]}
+    commit(lake, {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **features}})
+
+
+def a_shallow_clone(lake: Path) -> None:
+    commit(lake, {"add": {**actions(lake, "add"), "path": f"file://{lake}/elsewhere/part.parquet"}})
+
+
+def a_missing_file(lake: Path) -> None:
+    next((lake / "search_gold/term_summary").glob("*.parquet")).unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (column_mapping, "search_gold.term_summary has columnMapping"),
+        (deletion_vectors, "search_gold.term_summary has deletionVectors"),
+        (a_feature_of_the_future, "fromTheFuture"),
+        (a_shallow_clone, "search_gold.term_summary has files of another table"),
+        (a_missing_file, "IO Error: No files found"),
+    ],
+)
+def test_what_the_files_alone_do_not_tell_is_left_to_spark(
+    lake: Path, change: Callable[[Path], None], why: str
+) -> None:
+    change(lake)
+    spark = Spark()
+    engine = LocalEngine(lake, lambda: spark)
+
+    answer = engine.ask(RANKS)
+
+    assert (answer.rows, spark.asked) == ([("Spark",)], [RANKS])
+    assert answer.note is not None
+    assert answer.note.startswith("answered by Spark: ")
+    assert why in answer.note
+    if change is not a_missing_file:
+        assert engine.version("search_gold.term_summary") == 41
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select dayofweek(first_seen_date) from term_summary",
+        "select percentile(rank, 0.5) from term_summary",
+        "select cast(share_ratio as string) from term_summary",
+        "select cast(share_ratio as bigint) from term_summary",
+        "select rank * 0.1 from term_summary",
+        "select last_seen_date - first_seen_date from term_summary",
+        "select term like 'a\\\\_b' from term_summary",
+        "select term rlike 'a' from term_summary",
+        "select rank / (rank - rank) from term_summary",
+        "select rank % (rank - rank) from term_summary",
+        "select datediff(month, first_seen_date, last_seen_date) from term_summary",
+        "select trunc(first_seen_date, 'decade') from term_summary",
+        "select struct(term) from term_summary",
+        "select * from term_summary version as of 0",
+        "select * from term_summary tablesample (1 rows)",
+        "select first_seen_date + interval 1 month from term_summary",
+    ],
+)
+def test_sql_that_means_something_else_to_duckdb_is_left_to_spark(lake: Path, sql: str) -> None:
+    spark = Spark()
+
+    assert LocalEngine(lake, lambda: spark).ask(sql).rows == [("Spark",)]
+    assert spark.asked == [sql]
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("drop table term_summary", "takes one query"),
+        ("select 1; select 2", "takes one query"),
+        ("select 1; drop table term_summary", "takes one query"),
+        ("insert into term_summary select * from term_summary", "takes one query"),
+        ("with a as (insert into term_summary values (1)) select 1", "takes one query"),
+        ("select * into copied from term_summary", "takes one query"),
+        ("copy term_summary to 'x.csv'", "takes one query"),
+        ("set lock_configuration = false", "takes one query"),
+        ("attach 'x.db'", "Invalid expression"),
+        ("install httpfs", "takes one query"),
+        ("", "takes one query"),
+        ("select transform(term) using 'sh' from term_summary", "takes one query"),
+        ("select reflect('java.lang.Runtime', 'getRuntime')", "calls out of the database"),
+        ("select term from term_summary where try_reflect('a', 'b') = 'c'", "calls out of the database"),
+        ("select java_method('a', 'b')", "calls out of the database"),
+        ("select * from csv.`/etc/passwd`", "no table csv./etc/passwd"),
+        ("select * from '/etc/passwd'", "no table /etc/passwd"),
+        ("select * from read_csv('/etc/passwd')", "is no table of the lakehouse"),
+        ("select * from read_files('/etc/passwd')", "calls out of the database"),
+        ("select * from parquet_scan('/*')", "is no table of the lakehouse"),
+        ("select * from other.search_gold.term_summary", "is no table of the lakehouse"),
+        ("select * from term_sumary", "no table term_sumary; did you mean term_summary?"),
+        ("select * from search_gold.batches", "no table search_gold.batches; there are: search_gold.term_summary"),
+        ("select term from", "sql: Expected table name"),
+        ("selct term", "sql: "),
+    ],
+)
+def test_sql_that_does_more_than_read_the_lakehouse_is_refused(
+    ask: Callable[[str], Answer], sql: str, said: str
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        ask(sql)
+
+    assert str(raised.value).startswith("sql: ")
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_connection_itself_reads_nothing_else(lake: Path, tmp_path: Path) -> None:
+    connection = LocalEngine(lake, lambda: pytest.fail("needs Spark"))._connection
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+
+    for statement in (
+        f"select * from read_csv('{tmp_path}/secret.csv')",
+        f"copy (select 1) to '{tmp_path}/x.csv'",
+        "set enable_external_access = true",
+    ):
+        with pytest.raises(Exception, match=r"disabled|locked|Cannot"):
+            connection.execute(statement)
+
+
+def test_a_column_that_is_not_there_is_said_without_spark(ask: Callable[[str], Answer]) -> None:
+    with pytest.raises(
+        DataError, match=r'^Referenced column "trem" not found in FROM clause! Candidate bindings: "term"'
+    ):
+        ask("select trem from term_summary")
+
+
+def test_names_need_a_schema_only_where_it_is_not_gold(lake: Path, ask: Callable[[str], Answer]) -> None:
+    seen = {"bytes": 1, "status": "rejected", "batch_id": "b", "received_at": datetime(2021, 11, 1)}
+    write(lake, {"deliveries": [{"source_file": "a.csv", **seen}], "daily_totals": []})
+
+    assert ask("select source_file from search_bronze.deliveries").rows == [("a.csv",)]
+    assert ask("select source_file from deliveries").rows == [("a.csv",)]
+    assert ask("select s.rank as r from spark_catalog.search_gold.term_summary as s where term = 'tv'").rows == [(2,)]
+    assert ask("with term_summary as (select 1 as n) select n from term_summary").rows == [(1,)]
+    assert ask("select max(event_date) as day, count(*) as n from daily_totals") == Answer(["day", "n"], [(None, 0)])
+
+
+@pytest.mark.parametrize("name", ["shop [old]", "shop {a,b}", "it's", "a*?#b", "ü 日本"])
+def test_a_lakehouse_may_lie_in_any_directory(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "plain", {"term_summary": summary("pen")}).rename(tmp_path / name)
+
+    assert LocalEngine(tmp_path / name, lambda: pytest.fail("needs Spark")).ask(RANKS).rows == [("pen", 1)]
+
+
+def test_the_command_line_answers_without_spark_pandas_or_pyarrow(lake: Path) -> None:
+    write(lake, {"daily_term_counts": [], "daily_totals": [], "rejected_records": []})
+    program = f"""
+import sys
+from search_forecast import cli
+words = (["query", "top_terms", "limit=3"], ["sql", "select term from term_summary where rank = 2"])
+codes = [cli.main(["--lakehouse", {str(lake)!r}, "--json", *line]) for line in words]
+print(codes, [name for name in ("pyspark", "pandas", "pyarrow", "numpy", "mlflow") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == ["[]", '[{"term": "tv"}]', "[0, 0] []"]
+
+
+def test_the_command_line_lists_the_tables_with_their_rows(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["tables", "--json", "--lakehouse", str(lake)]) == 0
+
+    listed = {row["table"]: (row["row_count"], row["version"]) for row in json.loads(capsys.readouterr().out)}
+    assert listed["search_gold.term_summary"] == (2, 1)
+    assert listed["search_bronze.deliveries"] == (None, None)
+    assert len(listed) == 15
+
+
+def test_the_command_line_says_what_cannot_be(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sql", "drop table term_summary", "--lakehouse", str(lake)]) == 2
+    assert cli.main(["query", "daily_counts", "term=tvv", "--lakehouse", str(lake)]) == 1
+    assert cli.main(["sql", "select 1", "--lakehouse", str(lake / "none")]) == 1
+
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "search-forecast: sql: takes one query (select ...); it reads, and changes nothing"
+    assert said[1] == "search-forecast: query daily_counts: no daily_totals yet; run aggregate first"
+    assert said[2].startswith("search-forecast: sql: no lakehouse at ")
