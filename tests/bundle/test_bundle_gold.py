@@ -56,7 +56,9 @@ def house(lake, spark) -> Lakehouse:
         (DEMAND_DRIFT, [(1, f"{first}/{last}", first, last, 20, 40, 3, 0.0, 0.1, 2.0, 0.5, False)]),
     ):
         write(lake, {table.name: [dict(zip(table.schema.names, row, strict=True)) for row in forecast_rows]})
-    return Lakehouse(spark, lake, lake / "_staging")
+    house = Lakehouse(spark, lake, lake / "_staging")
+    house.open(FORECAST_ACCURACY)  # an alert names it in full
+    return house
 
 
 def rows(lake: Path, table: str, schema: str = "search_gold") -> list[dict]:

@@ -276,7 +276,7 @@ def test_nothing_to_train_on_is_said_in_a_line(tmp_path: Path, capsys: pytest.Ca
     assert command(tmp_path, "score") == 2
     assert "no model search_demand" in capsys.readouterr().err
     assert command(tmp_path, "train", "--candidates", "prophet") == 2
-    assert "train: no candidate 'prophet'; there are historic_mean" in capsys.readouterr().err
+    assert "train: no candidate 'prophet'; there are: ces, croston" in capsys.readouterr().err
 
 
 def test_a_shop_of_three_days_gets_forecasts_too_but_none_of_a_training_that_was_cut_off(

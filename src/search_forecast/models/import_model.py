@@ -111,9 +111,14 @@ def _what_else(root: Path) -> str:
     paths = sorted(path for path in root.rglob("*") if path.is_file())
     if any(path.name == "MLmodel" for path in paths):
         return ": it is an MLflow model of another kind (pyfunc); only models saved by Spark ML are imported"
-    if any(path.suffix in (".pkl", ".pickle", ".joblib") or path.open("rb").read(1) == b"\x80" for path in paths):
+    if any(map(_is_pickle, paths)):
         return ": it holds a Python pickle, which is never loaded; save the model with Spark ML (model.save)"
     return ", that is a directory with metadata/part-00000"
+
+
+def _is_pickle(path: Path) -> bool:
+    with path.open("rb") as file:
+        return path.suffix in (".pkl", ".pickle", ".joblib") or file.read(1) == b"\x80"
 
 
 def _origin(archive: Path, delivered: Path, path: str) -> dict[str, Any]:

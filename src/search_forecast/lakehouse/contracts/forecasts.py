@@ -134,13 +134,19 @@ BACKTEST_METRICS = Table(
             "Why there are no numbers, or what is odd in the series; null where nothing is",
             nullable=True,
         ),
-        TableColumn("weight_ratio", RATIO, "Share of the forecast that this candidate makes, 0..1", nullable=True),
+        TableColumn(
+            "weight_ratio",
+            RATIO,
+            "Share of the forecast that this candidate makes, 0..1; null where it makes none",
+            nullable=True,
+        ),
     ),
     checks={
         "not_negative": "window_count >= 0 and coalesce(wape, 0) >= 0 and coalesce(mase, 0) >= 0",
         "coverage": "coalesce(interval_coverage, 0) between 0 and 1",
         "narrow_coverage": "coalesce(interval_coverage_80, 0) between 0 and 1",
         "champion_has_verdict": "is_champion = (verdict is not null)",
+        "weight": "coalesce(weight_ratio, 0) between 0 and 1",
     },
     cluster_by=("model_version",),
 )
