@@ -17,8 +17,7 @@ class Killed(BaseException):
     """Ends a run at a chosen point, as a kill would."""
 
 
-# What each command does, in order: its commits and steps of staging, before or after which it is killed. A command
-# that was killed right after its last one has nothing left to do: the next command comes.
+# What each command does, in order: its commits and steps of staging, before or after which it is killed.
 CRASH_POINTS = {
     "ingest": [("seal", "before"), ("seal", "after"), ("raw_search_terms", "after"), ("deliveries", "after")],
     "clean": [("search_events", "after"), ("rejected_records", "after")],
@@ -61,10 +60,13 @@ def test_a_run_killed_at_every_point_in_turn_and_run_again_gives_the_same_tables
             with monkeypatch.context() as patch:
                 patch.setattr(tables.Lakehouse, "write", killing(WRITE, point, when))
                 patch.setattr(batches, "seal", killing(SEAL, point, when))
-                with pytest.raises(Killed):
+                try:
                     run(*words)
-        if command == "ingest":
-            run(*words)  # tidies up what it had staged
+                except Killed:
+                    continue
+            # Only a commit that the run before was killed right after is not made again.
+            assert point in {"rejected_records", "term_variants", "batches"}, f"{command} never came to {point}"
+        run(*words)
 
     assert_gold_is(lake, delivered(source))
     assert [(r["raw_count"], r["reconciled"]) for r in rows(lake, "search_gold/batches")] == [(3, True), (3, True)]
