@@ -4,6 +4,7 @@ A block marked `sh` holds commands that are run here; `make`, the activation of 
 in blocks without that mark.
 """
 
+import os
 import re
 import shlex
 from fnmatch import fnmatch
@@ -24,6 +25,15 @@ def commands(page: str) -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line.strip()]
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_parse(page):
+    for line in commands(page):
+        program, *words = shlex.split(line, comments=True)
+        assert program == "search-forecast"
+        assert cli.parse([word for word in words if word != "--json"]).call.command == words[0]
+
+
+@pytest.mark.skipif("DOCUMENTATION" not in os.environ, reason="takes minutes: DOCUMENTATION=1 make test runs it")
 def test_the_commands_of_the_documentation_run_in_order(spark, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name in NEEDED:
