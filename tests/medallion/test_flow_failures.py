@@ -70,7 +70,8 @@ def test_a_run_killed_at_every_point_in_turn_and_run_again_gives_the_same_tables
 
     assert_gold_is(lake, delivered(source))
     assert [(r["raw_count"], r["reconciled"]) for r in rows(lake, "search_gold/batches")] == [(3, True), (3, True)]
-    assert not list((lake / "_staging" / "batches").iterdir())
+    # What was cut off before its seal lies there for a day: it could be another writer's, still under way.
+    assert not list((lake / "_staging" / "batches").glob("*/manifest.json"))
     before = gold_rows(lake)
     run("aggregate", "--full")
     assert gold_rows(lake) == before
