@@ -142,7 +142,7 @@ def test_the_original_file_gives_its_known_counts(spark: SparkSession, tmp_path:
     lines = spark.read.text(str(tmp_path / f"{delivery.delivery_id}.lines")).withColumn("delivery_id", F.lit("d"))
     raw = bronze.raw_records(lines, delivery.layout).withColumn("ingested_at", F.current_timestamp())
     raw = raw.withColumn("source_file", F.lit("searchterms.csv")).withColumn("batch_id", F.lit("batch-000001"))
-    counts = gold.daily_term_counts(silver.search_events(silver.classified(raw)))
+    counts = gold.daily_term_counts(silver.search_events(silver.classified(raw, date(2021, 12, 25))))
 
     summary = {row["term"]: row["search_count"] for row in gold.term_summary(counts).orderBy("rank").collect()}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from pyspark.ml import Pipeline, PipelineModel, Transformer
-from pyspark.ml.classification import LogisticRegression, OneVsRest
+from pyspark.ml.classification import LogisticRegression, LogisticRegressionModel, OneVsRest
 from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.ml.feature import (
     Bucketizer,
@@ -35,17 +35,20 @@ def table(spark: SparkSession) -> DataFrame:
 
 
 @pytest.fixture(scope="module")
-def parts(table: DataFrame) -> dict[str, Transformer]:
+def parts(table: DataFrame, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Transformer]:
     """Trained stages, to put pipelines together from."""
+    saved = str(tmp_path_factory.mktemp("parts") / "answer")
     label = StringIndexer(inputCol="answer", outputCol="answer_index", stringOrderType="alphabetAsc").fit(table)
     shop = StringIndexer(inputCol="shop", outputCol="shop_index", handleInvalid="skip").fit(table)
     assembler = VectorAssembler(inputCols=["x", "y"], outputCol="features")
     rows = assembler.transform(table)
     line = LinearRegression(labelCol="y", solver="normal").fit(rows)
     features = VectorAssembler(inputCols=["x", "shop_index"], outputCol="features")
-    answer = LogisticRegression(labelCol="answer_index", maxIter=3).fit(
+    LogisticRegression(labelCol="answer_index", maxIter=3).fit(
         features.transform(shop.transform(label.transform(table)))
-    )
+    ).save(saved)
+    # Read again, as imported models are: a summary of the training is attached to a fresh one, and can't be sent to a task.
+    answer = LogisticRegressionModel.load(saved)
     return {"label": label, "shop": shop, "assembler": assembler, "line": line, "features": features, "answer": answer}
 
 
