@@ -47,7 +47,7 @@ def parts(table: DataFrame, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     LogisticRegression(labelCol="answer_index", maxIter=3).fit(
         features.transform(shop.transform(label.transform(table)))
     ).save(saved)
-    # Read again, as imported models are: a summary of the training is attached to a fresh one, and can't be sent to a task.
+    # Read again, as imported models are: a fresh one holds a summary of its training, which can't be sent to a task.
     answer = LogisticRegressionModel.load(saved)
     return {"label": label, "shop": shop, "assembler": assembler, "line": line, "features": features, "answer": answer}
 
