@@ -101,7 +101,8 @@ def test_no_text_moves_the_cursor_or_the_line(text, safe):
 
 
 def test_no_cell_of_a_csv_is_a_formula_and_a_negative_number_stays_one(capsys):
-    output.rows(["term", "change"], [("=1+1", -5), ("@sum", 2.5), ("-tv", None), ("tv", 1)], form="csv")
+    cells = [("=1+1", -5), ("@sum", 2.5), ("-tv", None), ("tv", 1), ("\n=1", 0), ("＝1+1", 0), ("a=1", 0)]
+    output.rows(["term", "change"], cells, form="csv")
 
     assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [
         ["term", "change"],
@@ -109,4 +110,7 @@ def test_no_cell_of_a_csv_is_a_formula_and_a_negative_number_stays_one(capsys):
         ["'@sum", "2.5"],
         ["'-tv", ""],
         ["tv", "1"],
+        ["'\n=1", "0"],
+        ["'＝1+1", "0"],
+        ["a=1", "0"],
     ]

@@ -30,7 +30,7 @@ logger = logging.getLogger("search_forecast")
 _LEAST_WIDTH = 12  # of a column that is cut
 _GAP = "  "
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+_FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")
 _is_quiet = False
 
 
