@@ -1,7 +1,7 @@
 """A workspace on loopback: a landing volume, jobs, SQL statements. It answers over HTTP as the real one does.
 
 `Workspace` says what a test tells it to; `LocalWorkspace` runs the bundle's jobs in a lakehouse on this machine and
-answers statements from its tables.
+asks Spark.
 """
 
 import json
@@ -10,25 +10,22 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import duckdb
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from search_forecast.bundle.configuration import Bundle
 from search_forecast.cli import main
-from support.delta import tables_in_duckdb
 
 Answer = dict[str, Any]
 LANDING = "/Volumes/main/dev_ann_search_bronze/landing"
 JOB = "[dev ann] search_medallion"
 WAREHOUSE = "Serverless Starter Warehouse"
-_TYPES = {bool: "BOOLEAN", int: "LONG", str: "STRING", date: "DATE", datetime: "TIMESTAMP", list: "ARRAY"}
 
 
 class Workspace(ThreadingHTTPServer):
@@ -182,15 +179,14 @@ class LocalWorkspace(Workspace):
         return list(self._saved()["tasks"].values())[run_id - 71]["error"]
 
     def answer(self, statement: str) -> tuple[list[tuple[str, str]], list[list[str | None]]]:
-        with tables_in_duckdb(self.lakehouse, statement) as connection:
-            try:
-                rows = connection.execute(statement).fetchall()
-            except duckdb.Error as error:
-                raise ValueError(str(error)) from error
-            names = [column[0] for column in connection.description or []]
-        cells = [next((row[n] for row in rows if row[n] is not None), "") for n in range(len(names))]
-        columns = [(name, _TYPES[type(cell)]) for name, cell in zip(names, cells, strict=True)]
-        return columns, [[_as_text(value) for value in row] for row in rows]
+        """By Spark, whose SQL is the warehouse's; the job has attached the tables under their names."""
+        try:
+            result = SparkSession.builder.getOrCreate().sql(statement)
+            rows = [[_as_text(value) for value in row] for row in result.collect()]
+        except PySparkException as error:
+            raise ValueError(str(error)) from error
+        kinds = [field.dataType.typeName().upper().replace("INTEGER", "INT") for field in result.schema.fields]
+        return list(zip(result.columns, kinds, strict=True)), rows
 
     def _saved(self) -> Answer:
         """What the run has written of itself."""
