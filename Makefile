@@ -42,7 +42,7 @@ test-fast: $(VENV)/.set-up-dev ## the tests that need no Spark
 	@$(BIN)/python -m pytest -m "not spark" $(ARGS)
 
 test-workspace: $(VENV)/.set-up-dev ## the whole flow in a workspace where TARGET is deployed, against plain Python
-	@WORKSPACE_TARGET=$(or $(TARGET),dev) $(BIN)/python -m pytest --numprocesses=0 --capture=no $(ARGS) \
+	@WORKSPACE_TARGET=$(or $(TARGET),dev) $(BIN)/python -m pytest --numprocesses=0 --capture=no --tb=short $(ARGS) \
 	  'tests/test_both_worlds.py::test_what_is_delivered_comes_out_as_plain_python_says[workspace]'
 
 check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle

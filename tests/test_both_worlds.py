@@ -169,7 +169,7 @@ def world(
         try:
             yield There(str(TARGET), CONSOLE)
         except SearchForecastError as error:
-            pytest.exit(f"test-workspace: {error}", error.exit_code)
+            raise pytest.fail.Exception(f"test-workspace: {error}", pytrace=False) from None
         return
     request.getfixturevalue("spark")
     if request.param == "here":

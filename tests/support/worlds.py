@@ -118,7 +118,8 @@ class There:
 
     def deliver(self, files: Sequence[Path]) -> None:
         remove = f"databricks bundle destroy --target {self.bundle.target}"
-        self._console.print(f"what {len(files)} files bring stays in {self.landing} and the tables, until `{remove}`")
+        told = f"what {len(files)} files bring stays in {self.landing} and the tables, until `{remove}`"
+        self._console.print(told, soft_wrap=True)
         remote.upload(self._client, self.landing, files, self._console)
 
     def run(self, job: str) -> None:
