@@ -44,6 +44,12 @@ def staged(directory: Path, content: bytes, name: str = "terms.csv") -> tuple[De
     return delivery, (batch / f"{delivery.delivery_id}.lines").read_bytes()
 
 
+def stage_new(directory: Path) -> tuple[Batch, list[Delivery]]:
+    """Stages what lies in `in`, of which nothing was seen before."""
+    source = directory / "in"
+    return stage_new_files(directory / "staging", landing.survey(source), Choice(source), [], NOW)
+
+
 def sealed(staging: Path, name: str, *deliveries: Delivery) -> Batch:
     batch = Batch(name, NOW, deliveries, batches.new_directory(staging, name))
     batches.seal(batch)
@@ -201,7 +207,9 @@ def test_a_large_file_is_hashed_and_counted_whole(tmp_path: Path) -> None:
 
 def test_every_fixture_is_staged_or_refused_as_the_reference_does(tmp_path: Path) -> None:
     found, expected = {}, {}
-    for path in sorted(path for folder in ("landing", "layouts", "unreadable") for path in (FIXTURES / folder).iterdir()):
+    for path in sorted(
+        path for folder in ("landing", "layouts", "unreadable") for path in (FIXTURES / folder).iterdir()
+    ):
         try:
             found[path.name] = landing.stage(Part(path), tmp_path).record_count
         except DataError:
@@ -251,7 +259,11 @@ def test_the_id_of_a_file_is_that_of_its_content_packed_or_not(tmp_path: Path) -
     plain = delivered(tmp_path, HEADER + RECORDS)
     packed = delivered(tmp_path, gzip.compress(HEADER + RECORDS), "terms.csv.gz")
 
-    assert landing.content_id(Part(plain)) == landing.content_id(Part(packed)) == hashlib.sha256(HEADER + RECORDS).hexdigest()
+    assert (
+        landing.content_id(Part(plain))
+        == landing.content_id(Part(packed))
+        == hashlib.sha256(HEADER + RECORDS).hexdigest()
+    )
 
 
 def test_the_id_of_a_broken_gzip_file_is_that_of_its_bytes(tmp_path: Path) -> None:
@@ -275,7 +287,7 @@ def test_a_file_that_changes_while_it_is_read_is_rejected(tmp_path: Path, monkey
 
     monkeypatch.setattr(records, "read", read_late)
 
-    batch, known = stage_new_files(tmp_path / "staging", landing.survey(tmp_path / "in"), Choice(tmp_path / "in"), [], NOW)
+    batch, known = stage_new(tmp_path)
 
     assert known == []
     assert [(d.source_file, d.status, d.record_count, d.layout) for d in batch.deliveries] == [
@@ -288,7 +300,7 @@ def test_of_files_with_the_same_content_the_first_is_staged(tmp_path: Path) -> N
     for name, content in (("a.csv", HEADER), ("b.csv.gz", gzip.compress(HEADER)), ("c.csv", HEADER + RECORDS)):
         delivered(tmp_path / "in", content, name)
 
-    batch, _ = stage_new_files(tmp_path / "staging", landing.survey(tmp_path / "in"), Choice(tmp_path / "in"), [], NOW)
+    batch, _ = stage_new(tmp_path)
 
     assert [(Path(d.source_file).name, d.status) for d in batch.deliveries] == [
         ("a.csv", "ingested"),

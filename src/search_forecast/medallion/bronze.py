@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pyspark.sql import Column, DataFrame
@@ -43,6 +43,7 @@ class Layout:
         roles: which of the columns have a role; all others go to `extra_fields`.
         has_quotes: whether a field may stand in quotes.
         rest: the column that holds all other fields as a JSON object, if there is one.
+        names: the columns as the file spells them.
     """
 
     delimiter: str
@@ -51,6 +52,7 @@ class Layout:
     roles: tuple[str, ...] = REQUIRED
     has_quotes: bool = True
     rest: str | None = None
+    names: tuple[str, ...] = field(default=(), compare=False)
 
 
 def layout_of(
@@ -92,7 +94,8 @@ def layout_of(
     twice = [role for role in fields if names.count(role) > 1]
     if twice:
         raise DataError(f"column {', '.join(twice)} appears twice in the first line {_shortened(header)}")
-    return Layout(delimiter, tuple(_unique(names)), not names[-1], tuple(fields), has_quotes)
+    spellings_there = names_in(header, delimiter)
+    return Layout(delimiter, tuple(_unique(names)), not names[-1], tuple(fields), has_quotes, names=spellings_there)
 
 
 def raw_records(lines: DataFrame, layout: Layout) -> DataFrame:
@@ -109,11 +112,11 @@ def raw_records(lines: DataFrame, layout: Layout) -> DataFrame:
     """
     value = F.replace(F.make_valid_utf8("value"), F.lit("\r"), F.lit("\n"))
     split = lines.withColumn("value", value).withColumn("fields", split_record(F.col("value"), layout))
-    field = {name: F.get("fields", F.lit(position)) for position, name in enumerate(layout.columns)}
+    fields = {name: F.get("fields", F.lit(position)) for position, name in enumerate(layout.columns)}
     none = F.lit(None).cast("string")
-    extra_fields = _extra_fields(field, layout)
+    extra_fields = _extra_fields(fields, layout)
     return split.select(
-        *((field[name] if name in layout.roles else none).alias(name) for name in ROLES),
+        *((fields[name] if name in layout.roles else none).alias(name) for name in ROLES),
         (
             F.lit(None).cast("map<string,string>")
             if extra_fields is None
@@ -124,14 +127,14 @@ def raw_records(lines: DataFrame, layout: Layout) -> DataFrame:
     )
 
 
-def _extra_fields(field: dict[str, Column], layout: Layout) -> Column | None:
+def _extra_fields(fields: dict[str, Column], layout: Layout) -> Column | None:
     """The columns without a role as a MAP, if there are any."""
     extras = [name for name in layout.columns if name not in layout.roles and name != layout.rest]
-    named = F.create_map(*(part for name in extras for part in (F.lit(name), field[name]))) if extras else None
+    named = F.create_map(*(part for name in extras for part in (F.lit(name), fields[name]))) if extras else None
     if layout.rest is None:
         return named
-    rest = F.from_json(field[layout.rest], "map<string,string>")
-    return rest if named is None else F.map_concat(named, rest)
+    rest = F.from_json(fields[layout.rest], "map<string,string>")
+    return rest if named is None else F.map_concat(named, F.coalesce(rest, F.expr("cast(map() as map<string,string>)")))
 
 
 def split_record(record: Column, layout: Layout) -> Column:
