@@ -29,8 +29,8 @@ _RAW_COLUMNS = (
         "Day of the month, as delivered; null where the date is one column or the line could not be split",
         nullable=True,
     ),
-    TableColumn("month", STRING, "Month, likewise", nullable=True),
-    TableColumn("year", STRING, "Year, likewise", nullable=True),
+    TableColumn("month", STRING, "Month, as delivered; null likewise", nullable=True),
+    TableColumn("year", STRING, "Year, as delivered; null likewise", nullable=True),
     TableColumn("date", STRING, "Date or time, as delivered, where it stands in one column; else null", nullable=True),
     TableColumn(
         "searchterm", STRING, "Search term, as delivered; null where the line could not be split", nullable=True
@@ -69,7 +69,7 @@ DELIVERIES = Table(
         TableColumn(
             "reading",
             STRING,
-            "JSON: what that layout said on dates and counts when it was ingested, where it differs from the origin's",
+            "JSON: what that layout said on dates and counts then, as far as it isn't the origin's; null as `layout`",
             nullable=True,
         ),
         _BATCH_ID,
