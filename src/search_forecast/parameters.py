@@ -79,12 +79,14 @@ def _check_zone(command: str, name: str) -> None:
 
 @dataclass(frozen=True)
 class GenerateParameters:
-    """How much synthetic input to write, and how dirty."""
+    """How much synthetic input to write, how dirty, in which layout and container."""
 
     out: Path
     rows: int
     seed: int
     dirty_ratio: float
+    layout: str | None = None
+    container: str | None = None
 
     def __post_init__(self) -> None:
         if self.rows < 1:

@@ -19,7 +19,7 @@ from search_forecast.medallion.layouts import ExportLayout
 SAMPLE = 100  # records by which a file's layout is told
 _REST = "(other fields)"
 _BATCH_ROWS = 8192
-_STEP = re.compile(r"([^.\[\]]+)(?:\[([^=\]]+)=([^\]]*)\])?(?:\.|\Z)")
+_SELECTOR = re.compile(r"\[([^=\]]+)=([^\]]*)\]")  # of one row of a list
 
 
 def first_of_json(start: bytes) -> list[dict[str, Any]]:
@@ -186,15 +186,20 @@ def _keys_by_name(present: tuple[str, ...], names: tuple[str, ...]) -> dict[str,
 def _nested(value: Any, name: str) -> Any:
     """What lies at a path such as `event_params[key=search_term].value.string_value`; None where nothing does.
 
-    A text that is JSON itself is looked into, as slow logs hold the query.
+    A key may hold dots itself. A text that is JSON is looked into, as slow logs hold the query.
     """
-    for step in _STEP.finditer(name):
-        if isinstance(value, str):
-            value = _object(value)
+    while name:
+        value = _object(value) if isinstance(value, str) else value
         if not isinstance(value, Mapping):
             return None
-        value = value.get(step[1])
-        if step[2] is not None:
-            rows = value if isinstance(value, list) else []
-            value = next((row for row in rows if isinstance(row, Mapping) and row.get(step[2]) == step[3]), None)
+        key = max((key for key in value if re.match(rf"{re.escape(key)}(?:[.\[]|\Z)", name)), key=len, default=None)
+        if key is None:
+            return None
+        value, name = value[key], name[len(key) :]
+        selector = _SELECTOR.match(name)
+        if selector is not None:
+            rows = [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+            value = next((row for row in rows if row.get(selector[1]) == selector[2]), None)
+            name = name[selector.end() :]
+        name = name.removeprefix(".")
     return value
