@@ -226,8 +226,8 @@ def read(path: Path) -> ExportLayout:
 
 
 def _complaint(error: ValidationError) -> str:
-    """The first thing that is wrong with a layout, in one line."""
-    first = error.errors(include_url=False)[0]
+    """The first thing that is wrong with a layout, in one line; a misspelt key before what is missing therefore."""
+    first = min(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
     if first["type"] == "extra_forbidden":
         *above, name = key.split(".")
