@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2024, 3, 4, 10, tzinfo=timezone.utc)
 HEADER = "day,month,year,searchterm\n"
+LOG = '{"timestamp": "2024-03-05T01:00:00Z", "query": "logged"}\n'
 
 
 def deliver(house: Lakehouse, name: str, records: str, now: datetime = NOW, time_zone: str = "UTC") -> None:
@@ -30,6 +31,7 @@ def deliver(house: Lakehouse, name: str, records: str, now: datetime = NOW, time
     assert house.root is not None
     source = house.root / "in {1,2} [*]?"
     source.mkdir(parents=True, exist_ok=True)
+    (source / "log.jsonl").write_text(LOG, encoding="utf-8")
     (source / name).write_text(HEADER + records, encoding="utf-8")
     ingest(house, IngestParameters(source), now)
     clean(house, CleanParameters(time_zone), now)
@@ -65,9 +67,9 @@ def test_a_path_that_looks_like_a_pattern_is_a_path(house: Lakehouse) -> None:
 def test_a_day_that_has_come_is_judged_again_and_the_shop_says_which_day_it_is(house: Lakehouse) -> None:
     assert clean(house, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == ["batch-000001"]
     assert clean(house, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == []
-    assert terms(house) == ["hat", "late", "red shoes"]
+    assert terms(house) == ["hat", "late", "logged", "red shoes"]
 
-    assert clean(house, CleanParameters(), NOW + timedelta(days=2))["event_count"] == 4
+    assert clean(house, CleanParameters(), NOW + timedelta(days=2))["event_count"] == 5
 
 
 def test_gold_is_rebuilt_where_its_files_or_the_changes_since_are_gone(
