@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from search_forecast.medallion import landing, layouts, records
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
 from search_forecast.medallion.reading import ORIGIN, Reading, parse
+from support.places import PROJECT
 
+REFUSING = [name for name, export in layouts.load().items() if export.refuse]
 PLAIN = "description: x\nterm: query\ndate: {column: date, formats: [YYYY-MM-DD]}\n"
 HEADER = "date,query,count\n"
 RECORDS = "2024-03-01,laptop,3\n2024-03-02,tv,1\n"
@@ -94,7 +97,7 @@ def test_more_layouts_replace_those_of_their_name(tmp_path: Path) -> None:
 
 def test_every_layout_says_where_it_was_documented_or_that_it_was_not() -> None:
     for name, export in layouts.load().items():
-        text = (Path(__file__).parents[2] / "layouts" / f"{name}.yml").read_text(encoding="utf-8")
+        text = (PROJECT / "layouts" / f"{name}.yml").read_text(encoding="utf-8")
         assert export.documentation or name == "origin" or "No vendor's" in text or "nor any documentation" in text
 
 
@@ -241,3 +244,23 @@ def test_of_several_names_the_first_is_taken_and_the_other_column_stays(tmp_path
 
     assert found.columns == ("keyword", "date", "searchterm", "searchterm_4")
     assert found.roles == ("date", "searchterm")
+
+
+def test_the_page_explains_every_key_and_its_example_is_read_as_it_says(tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "bring-your-own-export.md").read_text(encoding="utf-8")
+    file, text = (block for block in re.findall(r"```\w*\n(.*?)```", page, re.DOTALL) if "Suchbegriff" in block)
+    (tmp_path / "march.csv").write_bytes(file.encode("cp1252"))
+    (tmp_path / "more").mkdir()
+    export = layout(tmp_path / "more", text, "my_shop")
+
+    delivery = landing.stage(
+        Part(tmp_path / "march.csv"), tmp_path, Choice(tmp_path, layouts=layouts.load(tmp_path / "more"))
+    )
+
+    assert (delivery.layout_name, delivery.record_count) == ("my_shop", 2)
+    assert (tmp_path / f"{delivery.delivery_id}.lines").read_text() == "01.03.2024;Schreibtisch;1'200\nSumme;;1'200\n"
+    assert parse(delivery.reading) == export.reading("UTC")
+    for key in type(export).model_fields.keys() - {"name"}:
+        assert f"`{key}`" in page
+    for name in layouts.load().keys() - set(REFUSING):
+        assert f"| `{name}` |" in page
