@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from search_forecast.errors import DataError, UsageError
@@ -169,6 +171,51 @@ def test_quotes_are_read_as_the_layout_says(tmp_path: Path, quoting: str, conten
     export = layout(tmp_path, PLAIN + f"quoting: {quoting}\n")
 
     assert lines((HEADER + content + "\n").encode(), export) == [expected]
+
+
+# By Spark 4.2's own writer, of the queries behind it.
+BY_SPARK = r"""2024-03-01,"tv 55\" oled",3
+2024-03-01,"a, b",1
+2024-03-02,"say \"hi\", you",2
+2024-03-02,back\slash,1
+2024-03-02,ends\,1
+2024-03-02,"x\\, y",1
+2024-03-03,"q\\\" q",1
+2024-03-03,"line
+\"break\"",1
+2024-03-03,"\"full\"",1
+2024-03-03,"",1
+"""
+QUERIES = [
+    'tv 55" oled',
+    "a, b",
+    'say "hi", you',
+    r"back\slash",
+    "ends\\",
+    r"x\, y",
+    r"q\" q",
+    'line\r"break"',
+    '"full"',
+    "",
+]
+
+
+@pytest.mark.parametrize("header", ["", "date,query,count\n"])
+def test_what_spark_writes_is_what_it_was(header: str) -> None:
+    found = lines((header + BY_SPARK).encode(), layouts.load()["spark_csv"])
+
+    assert [next(csv.reader([line], strict=True))[1] for line in found] == QUERIES
+
+
+def test_what_pandas_writes_is_what_it_was(tmp_path: Path) -> None:
+    queries = [*QUERIES[:-1], "ends\\", "tv\t4k"]
+    frame = pd.DataFrame({"date": "2024-03-01", "query": queries, "count": [1.0] * len(queries)})
+    frame.to_csv(tmp_path / "a.csv.zst", compression=None)
+    frame.to_csv(tmp_path / "b.csv", index=False, quoting=csv.QUOTE_ALL)
+    for name, place in (("a.csv.zst", 2), ("b.csv", 1)):
+        found = lines((tmp_path / name).read_bytes(), layouts.load()["plain"])
+
+        assert [next(csv.reader([line], strict=True))[place] for line in found] == queries
 
 
 def chosen(directory: Path, name: str, content: str | bytes, layout_name: str | None = None) -> str:

@@ -42,7 +42,7 @@ def read(content: Callable[[int], bytes], export: ExportLayout | None = None) ->
     if not is_header:
         blocks = chain([header + b"\n"], blocks)
     if export.quoting == "backslash":
-        blocks = map(_with_doubled_quotes, blocks)
+        blocks = _with_doubled_quotes(blocks, layout.delimiter)
     if layout.has_quotes:
         blocks = _one_line_each(blocks, layout)
     return layout, _without_blank_lines(blocks, layout.delimiter)
@@ -67,15 +67,20 @@ def _layout(header: bytes, export: ExportLayout) -> tuple[bronze.Layout, bool]:
     )
 
 
-def _with_doubled_quotes(block: bytes) -> bytes:
-    r"""Write quotes as RFC 4180 does (`""`) where they are escaped by a backslash (`\"`)."""
-    if b'\\"' not in block:
-        return block
-    lines = block.split(b"\n")
-    return b"\n".join(
-        _ESCAPED.sub(lambda found: b'""' if found[1] == b'"' else b"\\", line) if b'\\"' in line else line
-        for line in lines
-    )
+def _with_doubled_quotes(blocks: Iterator[bytes], delimiter: str) -> Iterator[bytes]:
+    r"""Write quoted fields as RFC 4180 does where a backslash escapes quotes and backslashes (`"55\" wide"`)."""
+    # A quoted field up to its end, or an escaped quote in a line that begins inside of one.
+    escaped = re.compile(rb'(?:^|(?<=%s))[ \t]*"(?:[^"\\]|\\.)*|\\"' % re.escape(delimiter).encode())
+    for block in blocks:
+        if b"\\" not in block or b'"' not in block:
+            yield block
+        else:
+            lines = block.split(b"\n")
+            yield b"\n".join(escaped.sub(_unescaped, line) if b"\\" in line else line for line in lines)
+
+
+def _unescaped(text: re.Match[bytes]) -> bytes:
+    return _ESCAPED.sub(lambda escape: b'""' if escape[1] == b'"' else b"\\", text[0])
 
 
 def whole_lines(content: Callable[[int], bytes]) -> Iterator[bytes]:
