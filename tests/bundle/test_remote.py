@@ -61,15 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         if path == "/api/2.0/preview/scim/v2/Me":
             return self.answer(200, {"id": "1", "userName": "ann@example.com"})
-        if path.startswith("/api/2.0/fs/files"):
-            return self.put(path.removeprefix("/api/2.0/fs/files"), query, body)
-        if path.startswith("/api/2.0/fs/directories"):
-            name = path.removeprefix("/api/2.0/fs/directories").rstrip("/")
-            if name.rpartition("/")[0] not in server.volumes:
-                return self.answer(404, {"error_code": "NOT_FOUND", "message": "volume does not exist"})
-            server.volumes.add(name)
-            self.send_response(204)
-            return self.end_headers()
+        if path.startswith("/api/2.0/fs/"):
+            return self.put(path.removeprefix("/api/2.0/fs/"), query, body)
         if re.fullmatch(r"/api/2\.[12]/jobs/list", path):
             name = query["name"].casefold()  # as the API compares
             jobs = [{"job_id": n, "settings": {"name": k}} for k, n in server.jobs.items() if k.casefold() == name]
@@ -86,15 +79,20 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(200, {})
         return self.answer(404, {"error_code": "NOT_FOUND", "message": f"no endpoint {path}"})
 
-    def put(self, name, query, body):
+    def put(self, path, query, body):
         files = self.server.files
+        kind, _, name = path.partition("/")
+        name = f"/{name}"
         if name.rpartition("/")[0] not in self.server.volumes:
             return self.answer(404, {"error_code": "NOT_FOUND", "message": "volume does not exist"})
         if name in files and query.get("overwrite") == "false":
             return self.answer(
                 409, {"error_code": "ALREADY_EXISTS", "message": "The file being created already exists."}
             )
-        files[name] = body
+        if kind == "directories":
+            self.server.volumes.add(name)
+        else:
+            files[name] = body
         self.send_response(204)
         self.end_headers()
         return None

@@ -54,7 +54,7 @@ def written(name: str, container: str | None) -> tuple[bytes, Counter[str]]:
 
 def staged(path: Path, directory: Path, name: str) -> list[dict[str, str]]:
     """The staged records of all deliveries of a file, by role."""
-    found = []
+    records = []
     for part in landing.survey(path).parts:
         delivery = landing.stage(part, directory, Choice(path, name))
         layout = delivery.layout
@@ -65,8 +65,8 @@ def staged(path: Path, directory: Path, name: str) -> list[dict[str, str]]:
         for fields in csv.reader(lines, delimiter=layout.delimiter, strict=True):
             if len(fields) == len(layout.columns):
                 cells = dict(zip(layout.columns, fields, strict=True))
-                found.append({role: cells[role] for role in layout.roles})
-    return found
+                records.append({role: cells[role] for role in layout.roles})
+    return records
 
 
 @pytest.mark.parametrize(("name", "container"), PAIRS)
