@@ -55,6 +55,9 @@ def dependencies(root: Path, job: str, version: str) -> list[str]:
                    "platform_system": "Linux", "platform_machine": "x86_64", "implementation_name": "cpython",
                    "platform_python_implementation": "CPython", "os_name": "posix"}  # fmt: skip
     brought, locked = requirements(path, environment), requirements(root / "requirements.txt", environment)
+    # What it brings needs packages itself, so they are there too, if in a version that nobody wrote down.
+    present = brought.keys() & locked.keys()
+    implied = {canonicalize_name(item.name) for name in present for item in needed(name, environment)}
     pins: dict[str, str] = {}
     queue = list(needed("search_forecast", environment, NEEDS.get(job, ())))
     while queue:
@@ -65,7 +68,7 @@ def dependencies(root: Path, job: str, version: str) -> list[str]:
                 raise Problem(f"serverless environment {version} brings {name} {brought[name]}, needed is {item}")
         elif name not in locked:
             raise Problem(f"requirements.txt has no {name}: run `make lock`")
-        elif name not in pins:
+        elif name not in pins and name not in implied:
             pins[name] = f"{name}=={locked[name]}"
             queue += needed(name, environment)
     return ["../dist/*.whl", *sorted(pins.values())]

@@ -30,16 +30,30 @@ def local_directory(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class IngestParameters:
-    """Where deliveries lie, and whether a rejected file fails the command."""
+    """Where deliveries lie, how they are laid out, and whether a rejected file fails the command.
+
+    Attributes:
+        source: A directory or one file.
+        is_strict: Whether a rejected file is an error.
+        layout: The name of the layout that all of them have.
+        layouts: A directory with more layouts.
+        time_zone: Of the shop: on which of its days a time lies, where the layout does not say it.
+    """
 
     source: Path
     is_strict: bool = False
+    layout: str | None = None
+    layouts: Path | None = None
+    time_zone: str = "UTC"
 
     def __post_init__(self) -> None:
         if not self.source.exists():
             raise UsageError(
-                f"ingest: --source {self.source} does not exist; name a directory with .csv or .csv.gz files"
+                f"ingest: --source {self.source} does not exist; name a directory with exports of searches, or one file"
             )
+        if self.layouts is not None and not self.layouts.is_dir():
+            raise UsageError(f"ingest: --layouts {self.layouts} is no directory; name one with layouts (*.yml)")
+        _check_zone("ingest", self.time_zone)
 
 
 @dataclass(frozen=True)
@@ -49,24 +63,30 @@ class CleanParameters:
     time_zone: str = "UTC"
 
     def __post_init__(self) -> None:
-        try:
-            ZoneInfo(self.time_zone)
-        except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-            raise UsageError(f"clean: --time-zone {self.time_zone} is none, such as Pacific/Auckland or UTC") from error
+        _check_zone("clean", self.time_zone)
 
     def today(self, now: datetime) -> date:
         """The shop's day at that time."""
         return now.astimezone(ZoneInfo(self.time_zone)).date()
 
 
+def _check_zone(command: str, name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        raise UsageError(f"{command}: --time-zone {name} is none, such as Pacific/Auckland or UTC") from error
+
+
 @dataclass(frozen=True)
 class GenerateParameters:
-    """How much synthetic input to write, and how dirty."""
+    """How much synthetic input to write, how dirty, in which layout and container."""
 
     out: Path
     rows: int
     seed: int
     dirty_ratio: float
+    layout: str | None = None
+    container: str | None = None
 
     def __post_init__(self) -> None:
         if self.rows < 1:

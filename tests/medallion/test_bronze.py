@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 PLAIN = ("day", "month", "year", "searchterm")
 RAW = (
-    "day string, month string, year string, searchterm string, extra_fields map<string,string>, "
-    "malformed_record string, delivery_id string"
+    "day string, month string, year string, date string, searchterm string, count string, "
+    "extra_fields map<string,string>, malformed_record string, delivery_id string"
 )
 # What may stand in a line: no line break. Python 3.10's csv module refuses NUL, ours takes it.
 LINE_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=8)
@@ -259,12 +259,12 @@ def test_lines_become_raw_records_and_a_malformed_one_is_kept_whole(spark: Spark
     )
     expected = spark.createDataFrame(
         [
-            (" 07", "11", "2021", "a, b", {"Device": "mobile", "column_6": ""}, None, "d1"),
-            ("", "", "", "", {"Device": "", "column_6": ""}, None, "d1"),
-            (None, None, None, None, None, "laptop,mobile,2021,11", "d2"),
-            (None, None, None, None, None, '"laptop,mobile,2021,11,7,x', "d2"),
-            ("7", "11", "2021", "lap\ufffdtop", {"Device": "m\ufffd", "column_6": "x"}, None, "d3"),
-            ("7", "11", "2021", "red\nshoes", {"Device": "m", "column_6": None}, None, "d4"),
+            (" 07", "11", "2021", None, "a, b", None, {"Device": "mobile", "column_6": ""}, None, "d1"),
+            ("", "", "", None, "", None, {"Device": "", "column_6": ""}, None, "d1"),
+            (*[None] * 7, "laptop,mobile,2021,11", "d2"),
+            (*[None] * 7, '"laptop,mobile,2021,11,7,x', "d2"),
+            ("7", "11", "2021", None, "lap\ufffdtop", None, {"Device": "m\ufffd", "column_6": "x"}, None, "d3"),
+            ("7", "11", "2021", None, "red\nshoes", None, {"Device": "m", "column_6": None}, None, "d4"),
         ],
         RAW,
     )
@@ -277,7 +277,7 @@ def test_lines_become_raw_records_and_a_malformed_one_is_kept_whole(spark: Spark
 def test_records_of_a_file_without_other_columns_have_no_extra_fields(spark: SparkSession) -> None:
     lines = spark.createDataFrame([("7,11,2021,laptop", "d1"), ("laptop", "d1")], "value string, delivery_id string")
     expected = spark.createDataFrame(
-        [("7", "11", "2021", "laptop", None, None, "d1"), (None, None, None, None, None, "laptop", "d1")], RAW
+        [("7", "11", "2021", None, "laptop", None, None, None, "d1"), (*[None] * 7, "laptop", "d1")], RAW
     )
 
     actual = bronze.raw_records(lines, Layout(",", PLAIN))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2024, 3, 4, 10, tzinfo=timezone.utc)
 HEADER = "day,month,year,searchterm\n"
+LOG = '{"timestamp": "2024-03-05T01:00:00Z", "query": "logged"}\n'
 
 
 def deliver(house: Lakehouse, name: str, records: str, now: datetime = NOW, time_zone: str = "UTC") -> None:
@@ -40,6 +41,7 @@ def deliver(house: Lakehouse, name: str, records: str, now: datetime = NOW, time
     assert house.root is not None
     source = house.root / "in {1,2} [*]?"
     source.mkdir(parents=True, exist_ok=True)
+    (source / "log.jsonl").write_text(LOG, encoding="utf-8")
     (source / name).write_text(HEADER + records, encoding="utf-8")
     ingest(house, IngestParameters(source), now)
     clean(house, CleanParameters(time_zone), now)
@@ -96,7 +98,7 @@ def test_a_day_that_has_come_is_judged_again_and_the_shop_says_which_day_it_is(
     house: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aggregate(house)
-    assert reconcile(house, NOW)["rejected_count"] == 3  # a batch that is done
+    assert reconcile(house, NOW)["rejected_count"] == 4  # a batch that is done
     with monkeypatch.context() as patch:
         patch.setattr(Lakehouse, "write", killed_after(SEARCH_EVENTS))
         with pytest.raises(KilledError):
@@ -104,14 +106,14 @@ def test_a_day_that_has_come_is_judged_again_and_the_shop_says_which_day_it_is(
 
     assert clean(house, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == ["batch-000001"]
     assert clean(house, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == []
-    assert terms(house) == ["hat", "late", "red shoes"]
+    assert terms(house) == ["hat", "late", "logged", "red shoes"]
 
-    assert clean(house, CleanParameters(), NOW + timedelta(days=2))["event_count"] == 4
+    assert clean(house, CleanParameters(), NOW + timedelta(days=2))["event_count"] == 5
     assert rejected(house) == {"": ["empty_term"]}  # of the two reasons that it had
     aggregate(house)
-    assert totals(house) == dict.fromkeys(("hat", "late", "later", "red shoes"), 1)
+    assert totals(house) == dict.fromkeys(("hat", "late", "later", "logged", "red shoes"), 1)
     counts = reconcile(house, NOW)
-    assert (counts["raw_count"], counts["event_count"], counts["rejected_count"]) == (5, 4, 1)
+    assert (counts["raw_count"], counts["event_count"], counts["rejected_count"]) == (6, 5, 1)
     assert [row["reconciled"] for row in house.read(BATCHES).collect()] == [True]
 
 

@@ -62,6 +62,9 @@ def test_the_script_makes_the_committed_bytes(make_fixtures: ModuleType, tmp_pat
         for folder in ("landing", "layouts", "unreadable")
         for path in (FIXTURES / folder).iterdir()
     }
+    committed |= {
+        path.relative_to(FIXTURES).as_posix(): path.read_bytes() for path in (FIXTURES / "exports").rglob("*.*")
+    }
     committed["infant_growth.csv"] = (FIXTURES / "infant_growth.csv").read_bytes()
     assert sorted(made) == sorted(committed)
     assert made == committed
@@ -72,6 +75,8 @@ def test_the_readme_names_every_file() -> None:
     for folder in ("landing", "layouts", "unreadable"):
         for path in (FIXTURES / folder).iterdir():
             assert f"`{folder}/{path.name}`" in readme
+    for path in (FIXTURES / "exports").rglob("*.*"):
+        assert f"`{path.relative_to(FIXTURES).as_posix()}`" in readme
 
 
 def test_the_demo_ingests_just_two_files() -> None:

@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from search_forecast.medallion import bronze, gold, landing, silver
+from search_forecast.medallion.containers import Part
 from support.flow import HEADER, assert_gold_is, delivered, gold_rows, pipeline, rows, versions
 from support.places import PROJECT as REPOSITORY
 
@@ -138,7 +139,7 @@ def test_the_fixtures_give_the_answers_of_the_readme(run: Callable[..., Any], tm
 @pytest.mark.skipif(not ORIGINAL.exists(), reason="../shared/data/searchterms.csv is not on this machine")
 def test_the_original_file_gives_its_known_counts(spark: SparkSession, tmp_path: Path) -> None:
     """The rules alone, without tables: the other tests of this file are about those."""
-    delivery = landing.stage(ORIGINAL, tmp_path)
+    delivery = landing.stage(Part(ORIGINAL), tmp_path)
     lines = spark.read.text(str(tmp_path / f"{delivery.delivery_id}.lines")).withColumn("delivery_id", F.lit("d"))
     raw = bronze.raw_records(lines, delivery.layout).withColumn("ingested_at", F.current_timestamp())
     raw = raw.withColumn("source_file", F.lit("searchterms.csv")).withColumn("batch_id", F.lit("batch-000001"))

@@ -19,7 +19,7 @@ SUMMARY = (
     "term string, search_count bigint, share_ratio double, rank bigint, first_seen_date date, last_seen_date date, "
     "active_day_count bigint"
 )
-CHANGES = "term string, searched_as string, change int"
+CHANGES = "term string, searched_as string, change int, search_count bigint"
 VARIANTS = "term string, searched_as string, search_count bigint, rule string"
 
 
@@ -31,15 +31,15 @@ def quiet_after(days: int) -> list[int]:
 def test_searches_are_counted_by_day_and_term(spark: SparkSession) -> None:
     events = spark.createDataFrame(
         [
-            (FIRST, "laptop", "Laptop", "d1", "batch-000001"),
-            (FIRST, "laptop", "laptop", "d1", "batch-000001"),
-            (FIRST, "laptop", "laptop", "d2", "batch-000002"),
-            (FIRST, "tv", "tv", "d1", "batch-000001"),
-            (FOURTH, "laptop", "laptop", "d1", "batch-000001"),
+            (FIRST, "laptop", "Laptop", 1, "d1", "batch-000001"),
+            (FIRST, "laptop", "laptop", 1, "d1", "batch-000001"),
+            (FIRST, "laptop", "laptop", 4, "d2", "batch-000002"),
+            (FIRST, "tv", "tv", 1, "d1", "batch-000001"),
+            (FOURTH, "laptop", "laptop", 1, "d1", "batch-000001"),
         ],
         contracts.SEARCH_EVENTS.schema,
     )
-    expected = spark.createDataFrame([(FIRST, "laptop", 3), (FIRST, "tv", 1), (FOURTH, "laptop", 1)], COUNTS)
+    expected = spark.createDataFrame([(FIRST, "laptop", 6), (FIRST, "tv", 1), (FOURTH, "laptop", 1)], COUNTS)
 
     actual = gold.daily_term_counts(events)
 
@@ -133,12 +133,12 @@ def test_the_shares_of_all_terms_add_up_to_one(spark: SparkSession) -> None:
 def test_variants_are_counted_with_the_rule_that_makes_them_the_term(spark: SparkSession) -> None:
     changes = spark.createDataFrame(
         [
-            ("laptop", "laptop", 1),
-            ("laptop", "Laptop", 1),
-            ("laptop", "Laptop", 1),
-            ("laptop", " laptop", 1),
-            ("laptop", " LAPTOP", 1),
-            ("café", "Cafe\u0301", 1),
+            ("laptop", "laptop", 1, 1),
+            ("laptop", "Laptop", 1, 1),
+            ("laptop", "Laptop", 1, 1),
+            ("laptop", " laptop", 1, 1),
+            ("laptop", " LAPTOP", 1, 1),
+            ("café", "Cafe\u0301", 1, 3),
         ],
         CHANGES,
     )
@@ -148,7 +148,7 @@ def test_variants_are_counted_with_the_rule_that_makes_them_the_term(spark: Spar
             ("laptop", "Laptop", 2, "case"),
             ("laptop", " laptop", 1, "spacing"),
             ("laptop", " LAPTOP", 1, "case_and_spacing"),
-            ("café", "Cafe\u0301", 1, "unicode"),
+            ("café", "Cafe\u0301", 3, "unicode"),
         ],
         VARIANTS,
     )
@@ -170,14 +170,14 @@ def test_changes_are_added_to_the_variants_and_what_falls_to_zero_vanishes(spark
     )
     changes = spark.createDataFrame(
         [
-            ("laptop", "laptop", 1),
-            ("laptop", "Laptop", -1),
-            ("laptop", "Laptop", -1),
-            ("tv", "tv", -1),
-            ("tv", "tv", 1),
-            ("tv", "TV", 1),
-            ("ink", "ink", 1),
-            ("ink", "ink", -1),
+            ("laptop", "laptop", 1, 1),
+            ("laptop", "Laptop", -1, 1),
+            ("laptop", "Laptop", -1, 1),
+            ("tv", "tv", -1, 1),
+            ("tv", "tv", 1, 1),
+            ("tv", "TV", 1, None),
+            ("ink", "ink", 1, 1),
+            ("ink", "ink", -1, 1),
         ],
         CHANGES,
     )
@@ -198,8 +198,8 @@ def test_changes_are_added_to_the_variants_and_what_falls_to_zero_vanishes(spark
 
 def test_adding_changes_bit_by_bit_gives_what_counting_all_of_them_gives(spark: SparkSession) -> None:
     names = ["laptop", "Laptop", " laptop", "LAPTOP", "lap\u200btop"]
-    searches = [("laptop", names[number * number % 5], 1) for number in range(50)]
-    gone = [(term, searched_as, -1) for term, searched_as, _ in searches[:30:2]]
+    searches = [("laptop", names[number * number % 5], 1, number % 3 + 1) for number in range(50)]
+    gone = [(term, searched_as, -1, count) for term, searched_as, _, count in searches[:30:2]]
     bits: list[DataFrame] = [
         spark.createDataFrame(rows, CHANGES) for rows in (searches[:20], searches[20:] + gone[:9], gone[9:])
     ]
@@ -234,7 +234,10 @@ def test_without_searches_gold_is_empty_but_has_its_columns(spark: SparkSession)
         (contracts.DAILY_TERM_COUNTS, counts),
         (contracts.DAILY_TOTALS, gold.daily_totals(counts)),
         (contracts.TERM_SUMMARY, gold.term_summary(counts)),
-        (contracts.TERM_VARIANTS, gold.term_variants(events.selectExpr("term", "searched_as", "1 as change"))),
+        (
+            contracts.TERM_VARIANTS,
+            gold.term_variants(events.selectExpr("term", "searched_as", "search_count", "1 as change")),
+        ),
     ):
         table.check(rows)
         assert rows.columns == table.schema.names

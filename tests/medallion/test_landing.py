@@ -5,9 +5,10 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,8 @@ from search_forecast.lakehouse import scratch
 from search_forecast.medallion import batches, landing, records
 from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.bronze import Layout
+from search_forecast.medallion.choice import Choice
+from search_forecast.medallion.containers import Part
 from search_forecast.medallion.ingest import stage_new_files
 from support import reference
 from support.places import FIXTURES
@@ -37,8 +40,14 @@ def staged(directory: Path, content: bytes, name: str = "terms.csv") -> tuple[De
     """Stages a file with this content; returns its delivery and the lines that Spark will read."""
     batch = directory / "batch"
     batch.mkdir()
-    delivery = landing.stage(delivered(directory, content, name), batch)
+    delivery = landing.stage(Part(delivered(directory, content, name)), batch)
     return delivery, (batch / f"{delivery.delivery_id}.lines").read_bytes()
+
+
+def stage_new(directory: Path) -> tuple[Batch, list[Delivery]]:
+    """Stages what lies in `in`, of which nothing was seen before."""
+    source = directory / "in"
+    return stage_new_files(directory / "staging", landing.survey(source), Choice(source), [], NOW)
 
 
 def sealed(staging: Path, name: str, *deliveries: Delivery) -> Batch:
@@ -84,6 +93,8 @@ def test_the_records_of_a_file_are_staged_a_line_each(tmp_path: Path, content: b
         status="ingested",
         reason=None,
         layout=PLAIN,
+        layout_name="origin",
+        reading="{}",
     )
 
 
@@ -152,15 +163,15 @@ def test_a_file_that_cannot_be_read_is_refused_and_nothing_of_it_staged(
 
 def test_a_file_that_is_gone_is_refused_like_one_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError):
-        landing.stage(tmp_path / "gone.csv", tmp_path)
+        landing.stage(Part(tmp_path / "gone.csv"), tmp_path)
 
 
 def test_a_file_after_a_refused_one_is_staged_clean(tmp_path: Path) -> None:
     broken = delivered(tmp_path, gzip.compress(HEADER + RECORDS * 5000)[:-9], "broken.csv.gz")
     with pytest.raises(DataError):
-        landing.stage(broken, tmp_path)
+        landing.stage(Part(broken), tmp_path)
 
-    delivery = landing.stage(delivered(tmp_path, HEADER + RECORDS), tmp_path)
+    delivery = landing.stage(Part(delivered(tmp_path, HEADER + RECORDS)), tmp_path)
 
     assert (tmp_path / f"{delivery.delivery_id}.lines").read_bytes() == RECORDS
 
@@ -196,9 +207,11 @@ def test_a_large_file_is_hashed_and_counted_whole(tmp_path: Path) -> None:
 
 def test_every_fixture_is_staged_or_refused_as_the_reference_does(tmp_path: Path) -> None:
     found, expected = {}, {}
-    for path in landing.delivered_files(FIXTURES):
+    for path in sorted(
+        path for folder in ("landing", "layouts", "unreadable") for path in (FIXTURES / folder).iterdir()
+    ):
         try:
-            found[path.name] = landing.stage(path, tmp_path).record_count
+            found[path.name] = landing.stage(Part(path), tmp_path).record_count
         except DataError:
             found[path.name] = None
         try:
@@ -221,13 +234,27 @@ def test_csv_files_are_found_by_any_spelling_of_their_ending_and_dot_files_left(
         "x{a,b}*?.csv",
         "deep/er/still.csv",
     ]
-    others = [".hidden.csv", "deep/.upload.csv.gz", ".csv", "terms.csv.part", "terms.txt", "csv", "terms.csv.zip"]
+    others = [".hidden.csv", "deep/.upload.csv.gz", ".csv", "terms.csv.part", "terms.xlsx", "csv", "truth.json"]
     for name in (*wanted, *others):
         delivered(tmp_path, HEADER, name)
     (tmp_path / "directory.csv").mkdir()
     (tmp_path / "dangling.csv").symlink_to(tmp_path / "nowhere.csv")
 
-    assert landing.delivered_files(tmp_path) == sorted(tmp_path / name for name in wanted)
+    survey = landing.survey(tmp_path)
+
+    assert [part.path for part in survey.parts] == sorted(tmp_path / name for name in wanted)
+    assert set(survey.passed_over) == {str(tmp_path / name) for name in others}
+
+
+def test_the_files_of_a_delta_table_are_no_deliveries(tmp_path: Path) -> None:
+    delivered(tmp_path, b"PAR1", "lake/search_gold/x/part-0.parquet")
+    delivered(tmp_path, b"{}", "lake/search_gold/x/_delta_log/0.json")
+    delivered(tmp_path, b"PAR1", "other/part-0.parquet")
+
+    survey = landing.survey(tmp_path)
+
+    assert [part.path.parent.name for part in survey.parts] == ["other"]
+    assert survey.passed_over[str(tmp_path / "lake/search_gold/x/part-0.parquet")] == "a Delta table's own"
 
 
 def test_a_source_may_be_one_file_and_its_path_becomes_absolute(
@@ -236,38 +263,42 @@ def test_a_source_may_be_one_file_and_its_path_becomes_absolute(
     delivered(tmp_path, HEADER)
     monkeypatch.chdir(tmp_path)
 
-    assert landing.delivered_files(Path("terms.csv")) == [tmp_path / "terms.csv"]
+    assert landing.survey(Path("terms.csv")).parts == (Part(tmp_path / "terms.csv"),)
 
 
 def test_the_id_of_a_file_is_that_of_its_content_packed_or_not(tmp_path: Path) -> None:
     plain = delivered(tmp_path, HEADER + RECORDS)
     packed = delivered(tmp_path, gzip.compress(HEADER + RECORDS), "terms.csv.gz")
 
-    assert landing.content_id(plain) == landing.content_id(packed) == hashlib.sha256(HEADER + RECORDS).hexdigest()
+    assert (
+        landing.content_id(Part(plain))
+        == landing.content_id(Part(packed))
+        == hashlib.sha256(HEADER + RECORDS).hexdigest()
+    )
 
 
 def test_the_id_of_a_broken_gzip_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     broken = gzip.compress(HEADER + RECORDS)[:-9]
 
-    assert landing.content_id(delivered(tmp_path, broken, "a.csv.gz")) == hashlib.sha256(broken).hexdigest()
+    assert landing.content_id(Part(delivered(tmp_path, broken, "a.csv.gz"))) == hashlib.sha256(broken).hexdigest()
 
 
 def test_a_file_that_is_gone_has_no_id(tmp_path: Path) -> None:
-    assert landing.content_id(tmp_path / "gone.csv") is None
+    assert landing.content_id(Part(tmp_path / "gone.csv")) is None
 
 
 def test_a_file_that_changes_while_it_is_read_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = delivered(tmp_path / "in", HEADER + RECORDS)
     read = records.read
 
-    def read_late(content: Callable[[int], bytes]) -> tuple[Layout, Iterator[bytes]]:
+    def read_late(*arguments: Any) -> tuple[Layout, Iterator[bytes]]:
         with path.open("ab") as file:
             file.write(RECORDS)
-        return read(content)
+        return read(*arguments)
 
     monkeypatch.setattr(records, "read", read_late)
 
-    batch, known = stage_new_files(tmp_path / "staging", tmp_path / "in", [], NOW)
+    batch, known = stage_new(tmp_path)
 
     assert known == []
     assert [(d.source_file, d.status, d.record_count, d.layout) for d in batch.deliveries] == [
@@ -280,7 +311,7 @@ def test_of_files_with_the_same_content_the_first_is_staged(tmp_path: Path) -> N
     for name, content in (("a.csv", HEADER), ("b.csv.gz", gzip.compress(HEADER)), ("c.csv", HEADER + RECORDS)):
         delivered(tmp_path / "in", content, name)
 
-    batch, _ = stage_new_files(tmp_path / "staging", tmp_path / "in", [], NOW)
+    batch, _ = stage_new(tmp_path)
 
     assert [(Path(d.source_file).name, d.status) for d in batch.deliveries] == [
         ("a.csv", "ingested"),

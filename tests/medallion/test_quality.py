@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from search_forecast.medallion import quality, terms
+from search_forecast.medallion.reading import ORIGIN
 from support import reference
 
 if TYPE_CHECKING:
@@ -78,7 +79,9 @@ def classified(spark: SparkSession, records: list[tuple[object, ...]]) -> DataFr
     width = 7 if len(records[0]) == 7 else 6
     schema = RECORD + (", expected array<string>" if width == 7 else "")
     raw = spark.createDataFrame([(number, *record) for number, record in enumerate(records)], f"id int, {schema}")
-    dated = raw.withColumn("event_date", quality.event_date(F.col("day"), F.col("month"), F.col("year")))
+    columns = {name: F.col(name) for name in raw.columns}
+    dated = raw.withColumn("event_date", quality.read_date(columns, ORIGIN))
+    dated = dated.withColumn("search_count", quality.read_count(columns, ORIGIN))
     named = terms.with_normalised(dated, "searchterm", "term")
     record = {name: F.col(name) for name in named.columns}
     return named.withColumn("reject_reasons", quality.reject_reasons(record, RECEIVED)).orderBy("id")

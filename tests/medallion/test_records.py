@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from search_forecast.errors import DataError
 from search_forecast.medallion import ingest, landing, records
 from search_forecast.medallion.bronze import Layout
+from search_forecast.medallion.choice import Choice
+from search_forecast.medallion.containers import Part
 from search_forecast.medallion.ingest import stage_new_files
 from search_forecast.parameters import IngestParameters
 
@@ -133,17 +135,17 @@ def test_what_programs_keep_in_hidden_folders_is_not_read(tmp_path: Path) -> Non
     files(tmp_path, "a.csv", ".ipynb_checkpoints/a-checkpoint.csv", "_delta/b.csv", ".git/x/c.csv", "d/_e/f.csv.gz")
     files(tmp_path, "_kept.csv", "g/h.csv")
 
-    assert [path.name for path in landing.delivered_files(tmp_path)] == ["_kept.csv", "a.csv", "h.csv"]
-    assert [path.name for path in landing.delivered_files(tmp_path / "_delta")] == ["b.csv"]
+    assert [part.path.name for part in landing.survey(tmp_path).parts] == ["_kept.csv", "a.csv", "h.csv"]
+    assert [part.path.name for part in landing.survey(tmp_path / "_delta").parts] == ["b.csv"]
 
 
 @pytest.mark.parametrize(
     ("names", "source", "message"),
     [
-        (["x.zip"], "x.zip", "files that end in .csv or .csv.gz are read; passed over 1: {}/x.zip"),
-        (["in/a.txt", "in/.git/b.csv"], "in", "passed over 2: {0}/in/.git/b.csv, {0}/in/a.txt"),
-        ([f"in/{n}.json" for n in range(5)], "in", "passed over 5: {0}/in/0.json, {0}/in/1.json, {0}/in/2.json, …"),
-        (["a/b.csv"], "c", "nothing to read at {}/c: files that end in .csv or .csv.gz are read"),
+        (["x.xlsx"], "x.xlsx", "and .zip are read; passed over 1: {}/x.xlsx (its ending is none that is read)"),
+        (["in/a.xml", "in/.git/b.csv"], "in", "passed over 2: {0}/in/.git/b.csv, {0}/in/a.xml (a program's own"),
+        ([f"in/{n}.xls" for n in range(5)], "in", "passed over 5: {0}/in/0.xls, {0}/in/1.xls, {0}/in/2.xls, …"),
+        (["a/b.csv"], "c", "nothing to read at {}/c: files that end in .csv, .tsv, .txt, .json, .jsonl, .ndjson"),
     ],
 )
 def test_a_source_with_nothing_to_read_says_what_is_read_and_what_was_passed_over(
@@ -153,9 +155,10 @@ def test_a_source_with_nothing_to_read_says_what_is_read_and_what_was_passed_ove
     (tmp_path / "c").mkdir()
     caplog.set_level("WARNING", logger="search_forecast")
 
-    ingest.complain(IngestParameters(tmp_path / source), [])
+    passed_over = landing.survey(tmp_path / source).passed_over
+    ingest.complain(IngestParameters(tmp_path / source), [], passed_over)
     with pytest.raises(DataError, match=r"ingest --strict: nothing to read at"):
-        ingest.complain(IngestParameters(tmp_path / source, is_strict=True), [])
+        ingest.complain(IngestParameters(tmp_path / source, is_strict=True), [], passed_over)
 
     assert message.format(tmp_path) in caplog.messages[0]
 
@@ -164,14 +167,15 @@ def test_a_known_file_is_told_by_its_name_and_content_a_new_one_by_its_content(t
     files(tmp_path / "in", "a.csv", "b.csv", "c.csv")
     (tmp_path / "in" / "c.csv").write_text(HEADER + "9,3,2024,other\n", encoding="utf-8")
     content_id, names = (
-        landing.content_id(tmp_path / "in" / "a.csv"),
+        landing.content_id(Part(tmp_path / "in" / "a.csv")),
         [str(tmp_path / "in" / n) for n in ("a.csv", "c.csv")],
     )
     row = {"delivery_id": content_id, "bytes": 1, "batch_id": "batch-000007", "status": "ingested", "reason": None}
 
     batch, known = stage_new_files(
         tmp_path / "staging",
-        tmp_path / "in",
+        landing.survey(tmp_path / "in"),
+        Choice(tmp_path / "in"),
         [{**row, "source_file": name} for name in names],
         datetime.now(timezone.utc),
     )

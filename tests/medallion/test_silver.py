@@ -35,20 +35,25 @@ FIELDS = [
 ]
 
 
+def with_date_and_count(day: object, month: object, year: object, term: object, *rest: object) -> tuple[object, ...]:
+    """The raw columns of a record whose date is three columns and that stands for one search."""
+    return day, month, year, None, term, None, *rest
+
+
 @pytest.fixture(scope="module")
 def classified(spark: SparkSession) -> DataFrame:
-    rows = [(*fields, *SOURCE, NOON) for fields in FIELDS]
+    rows = [(*with_date_and_count(*fields), *SOURCE, NOON) for fields in FIELDS]
     return silver.classified(spark.createDataFrame(rows, contracts.RAW_SEARCH_TERMS.schema), TODAY).cache()
 
 
 def test_searches_have_their_date_and_their_normalised_term(spark: SparkSession, classified: DataFrame) -> None:
     expected = spark.createDataFrame(
         [
-            (date(2021, 11, 7), "laptop", "laptop", "d1", "batch-000001"),
-            (date(2021, 11, 7), "laptop", "laptop", "d1", "batch-000001"),
-            (date(2021, 11, 7), "gaming laptop", " Gaming  LAPTOP", "d1", "batch-000001"),
-            (date(2021, 11, 8), "café", "Cafe\u0301", "d1", "batch-000001"),
-            (date(2021, 12, 25), "on the day it was judged", "on the day it was judged", "d1", "batch-000001"),
+            (date(2021, 11, 7), "laptop", "laptop", 1, "d1", "batch-000001"),
+            (date(2021, 11, 7), "laptop", "laptop", 1, "d1", "batch-000001"),
+            (date(2021, 11, 7), "gaming laptop", " Gaming  LAPTOP", 1, "d1", "batch-000001"),
+            (date(2021, 11, 8), "café", "Cafe\u0301", 1, "d1", "batch-000001"),
+            (date(2021, 12, 25), "on the day it was judged", "on the day it was judged", 1, "d1", "batch-000001"),
         ],
         contracts.SEARCH_EVENTS.schema,
     )
@@ -61,7 +66,7 @@ def test_searches_have_their_date_and_their_normalised_term(spark: SparkSession,
 def test_rejected_records_keep_what_was_delivered_and_say_why(spark: SparkSession, classified: DataFrame) -> None:
     expected = spark.createDataFrame(
         [
-            (*fields, reasons, "d1", "/in/a.csv", "batch-000001")
+            (*with_date_and_count(*fields), reasons, "d1", "/in/a.csv", "batch-000001")
             for fields, reasons in [
                 (FIELDS[5], ["date_in_future"]),
                 (FIELDS[6], ["date_too_early"]),
@@ -120,7 +125,8 @@ def test_a_time_zone_that_is_none_is_refused(name: str) -> None:
 def test_records_of_one_branch_alone_are_classified_too(spark: SparkSession) -> None:
     for term in ("laptop", "Café"):
         raw = spark.createDataFrame(
-            [("7", "11", "2021", term, None, None, *SOURCE, NOON)], contracts.RAW_SEARCH_TERMS.schema
+            [(*with_date_and_count("7", "11", "2021", term, None, None), *SOURCE, NOON)],
+            contracts.RAW_SEARCH_TERMS.schema,
         )
 
         assert [row["term"] for row in silver.search_events(silver.classified(raw, TODAY)).collect()] == [term.lower()]

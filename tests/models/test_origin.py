@@ -16,7 +16,7 @@ from support.places import PROJECT
 @pytest.fixture
 def checkout(tmp_path):
     root = tmp_path / "checkout"
-    for name in ("src/search_forecast", "scripts"):
+    for name in ("src/search_forecast", "scripts", "layouts"):
         shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "requirements.txt", ".gitignore"):
         shutil.copy(PROJECT / name, root / name)
@@ -43,6 +43,15 @@ def test_a_wheel_holds_the_commit_and_the_lock_that_it_was_built_from(checkout):
 
     assert record == {"git_commit": head.stdout.strip(), "is_dirty": False, "lock_sha256": lock}
     assert record == origin.of_checkout(checkout)  # the build left nothing behind that git sees
+
+
+def test_a_wheel_holds_the_layouts(checkout):
+    built(checkout)
+
+    with ZipFile(next((checkout / "dist").iterdir())) as archive:
+        names = {name for name in archive.namelist() if name.startswith("search_forecast/layouts/")}
+    assert names == {f"search_forecast/layouts/{path.name}" for path in (PROJECT / "layouts").iterdir()}
+    assert len(names) > 10
 
 
 def test_a_wheel_of_changed_files_says_so(checkout):

@@ -76,7 +76,9 @@ def generated(chance: random.Random) -> dict[str, list[Row]]:
     ]
     batches = [
         {
-            **dict.fromkeys(("delivered_count", "event_count", "rejected_count", "aggregated_count"), n),
+            **dict.fromkeys(
+                ("delivered_count", "event_count", "rejected_count", "search_count", "aggregated_count"), n
+            ),
             "batch_id": f"batch-{n:06}",
             "raw_count": n % 3,
             "reconciled": n % 2 == 0,
@@ -147,7 +149,7 @@ def generated(chance: random.Random) -> dict[str, list[Row]]:
         for day in days
         for version in (1, 2)
     ]
-    fields = ("day", "month", "year", "searchterm", "malformed_record")
+    fields = ("day", "month", "year", "date", "searchterm", "count", "malformed_record")
     rejects = [
         {
             **{name: chance.choice([None, "", "1", LONG]) for name in fields},
@@ -305,7 +307,7 @@ SQL = {
     "names": "select count(*), sum(rank), max(term) as Most, 1 from term_summary",
     "arrays": """
         select explode(reject_reasons) as reason, * from search_silver.rejected_records
-        order by 1, 2, 3, 4, 5, 7, 10, 11, 9""",
+        order by 1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 11""",
 }
 
 

@@ -176,10 +176,10 @@ def test_rejected_records_are_counted_by_reason_with_the_most_frequent_examples(
     rows = ask(lake, "rejected_by_reason", examples="2").rows
 
     assert rows == [
-        ("impossible_date", 4, 2, "31", "11", "2021", "tv", None, "b.csv"),
-        ("impossible_date", 4, 1, "33", "11", "2021", "", None, "a.csv"),
-        ("empty_term", 1, 1, "33", "11", "2021", "", None, "a.csv"),
-        ("malformed_record", 1, 1, None, None, None, None, '1,"', "a.csv"),
+        ("impossible_date", 4, 2, "31", "11", "2021", None, "tv", None, None, "b.csv"),
+        ("impossible_date", 4, 1, "33", "11", "2021", None, "", None, None, "a.csv"),
+        ("empty_term", 1, 1, "33", "11", "2021", None, "", None, None, "a.csv"),
+        ("malformed_record", 1, 1, *[None] * 6, '1,"', "a.csv"),
     ]
     assert [row[:2] for row in ask(lake, "rejected_by_reason", examples="1").rows] == [row[:2] for row in rows[1:]]
 

@@ -4,22 +4,66 @@ from pathlib import Path
 
 import click
 
+from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, Command
+from search_forecast.errors import UsageError
 from search_forecast.parameters import CleanParameters, IngestParameters
 
 
 @click.command("ingest", cls=Command, is_task=True, example="ingest --source fixtures/landing")
-@click.option("--source", type=PATH, required=True, metavar="PATH", help="directory (or one file)")
+@click.option("--source", type=PATH, metavar="PATH", help="directory (or one file)")
+@click.option("--layout", metavar="NAME", help="layout of all files (else by folder or columns)")
+@click.option("--layouts", type=PATH, metavar="DIR", help="more layouts (*.yml)")
+@click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop, for times")
 @click.option("--strict", is_flag=True, help="exit 1 if a file was rejected")
+@click.option("--explain", type=PATH, metavar="FILE", help="say how a file would be read, and write nothing")
 @click.pass_obj
-def ingest(call: Call, source: Path, strict: bool) -> int:
-    """Take new .csv and .csv.gz files into search_bronze."""
-    parameters = IngestParameters(source, strict)
+def ingest(
+    call: Call,
+    source: Path | None,
+    layout: str | None,
+    layouts: Path | None,
+    time_zone: str,
+    strict: bool,
+    explain: Path | None,
+) -> int:
+    """Take new exports of searches into search_bronze: CSV, JSON lines, Parquet, packed or not."""
+    path = source or explain
+    if path is None:
+        raise click.UsageError("Missing option '--source'.")
+    parameters = IngestParameters(path, strict, layout, layouts, time_zone)
+    if explain is not None:
+        return _explain(call, parameters, explain)
     from search_forecast.medallion.ingest import ingest
 
-    with call.opened(writes=True, source=source) as lakehouse:
+    with call.opened(writes=True, source=path) as lakehouse:
         return call.result(ingest(lakehouse, parameters, call.now()), next_step="clean")
+
+
+def _explain(call: Call, parameters: IngestParameters, file: Path) -> int:
+    """Print how a file would be read; 1 where it, or a member of a zip file, would not."""
+    if not file.is_file():
+        raise UsageError(f"ingest: --explain {file} is no file")
+    with output.progress("ingest: starting Spark"):
+        from search_forecast.lakehouse.session import session
+        from search_forecast.medallion.explain import explain
+        from search_forecast.medallion.ingest import layout_choice
+
+        spark = session(size="small")
+    today = CleanParameters(parameters.time_zone).today(call.now())
+    deliveries = explain(spark, file, layout_choice(parameters), today)
+    if call.json:
+        call.result({"deliveries": deliveries})
+    else:
+        for delivery in deliveries:
+            records = delivery.pop("records", None)
+            output.heading(delivery.pop("file"))
+            for name, value in delivery.items():
+                output.line(f"  {name}: {output.text_of(value)}")
+            if records is not None:
+                output.records(records)
+    return int(any("problem" in delivery for delivery in deliveries))
 
 
 @click.command("clean", cls=Command, is_task=True, example="clean --time-zone Pacific/Auckland")

@@ -20,7 +20,7 @@ _MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Delivery:
-    """A file seen, as search_bronze.deliveries records it, with its layout where it is to be ingested."""
+    """A file seen, as search_bronze.deliveries records it, and how its lines are split where it is to be ingested."""
 
     delivery_id: str | None
     source_file: str
@@ -29,6 +29,8 @@ class Delivery:
     status: str
     reason: str | None
     layout: bronze.Layout | None = None
+    layout_name: str | None = None
+    reading: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,5 +96,6 @@ def _root(staging: Path) -> Path:
 def _delivery(row: dict[str, Any]) -> Delivery:
     layout = row.pop("layout")
     if layout is not None:
-        layout = bronze.Layout(layout["delimiter"], tuple(layout["columns"]), layout["is_last_optional"])
+        lists = {key: tuple(value) for key, value in layout.items() if isinstance(value, list)}
+        layout = bronze.Layout(**{**layout, **lists})
     return Delivery(**row, layout=layout)

@@ -2,7 +2,9 @@
 
 import csv
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -10,8 +12,24 @@ from pyspark.sql import functions as F
 from search_forecast.errors import DataError
 
 REQUIRED = ("day", "month", "year", "searchterm")
+ROLES = ("day", "month", "year", "date", "searchterm", "count")  # columns of search_bronze.raw_search_terms
+_ORIGIN: Mapping[str, Sequence[str]] = {name: (name,) for name in REQUIRED}
 DELIMITERS = (",", ";", "\t")
+FIELD_SEPARATOR = "\x1f"  # between the fields of what was no CSV: no such file may hold it unescaped
+_SPELLED = {"\t": "tab", FIELD_SEPARATOR: "unit separator"}
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+
+
+class MissingColumnsError(DataError):
+    """A file lacks columns of a layout.
+
+    Attributes:
+        share: Of the columns asked for, those that it has, 0..1.
+    """
+
+    def __init__(self, message: str, share: float) -> None:
+        super().__init__(message)
+        self.share = share
 
 
 @dataclass(frozen=True)
@@ -20,35 +38,64 @@ class Layout:
 
     Attributes:
         delimiter: between fields.
-        columns: their names, in order.
+        columns: their names, in order; those that have a role are called by it.
         is_last_optional: whether the header ended in a delimiter: then records may do so or not.
+        roles: which of the columns have a role; all others go to `extra_fields`.
+        has_quotes: whether a field may stand in quotes.
+        rest: the column that holds all other fields as a JSON object, if there is one.
+        names: the columns as the file spells them.
     """
 
     delimiter: str
     columns: tuple[str, ...]
     is_last_optional: bool = False
+    roles: tuple[str, ...] = REQUIRED
+    has_quotes: bool = True
+    rest: str | None = None
+    names: tuple[str, ...] = field(default=(), compare=False)
 
 
-def layout_of(header: str) -> Layout:
+def layout_of(
+    header: str,
+    fields: Mapping[str, Sequence[str]] = _ORIGIN,
+    delimiters: Sequence[str] = DELIMITERS,
+    needs: Sequence[str] = (),
+    *,
+    has_quotes: bool = True,
+) -> Layout:
     """Work out a file's layout from its header line.
 
-    The four required columns may be spelled with any case, blanks, hyphens or underscores; others keep their names.
+    Args:
+        header: The line.
+        fields: The names that the column of each role may have, with any case, blanks, hyphens or underscores; other
+            columns keep their names.
+        delimiters: One of them stands between fields.
+        needs: Other columns that must be there.
+        has_quotes: Whether a name may stand in quotes.
 
     Raises:
-        DataError: a required column is missing or appears twice.
+        MissingColumnsError: a column is missing.
+        DataError: one appears twice.
     """
-    candidates = [(delimiter, _names(header, delimiter)) for delimiter in DELIMITERS]
-    delimiter, names = max(candidates, key=lambda candidate: len(set(candidate[1]) & set(REQUIRED)))
-    missing = [name for name in REQUIRED if name not in names]
+    candidates = [(delimiter, _roles(header, delimiter, fields)) for delimiter in delimiters]
+    delimiter, names = max(candidates, key=lambda candidate: len(set(candidate[1]) & set(fields)))
+    spelled = {standard_name(name) for name in names_in(header, delimiter)}
+    missing = [spellings[0] for role, spellings in fields.items() if role not in names]
+    missing += [name for name in needs if standard_name(name) not in spelled]
     if missing:
-        raise DataError(
-            f"the first line must name the columns {', '.join(REQUIRED)} (separated by , ; or tab); "
-            f"missing {', '.join(missing)} in {_shortened(header)}"
+        columns = [*(spellings[0] for spellings in fields.values()), *needs]
+        separators = [_SPELLED.get(each, each) for each in delimiters]
+        separated = " ".join(separators[:-1]) + (" or " if separators[:-1] else "") + separators[-1]
+        raise MissingColumnsError(
+            f"the first line must name the columns {', '.join(columns)} (separated by {separated}); "
+            f"missing {', '.join(missing)} in {_shortened(header)}",
+            share=1 - len(missing) / len(columns),
         )
-    twice = [name for name in REQUIRED if names.count(name) > 1]
+    twice = [role for role in fields if names.count(role) > 1]
     if twice:
         raise DataError(f"column {', '.join(twice)} appears twice in the first line {_shortened(header)}")
-    return Layout(delimiter, tuple(_unique(names)), not names[-1])
+    spellings_there = names_in(header, delimiter)
+    return Layout(delimiter, tuple(_unique(names)), not names[-1], tuple(fields), has_quotes, names=spellings_there)
 
 
 def raw_records(lines: DataFrame, layout: Layout) -> DataFrame:
@@ -63,13 +110,13 @@ def raw_records(lines: DataFrame, layout: Layout) -> DataFrame:
         The raw columns of search_bronze.raw_search_terms in place of `value`. Bytes that are no UTF-8 are U+FFFD.
         A record that can't be split has all of them null but `malformed_record`, which holds it whole.
     """
-    extras = [name for name in layout.columns if name not in REQUIRED]
     value = F.replace(F.make_valid_utf8("value"), F.lit("\r"), F.lit("\n"))
     split = lines.withColumn("value", value).withColumn("fields", split_record(F.col("value"), layout))
-    field = {name: F.get("fields", F.lit(position)) for position, name in enumerate(layout.columns)}
-    extra_fields = F.create_map(*(part for name in extras for part in (F.lit(name), field[name]))) if extras else None
+    fields = {name: F.get("fields", F.lit(position)) for position, name in enumerate(layout.columns)}
+    none = F.lit(None).cast("string")
+    extra_fields = _extra_fields(fields, layout)
     return split.select(
-        *(field[name].alias(name) for name in REQUIRED),
+        *((fields[name] if name in layout.roles else none).alias(name) for name in ROLES),
         (
             F.lit(None).cast("map<string,string>")
             if extra_fields is None
@@ -78,6 +125,16 @@ def raw_records(lines: DataFrame, layout: Layout) -> DataFrame:
         F.when(F.col("fields").isNull(), F.col("value")).alias("malformed_record"),
         *(F.col(name) for name in lines.columns if name != "value"),
     )
+
+
+def _extra_fields(fields: dict[str, Column], layout: Layout) -> Column | None:
+    """The columns without a role as a MAP, if there are any."""
+    extras = [name for name in layout.columns if name not in layout.roles and name != layout.rest]
+    named = F.create_map(*(part for name in extras for part in (F.lit(name), fields[name]))) if extras else None
+    if layout.rest is None:
+        return named
+    rest = F.from_json(fields[layout.rest], "map<string,string>")
+    return rest if named is None else F.map_concat(named, F.coalesce(rest, F.expr("cast(map() as map<string,string>)")))
 
 
 def split_record(record: Column, layout: Layout) -> Column:
@@ -99,6 +156,8 @@ def split_record(record: Column, layout: Layout) -> Column:
         F.regexp_extract_all(F.concat(F.lit(delimiter), record), pattern, F.lit(1)),
         lambda field: F.when(_trimmed(field).startswith('"'), _unquoted(_trimmed(field))).otherwise(field),
     )
+    if not layout.has_quotes:
+        return F.when(is_plain, by_delimiter)
     is_quoted = record.contains('"')
     return F.when(~is_quoted & is_plain, by_delimiter).when(is_quoted & record.rlike(record_pattern(layout)), unquoted)
 
@@ -127,14 +186,33 @@ def record_pattern(layout: Layout) -> str:
     return rf"\A(?:{field})(?:{delimiter}(?:{field})){{{most - layout.is_last_optional},{most}}}{delimiter}?\z"
 
 
-def _names(header: str, delimiter: str) -> list[str]:
-    """Column names as the header spells them, the required ones in their standard spelling."""
+def _roles(header: str, delimiter: str, fields: Mapping[str, Sequence[str]]) -> list[str]:
+    """Column names as the header spells them, those that have a role called by it; others give way to these."""
+    names = names_in(header, delimiter)
+    spelled = {standard_name(name) for name in names}
+    role_of = {}
+    for role, spellings in fields.items():
+        first = next((name for name in map(standard_name, spellings) if name in spelled), None)
+        if first is not None:
+            role_of[first] = role
+    return [
+        role_of.get(standard_name(name)) or (f"{name.strip()}_{place}" if name.strip() in fields else name.strip())
+        for place, name in enumerate(names, start=1)
+    ]
+
+
+@lru_cache(maxsize=16)
+def names_in(header: str, delimiter: str) -> tuple[str, ...]:
+    """The names in a header; none where it is no line of CSV."""
     try:
-        names = next(csv.reader([header.replace(_BOM, "")], delimiter=delimiter, skipinitialspace=True), [])
+        return tuple(next(csv.reader([header.replace(_BOM, "")], delimiter=delimiter, skipinitialspace=True), []))
     except csv.Error:  # a field longer than that module takes: no header
-        return []
-    standard = [re.sub(r"[\s_-]", "", name).casefold() for name in names]
-    return [plain if plain in REQUIRED else name.strip() for name, plain in zip(names, standard, strict=True)]
+        return ()
+
+
+def standard_name(name: str) -> str:
+    """A column's name without what may differ in it."""
+    return re.sub(r"[\s_-]", "", name).casefold()
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -8,7 +8,8 @@ from pyspark.sql import functions as F
 
 from search_forecast.lakehouse.contracts import BATCHES, DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, SEARCH_EVENTS
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import quality, silver
+from search_forecast.medallion import reading, silver
+from search_forecast.medallion.reading import Reading
 from search_forecast.parameters import CleanParameters
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
     pending = sorted(incomplete | _due_batches(lakehouse, today))
     for batch_id in pending:
         own_rows = f"batch_id = '{batch_id}'"
-        records = silver.classified(lakehouse.read(RAW_SEARCH_TERMS).where(own_rows), today)
+        raw = lakehouse.read(RAW_SEARCH_TERMS).where(own_rows)
+        records = silver.classified(raw, today, _readings(lakehouse, {batch_id}))
         # Rejected records last: until they are written, those of the future still say that there is something to do.
         lakehouse.write(silver.search_events(records), SEARCH_EVENTS, where=own_rows)
         lakehouse.write(silver.rejected_records(records), REJECTED_RECORDS, where=own_rows)
@@ -42,9 +44,21 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
 
 def _due_batches(lakehouse: Lakehouse, today: date) -> set[str]:
     """Batches with a record that was rejected as one of the future and is none any more."""
-    event_date = quality.event_date(F.col("day"), F.col("month"), F.col("year"))
     early = lakehouse.read(REJECTED_RECORDS).where(F.array_contains("reject_reasons", "date_in_future"))
-    return {row["batch_id"] for row in early.where(event_date <= F.lit(today)).select("batch_id").distinct().collect()}
+    batches = {row["batch_id"] for row in early.select("batch_id").distinct().collect()}
+    if not batches:
+        return set()
+    dated = silver.with_event_date(early, _readings(lakehouse, batches))
+    due = dated.where(F.col("event_date") <= F.lit(today)).select("batch_id").distinct()
+    return {row["batch_id"] for row in due.collect()}
+
+
+def _readings(lakehouse: Lakehouse, batch_ids: set[str]) -> dict[str, Reading]:
+    """How to read the records of each delivery of some batches, by delivery_id."""
+    ingested = lakehouse.read(DELIVERIES).where("status = 'ingested'").where(F.col("batch_id").isin(*batch_ids))
+    return {
+        row["delivery_id"]: reading.parse(row["reading"]) for row in ingested.select("delivery_id", "reading").collect()
+    }
 
 
 def _delivered_counts(lakehouse: Lakehouse) -> dict[str, int]:

@@ -17,7 +17,7 @@ def daily_term_counts(events: DataFrame) -> DataFrame:
     Returns:
         search_gold.daily_term_counts: one row per (event_date, term).
     """
-    return events.groupBy("event_date", "term").agg(F.count("*").alias("search_count"))
+    return events.groupBy("event_date", "term").agg(F.sum("search_count").alias("search_count"))
 
 
 def daily_totals(counts: DataFrame) -> DataFrame:
@@ -89,13 +89,15 @@ def term_variants(changes: DataFrame, variants: DataFrame | None = None) -> Data
     """How each term was typed.
 
     Args:
-        changes: columns term, searched_as and `change`: 1 for a search that came, -1 for one that went.
+        changes: columns term, searched_as, search_count and `change`: 1 for a record that came, -1 for one that went.
         variants: search_gold.term_variants before those changes; none for an empty table.
 
     Returns:
         search_gold.term_variants: one row per (term, searched_as) with at least one search.
     """
-    counted = changes.groupBy("term", "searched_as").agg(F.sum("change").cast("bigint").alias("search_count"))
+    # A record from before there were counts stands for one search.
+    change = F.col("change") * F.coalesce("search_count", F.lit(1))
+    counted = changes.groupBy("term", "searched_as").agg(F.sum(change).cast("bigint").alias("search_count"))
     if variants is not None:
         counted = (
             counted.unionByName(variants.select("term", "searched_as", "search_count"))

@@ -7,15 +7,19 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from search_forecast.errors import DataError
+from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import DELIVERIES, RAW_SEARCH_TERMS
 from search_forecast.lakehouse.scratch import literal_path
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import batches, bronze, landing
+from search_forecast.medallion import batches, bronze, containers, landing, layouts
 from search_forecast.medallion.batches import Batch, Delivery
+from search_forecast.medallion.choice import Choice
+from search_forecast.medallion.containers import Part
+from search_forecast.medallion.landing import Survey
 from search_forecast.parameters import IngestParameters
 
 logger = logging.getLogger(__name__)
@@ -33,7 +37,9 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     batches.remove_stale(lakehouse.staging)
     # One row per file ever seen, like the listing of the landing directory itself.
     seen = [row.asDict() for row in lakehouse.read(DELIVERIES).collect()]
-    batch, known = stage_new_files(lakehouse.staging, parameters.source, seen, now)
+    survey, choice = landing.survey(parameters.source), layout_choice(parameters)
+    _check_patterns(lakehouse.spark, choice)
+    batch, known = stage_new_files(lakehouse.staging, survey, choice, seen, now)
     if batch.deliveries:
         batches.seal(batch)
         _commit(lakehouse, batch)
@@ -45,38 +51,69 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
         **{status: statuses.count(status) for status in ("ingested", "duplicate", "rejected")},
         "record_count": sum(delivery.record_count or 0 for delivery in batch.deliveries),
         "known": len(known),
+        "passed_over": len(survey.passed_over),
     }
     logger.info("ingest: %s", ", ".join(f"{key} {value}" for key, value in result.items()))
-    complain(parameters, [*batch.deliveries, *known])
+    complain(parameters, [*batch.deliveries, *known], survey.passed_over)
     return result
 
 
-def complain(parameters: IngestParameters, deliveries: list[Delivery]) -> None:
-    """Say which files were rejected, or that there was none to read; with --strict that is an error."""
+def layout_choice(parameters: IngestParameters) -> Choice:
+    """The layouts that a run may use, and which one it is told to."""
+    more = [*landing.more_layouts(parameters.source), *([parameters.layouts] if parameters.layouts else [])]
+    return Choice(parameters.source, parameters.layout, parameters.time_zone, layouts.load(*more))
+
+
+def _check_patterns(spark: SparkSession, choice: Choice) -> None:
+    """Let Spark read the regular expressions of layouts that others wrote: clean would fail on one for ever.
+
+    Raises:
+        UsageError: it can't.
+    """
+    own = layouts.load()
+    for name, export in choice.layouts.items():
+        if export.totals is not None and export != own.get(name):
+            try:
+                spark.range(1).select(F.lit("").rlike(export.totals.pattern)).collect()
+            except PySparkException as error:
+                problem = " ".join(str(error).split())[:200]
+                raise UsageError(f"layout {name}: totals.pattern: Java can't read it ({problem})") from error
+
+
+def complain(parameters: IngestParameters, deliveries: list[Delivery], passed_over: dict[str, str]) -> None:
+    """Say which files were rejected or passed over, or that there was none; with --strict the former is an error."""
     rejected = [delivery for delivery in deliveries if delivery.status == "rejected"]
     for delivery in rejected:
         logger.warning("ingest: rejected %s: %s", delivery.source_file, delivery.reason)
+    for reason in dict.fromkeys(passed_over.values()):
+        logger.info(
+            "ingest: passed over %s", _some([name for name in passed_over if passed_over[name] == reason], reason)
+        )
     problem = ""
     if rejected:
         problem = f"{len(rejected)} rejected, first {rejected[0].source_file}: {rejected[0].reason}"
     elif not deliveries:
-        problem = f"nothing to read at {parameters.source}: files that end in {' or '.join(landing.ENDINGS)} are read"
-        others = [landing.file_name(path) for path in landing.passed_over(parameters.source)]
-        if others:
-            problem += f"; passed over {len(others)}: {', '.join(others[:3])}{', …' if len(others) > 3 else ''}"
+        problem = f"nothing to read at {parameters.source}: files that end in {containers.readable_endings()} are read"
+        if passed_over:
+            problem += f"; passed over {_some(list(passed_over), next(iter(passed_over.values())))}"
         logger.warning("ingest: %s", problem)
     if problem and parameters.is_strict:
         raise DataError(f"ingest --strict: {problem}")
 
 
+def _some(names: list[str], reason: str) -> str:
+    return f"{len(names)}: {', '.join(names[:3])}{', …' if len(names) > 3 else ''} ({reason})"
+
+
 def stage_new_files(
-    staging: Path, source: Path, seen: list[dict[str, Any]], now: datetime
+    staging: Path, survey: Survey, choice: Choice, seen: list[dict[str, Any]], now: datetime
 ) -> tuple[Batch, list[Delivery]]:
     """Stage what is new in a batch; also return the deliveries that lie there as they were seen before.
 
     Args:
         staging: of the lakehouse.
-        source: directory, or one file.
+        survey: what lies at the source.
+        choice: what says the layout of a file.
         seen: rows of search_bronze.deliveries.
         now: when this run began.
     """
@@ -86,27 +123,27 @@ def stage_new_files(
     names, taken = {row["source_file"] for row in seen}, set(ingested.values())
     rows = {(row["delivery_id"], row["source_file"]): row for row in seen}
     new, known = [], []
-    for path in landing.delivered_files(source):
-        name = landing.file_name(path)
+    for part in survey.parts:
+        name = part.name
         # Only a file whose name is known may be known: the others are hashed while they are staged.
-        row = rows.get((landing.content_id(path), name)) if name in names else None
+        row = rows.get((landing.content_id(part), name)) if name in names else None
         if row is not None:
             known.append(Delivery(row["delivery_id"], name, row["bytes"], None, row["status"], row["reason"]))
             continue
-        delivery = _inspect(path, batch.directory, ingested, is_taken=name in taken)
+        delivery = _inspect(part, batch.directory, choice, ingested, is_taken=name in taken)
         if delivery.status == "ingested" and delivery.delivery_id is not None:
             ingested[delivery.delivery_id] = name
         new.append(delivery)
     return replace(batch, deliveries=tuple(new)), known
 
 
-def _inspect(path: Path, directory: Path, ingested: dict[str, str], *, is_taken: bool) -> Delivery:
+def _inspect(part: Part, directory: Path, choice: Choice, ingested: dict[str, str], *, is_taken: bool) -> Delivery:
     """Stage a file that was not seen before, or say why it is not taken."""
     status, reason, delivery_id = "rejected", "", None
     try:
-        delivery = landing.stage(path, directory)
+        delivery = landing.stage(part, directory, choice)
     except DataError as error:
-        reason, delivery_id = str(error), landing.content_id(path)
+        reason, delivery_id = str(error), landing.content_id(part)
     else:
         delivery_id = delivery.delivery_id
         if delivery_id in ingested:
@@ -118,7 +155,7 @@ def _inspect(path: Path, directory: Path, ingested: dict[str, str], *, is_taken:
             )
         else:
             return delivery
-    return Delivery(delivery_id, landing.file_name(path), landing.file_size(path), None, status, reason)
+    return Delivery(delivery_id, part.name, landing.file_size(part.path), None, status, reason)
 
 
 def _commit(lakehouse: Lakehouse, batch: Batch) -> None:
@@ -128,7 +165,10 @@ def _commit(lakehouse: Lakehouse, batch: Batch) -> None:
     if ingested:
         lakehouse.write(_raw_search_terms(lakehouse, batch, ingested), RAW_SEARCH_TERMS, where=own_rows)
     rows: list[tuple[object, ...]] = [
-        (d.delivery_id, d.source_file, d.bytes, d.record_count, d.status, d.reason, batch.batch_id, batch.received_at)
+        (
+            *(d.delivery_id, d.source_file, d.bytes, d.record_count, d.status, d.reason, d.layout_name, d.reading),
+            *(batch.batch_id, batch.received_at),
+        )
         for d in batch.deliveries
     ]
     lakehouse.write(lakehouse.create(rows, DELIVERIES), DELIVERIES, where=own_rows)

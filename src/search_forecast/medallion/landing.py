@@ -1,42 +1,64 @@
 """Delivered files: find, hash, check, and stage them for one batch.
 
 A staged file holds exactly the records of one delivery, a line each, named by its content's hash: Spark reads it
-without minding odd file names, gzip, byte order marks, header or blank lines, and nobody can change it meanwhile.
+without minding odd file names, compression, encodings, byte order marks, header or blank lines, and nobody can change
+it meanwhile.
 """
 
-import gzip
 import hashlib
-import os
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from search_forecast.errors import DataError
-from search_forecast.medallion import records
+from search_forecast.medallion import bronze, containers, layouts, objects, records
 from search_forecast.medallion.batches import Delivery
+from search_forecast.medallion.choice import Choice
+from search_forecast.medallion.containers import Part
+from search_forecast.medallion.layouts import ExportLayout
 
-ENDINGS = (".csv", ".csv.gz")
+START_BYTES = 2**16  # by which a file's layout is told
+OURS = {"truth.json": "what generate writes on its deliveries"}
 
 
-def delivered_files(source: Path) -> list[Path]:
-    """Every .csv and .csv.gz below `source` (or `source` itself), sorted.
+@dataclass(frozen=True)
+class Survey:
+    """What lies at a source.
+
+    Attributes:
+        parts: The deliveries, sorted by name.
+        passed_over: What is not read, by name, with the reason.
+    """
+
+    parts: tuple[Part, ...]
+    passed_over: dict[str, str]
+
+
+def survey(source: Path) -> Survey:
+    """Every file below `source` (or `source` itself) that can be read, zip files by their members, and every other one.
 
     Files that start with a dot are uploads under way; folders that start with a dot or an underscore are a program's
     own, and may hold copies of deliveries.
     """
-    return [path for path in _files(source) if _is_readable(path) and not _is_hidden(path, source)]
+    parts: list[Part] = []
+    passed_over: dict[str, str] = {}
+    tables: dict[Path, bool] = {}
+    for path in _files(source):
+        reason = _why_passed_over(path, source, tables)
+        if reason is not None:
+            passed_over[Part(path).name] = reason
+            continue
+        inside, others = containers.parts(path)
+        parts += inside
+        passed_over |= others
+    return Survey(tuple(parts), passed_over)
 
 
-def passed_over(source: Path) -> list[Path]:
-    """The other files."""
-    return [path for path in _files(source) if not _is_readable(path) or _is_hidden(path, source)]
-
-
-def file_name(path: Path) -> str:
-    """The path as text that can be stored, even if its bytes are no UTF-8."""
-    return os.fsencode(path).decode("utf-8", errors="replace")
+def more_layouts(source: Path) -> list[Path]:
+    """The folder of layouts in a landing directory, if it has one."""
+    directory = source / layouts.DIRECTORY
+    return [directory] if directory.is_dir() else []
 
 
 def file_size(path: Path) -> int:
@@ -44,65 +66,65 @@ def file_size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def content_id(path: Path) -> str | None:
-    """The sha256 of a file's uncompressed content, hex; None where it can't be read.
+def content_id(part: Part) -> str | None:
+    """The sha256 of a delivery's uncompressed content, hex; None where it can't be read.
 
-    A broken gzip file still has bytes: their hash tells it from its mended successor.
+    A broken compressed file still has bytes: their hash tells it from its mended successor.
     """
     try:
-        with _content(path) as content:
-            return content.read_all()
+        with containers.opened(part) as content:
+            return _Content(content).read_all()
     except DataError:
+        if part.member is not None:
+            return None
         try:
-            with path.open("rb") as content:
+            with part.path.open("rb") as content:
                 return _Content(content).read_all()
         except OSError:
             return None
 
 
-def stage(path: Path, directory: Path) -> Delivery:
-    """Copy the records of one file into a batch's directory, hashing and counting them on the way.
+def stage(part: Part, directory: Path, choice: Choice | None = None) -> Delivery:
+    """Copy the records of one delivery into a batch's directory, hashing and counting them on the way.
 
     Raises:
-        DataError: the file cannot be read as a CSV of searches, or not at all; nothing of it is staged.
+        DataError: it cannot be read as a file of searches, or not at all; nothing of it is staged.
     """
+    choice = choice or Choice(part.path)
     partial, record_count = directory / "partial.lines", 0
-    with _content(path) as content, partial.open("wb") as lines:
-        layout, blocks = records.read(content.read)
-        for block in blocks:
+    with containers.opened(part) as file, partial.open("wb") as lines:
+        opened = open_records(part, file, directory, choice)
+        for block in opened.blocks:
             lines.write(block)
             record_count += block.count(b"\n")
-    delivery_id = content.sha256.hexdigest()
+    delivery_id, export = opened.content.sha256.hexdigest(), opened.export
     partial.rename(directory / f"{delivery_id}.lines")
-    return Delivery(delivery_id, file_name(path), file_size(path), record_count, "ingested", None, layout)
-
-
-def _files(source: Path) -> list[Path]:
-    paths = [source] if source.is_file() else source.rglob("*")
-    return sorted(path.absolute() for path in paths if path.is_file())
-
-
-def _is_readable(path: Path) -> bool:
-    return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
-
-
-def _is_hidden(path: Path, source: Path) -> bool:
-    folders = path.relative_to(source.absolute()).parts[:-1]
-    return any(name.startswith((".", "_")) for name in folders)
+    reading = export.reading(choice.time_zone).text
+    return Delivery(
+        *(delivery_id, part.name, file_size(part.path), record_count, "ingested", None),
+        *(opened.layout, export.name, reading),
+    )
 
 
 class _Content:
-    """The bytes of a file, hashed while they are read."""
+    """The bytes of a delivery, hashed while they are read."""
 
-    def __init__(self, file: BinaryIO | gzip.GzipFile) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._start = file, b""
         self.sha256 = hashlib.sha256()
+
+    def start(self) -> bytes:
+        """The first bytes, which will be read again."""
+        while len(self._start) < START_BYTES and (block := self._read(records.BLOCK_BYTES)):
+            self._start += block
+        return self._start[:START_BYTES]
 
     def read(self, size: int) -> bytes:
         """The next bytes, at most so many."""
-        block = self._file.read(size)
-        self.sha256.update(block)
-        return block
+        if self._start:
+            block, self._start = self._start[:size], self._start[size:]
+            return block
+        return self._read(size)
 
     def read_all(self) -> str:
         """Read to the end; the hash of it all."""
@@ -110,20 +132,85 @@ class _Content:
             pass
         return self.sha256.hexdigest()
 
+    def copy(self, path: Path) -> Path:
+        """Write all of it to a file."""
+        with path.open("wb") as file:
+            while block := self.read(records.BLOCK_BYTES):
+                file.write(block)
+        return path
 
-@contextmanager
-def _content(path: Path) -> Iterator[_Content]:
-    """The uncompressed content of a file, with what can go wrong in it told as DataError."""
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise DataError(f"the file cannot be opened ({error.strerror})") from error
-    with file:
-        before = os.fstat(file.fileno())
-        try:
-            yield _Content(gzip.GzipFile(fileobj=file) if path.name.lower().endswith(".gz") else file)
-        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise DataError(f"the gzip file is broken ({error}); compress it and deliver it again") from error
-        after = os.fstat(file.fileno())
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise DataError("the file changed while it was read; run ingest again once its upload is over")
+    def _read(self, size: int) -> bytes:
+        block = self._file.read(size)
+        self.sha256.update(block)
+        return block
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A delivery that is being read.
+
+    Attributes:
+        content: Its bytes; hashed whole once all blocks are read.
+        export: Its layout.
+        why: Why that one.
+        layout: How its records are written as lines.
+        blocks: The records.
+    """
+
+    content: _Content
+    export: ExportLayout
+    why: str
+    layout: bronze.Layout
+    blocks: Iterator[bytes]
+
+
+def open_records(part: Part, file: BinaryIO, directory: Path, choice: Choice) -> Opened:
+    """Begin to read a delivery.
+
+    Args:
+        part: The delivery.
+        file: Its uncompressed content.
+        directory: Where a copy can lie of what must be read more than once.
+        choice: What says its layout.
+
+    Raises:
+        DataError: it has no layout.
+    """
+    content = _Content(file)
+    if part.form == "parquet":
+        return _open_parquet(part, content, directory / "partial.parquet", choice)
+    if part.form == "json":
+        export, why = choice.of_objects(part, objects.first_of_json(content.start()))
+        return Opened(content, export, why, objects.layout_of(export), objects.lines_of_json(content.read, export))
+    export, why = choice.of_text(part, content.start())
+    layout, blocks = records.read(content.read, export)
+    return Opened(content, export, why, layout, blocks)
+
+
+def _open_parquet(part: Part, content: _Content, copy: Path, choice: Choice) -> Opened:
+    path = content.copy(copy)  # its end must be read first, which a packed file lets nobody do
+    export, why = choice.of_objects(part, objects.first_of_parquet(path))
+
+    def blocks() -> Iterator[bytes]:
+        yield from objects.lines_of_parquet(path, export)
+        path.unlink()
+
+    return Opened(content, export, why, objects.layout_of(export), blocks())
+
+
+def _files(source: Path) -> list[Path]:
+    paths = [source] if source.is_file() else source.rglob("*")
+    return sorted(path.absolute() for path in paths if path.is_file())
+
+
+def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str | None:
+    """Why a file is no delivery; None where it is one. `tables` keeps which directories are Delta tables."""
+    directory = path.parent
+    if tables.setdefault(directory, (directory / "_delta_log").is_dir()):
+        return "a Delta table's own"
+    folders = path.relative_to(source.absolute()).parts[:-1]
+    if path.name.startswith(".") or any(name.startswith((".", "_")) for name in folders):
+        return containers.HIDDEN
+    if path.name in OURS:
+        return OURS[path.name]
+    return None if containers.is_readable(path.name) else containers.UNREADABLE

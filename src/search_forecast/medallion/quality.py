@@ -1,5 +1,7 @@
 """What makes a raw record a search: rules from Column to Column, each failing by name."""
 
+import re
+from collections.abc import Mapping
 from datetime import date
 from functools import reduce
 from operator import or_
@@ -7,14 +9,19 @@ from operator import or_
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from search_forecast.medallion import dates
+from search_forecast.medallion.reading import ORIGIN, Reading
+
 MAX_TERM_LENGTH = 256  # characters, once normalised
+MAX_COUNT = 10**12  # searches of one record: millions of such records can be added up yet
 FIRST_VALID_DATE = "1995-01-01"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+RAW_TEXTS = ("day", "month", "year", "date", "searchterm", "count")
 
 
 def number_text(field: Column) -> Column:
     """A date field without the blanks (space, tab) around it, and without decimals that are 0, which pandas adds."""
-    text = F.btrim(field, F.lit(" \t"))
+    text = dates.trimmed(field)
     return F.when(text.contains("."), F.regexp_replace(text, r"(?<=[0-9])\.0+\z", "")).otherwise(text)
 
 
@@ -28,32 +35,111 @@ def event_date(day: Column, month: Column, year: Column) -> Column:
     return F.when(is_digits, text.try_cast("date"))
 
 
-def reject_reasons(record: dict[str, Column], today: date) -> Column:
+def read_date(record: Mapping[str, Column], reading: Reading) -> Column:
+    """The day of a raw record, DATE; null where there is none."""
+    if not reading.formats:
+        return event_date(record["day"], record["month"], record["year"])
+    return dates.event_date(record["date"], reading.formats, reading.zone, reading.shop_zone)
+
+
+def read_count(record: Mapping[str, Column], reading: Reading) -> Column:
+    """How many searches a raw record stands for, BIGINT; null where its count is no whole number up to 10^12."""
+    if not reading.has_count:
+        return F.lit(1).cast("bigint")
+    text, decimal = dates.trimmed(record["count"]), re.escape(reading.decimal)
+    if reading.thousands:
+        between = re.escape(reading.thousands)
+        is_grouped = text.rlike(rf"\A[+-]?[0-9]{{1,3}}(?:{between}[0-9]{{3}})+(?:{decimal}[0-9]+)?\z")
+        text = F.when(is_grouped, F.replace(text, F.lit(reading.thousands), F.lit(""))).otherwise(text)
+    decimals = "0+" if reading.decimals == "refuse" else "[0-9]+"
+    is_number = text.rlike(rf"\A[+-]?[0-9]{{1,18}}(?:{decimal}{decimals})?\z")
+    number = F.when(is_number, F.replace(text, F.lit(reading.decimal), F.lit("."))).try_cast("decimal(38,18)")
+    whole = (F.floor(number) if reading.decimals == "floor" else F.round(number)).cast("bigint")
+    return F.when(F.abs(whole) <= MAX_COUNT, whole)
+
+
+def reject_reasons(record: Mapping[str, Column], today: date, reading: Reading = ORIGIN) -> Column:
     """All rules that a record breaks, sorted: ARRAY<STRING>, empty for a search.
 
     Args:
-        record: columns `day`, `month`, `year`, `searchterm`, `malformed_record` as delivered, `extra_fields` as a MAP,
-            `event_date` and the normalised `term`.
+        record: columns as delivered (see RAW_TEXTS), `malformed_record`, `extra_fields` as a MAP, `event_date`,
+            `search_count` and the normalised `term`.
         today: the last day on which a search can have been.
+        reading: how date and count were read.
     """
-    numbers = [F.coalesce(number_text(record[name]), F.lit("")) for name in ("day", "month", "year")]
     day, term = record["event_date"], F.coalesce(record["term"], F.lit(""))
-    # Asked first, as the numbers of a date are numbers: most records then need no regular expression here.
-    is_missing = day.isNull() & reduce(or_, [number == "" for number in numbers])
-    is_not_number = day.isNull() & reduce(or_, [(number != "") & ~number.rlike(r"\A[0-9]+\z") for number in numbers])
     extra = F.array_join(F.map_values(record["extra_fields"]), "", "")
-    texts = [*(record[name] for name in ("day", "month", "year", "searchterm")), extra]
+    texts = [*(record[name] for name in RAW_TEXTS if name in _columns(reading)), extra]
     broken = {
         "bad_encoding": reduce(or_, [F.coalesce(text.contains(REPLACEMENT), F.lit(False)) for text in texts]),
         "date_in_future": day > F.lit(today),
         "date_too_early": day < F.lit(FIRST_VALID_DATE).cast("date"),
         "empty_term": term == "",
-        "impossible_date": day.isNull() & ~is_missing & ~is_not_number,
-        "missing_date": is_missing,
-        "not_a_number": is_not_number,
         "term_too_long": F.char_length(term) > MAX_TERM_LENGTH,
+        **_date_flaws(record, reading),
+        **_count_flaws(record, reading),
     }
     # Joined and split again, because Spark compiles that; dropping nulls from an array runs interpreted for every row.
     joined = F.concat_ws(",", *(F.when(broken[name], name) for name in sorted(broken)))
     reasons = F.when(joined == "", F.array().cast("array<string>")).otherwise(F.split(joined, ","))
-    return F.when(record["malformed_record"].isNotNull(), F.array(F.lit("malformed_record"))).otherwise(reasons)
+    for name, is_so in _other_lines(record, reading).items():
+        reasons = F.when(is_so, F.array(F.lit(name))).otherwise(reasons)
+    return reasons
+
+
+def _columns(reading: Reading) -> tuple[str, ...]:
+    date_columns = ("date",) if reading.formats else ("day", "month", "year")
+    return (*date_columns, "searchterm", *(["count"] if reading.has_count else []))
+
+
+def _date_flaws(record: Mapping[str, Column], reading: Reading) -> dict[str, Column]:
+    """What can be wrong with a date that is none."""
+    day = record["event_date"]
+    if reading.formats:
+        text = F.coalesce(dates.trimmed(record["date"]), F.lit(""))
+        is_unknown = day.isNull() & (text != "") & ~dates.has_format(text, reading.formats)
+        return {
+            "impossible_date": day.isNull() & (text != "") & ~is_unknown,
+            "missing_date": day.isNull() & (text == ""),
+            "unknown_date_format": is_unknown,
+        }
+    numbers = [F.coalesce(number_text(record[name]), F.lit("")) for name in ("day", "month", "year")]
+    # Asked first, as the numbers of a date are numbers: most records then need no regular expression here.
+    is_missing = day.isNull() & reduce(or_, [number == "" for number in numbers])
+    is_not_number = day.isNull() & reduce(or_, [(number != "") & ~number.rlike(r"\A[0-9]+\z") for number in numbers])
+    return {
+        "impossible_date": day.isNull() & ~is_missing & ~is_not_number,
+        "missing_date": is_missing,
+        "not_a_number": is_not_number,
+    }
+
+
+def _count_flaws(record: Mapping[str, Column], reading: Reading) -> dict[str, Column]:
+    if not reading.has_count:
+        return {}
+    count, is_empty = record["search_count"], F.coalesce(dates.trimmed(record["count"]), F.lit("")) == ""
+    return {
+        "bad_count": count.isNull() & ~is_empty,
+        "count_not_positive": count <= 0,
+        "missing_count": is_empty,
+    }
+
+
+def _other_lines(record: Mapping[str, Column], reading: Reading) -> dict[str, Column]:
+    """Reasons that stand alone, the last one first: such a line is no record of a search at all."""
+    malformed = record["malformed_record"]
+    reasons = {}
+    if reading.only_column is not None:
+        value = F.coalesce(_field(record, reading.only_column), F.lit(""))
+        is_one = value.isin(*reading.only_values) if reading.only_values else dates.trimmed(value) != ""
+        reasons["other_event"] = ~is_one
+    reasons["malformed_record"] = malformed.isNotNull()
+    if reading.total_pattern is not None:
+        values = [malformed, *(_field(record, name) for name in reading.total_columns or ("searchterm",))]
+        is_total = [F.coalesce(value.rlike(reading.total_pattern), F.lit(False)) for value in values]
+        reasons["total_line"] = reduce(or_, is_total)
+    return reasons
+
+
+def _field(record: Mapping[str, Column], name: str) -> Column:
+    return record[name] if name in RAW_TEXTS else F.element_at(record["extra_fields"], F.lit(name))

@@ -22,7 +22,7 @@ from search_forecast.lakehouse.tables import Lakehouse
 
 logger = logging.getLogger(__name__)
 
-COUNTS = ("delivered_count", "raw_count", "event_count", "rejected_count", "aggregated_count")
+COUNTS = ("delivered_count", "raw_count", "event_count", "rejected_count", "search_count", "aggregated_count")
 
 
 def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
@@ -42,17 +42,18 @@ def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
         own_rows = f"batch_id in ({', '.join(repr(row[0]) for row in rows)})"
         lakehouse.write(lakehouse.create(rows, BATCHES), BATCHES, where=own_rows)
     wrong = F.min(F.when(~F.col("reconciled"), F.struct("batch_id", *COUNTS))).alias("wrong")
-    searches = lakehouse.read(DAILY_TERM_COUNTS).agg(_total("search_count"))
+    searches = lakehouse.read(DAILY_TERM_COUNTS).agg(_total("search_count").alias("gold_count"))
     totals = lakehouse.read(BATCHES).agg(F.count("*").alias("batches"), *map(_total, COUNTS), wrong).crossJoin(searches)
     result: dict[str, Any] = totals.collect()[0].asDict()
     first_wrong = result.pop("wrong")
     logger.info("reconcile: %s", ", ".join(f"{key} {value}" for key, value in result.items()))
     if first_wrong is not None:
         raise DataError(_mismatch(first_wrong))
-    if result["search_count"] != result["event_count"]:
+    in_gold = result.pop("gold_count")
+    if in_gold != result["search_count"]:
         raise DataError(
-            f"reconcile: gold: {result['search_count']} searches in {DAILY_TERM_COUNTS.full_name}, "
-            f"expected {result['event_count']}; run aggregate --full"
+            f"reconcile: gold: {in_gold} searches in {DAILY_TERM_COUNTS.full_name}, "
+            f"expected {result['search_count']}; run aggregate --full"
         )
     return result
 
@@ -87,8 +88,12 @@ def _counted(lakehouse: Lakehouse, table: Table, name: str) -> DataFrame:
 
 def _events_and_aggregated(lakehouse: Lakehouse) -> DataFrame:
     """Per batch its events, and those of them on days for which gold counts as many searches as silver."""
-    by_day = lakehouse.read(SEARCH_EVENTS).groupBy("event_date", "batch_id").agg(F.count("*").alias("event_count"))
-    silver = by_day.groupBy("event_date").agg(F.sum("event_count").alias("silver_count"))
+    by_day = (
+        lakehouse.read(SEARCH_EVENTS)
+        .groupBy("event_date", "batch_id")
+        .agg(F.count("*").alias("event_count"), F.sum("search_count").alias("search_count"))
+    )
+    silver = by_day.groupBy("event_date").agg(F.sum("search_count").alias("silver_count"))
     counts = lakehouse.read(DAILY_TERM_COUNTS)
     gold = counts.groupBy("event_date").agg(F.sum("search_count").alias("gold_count"))
     is_right = F.col("silver_count") == F.coalesce("gold_count", F.lit(0))
@@ -97,13 +102,17 @@ def _events_and_aggregated(lakehouse: Lakehouse) -> DataFrame:
     return (
         by_day.join(days, "event_date", how="inner")
         .groupBy("batch_id")
-        .agg(F.sum("event_count").alias("event_count"), aggregated.alias("aggregated_count"))
+        .agg(
+            F.sum("event_count").alias("event_count"),
+            F.sum("search_count").alias("search_count"),
+            aggregated.alias("aggregated_count"),
+        )
     )
 
 
 def _mismatch(batch: Row) -> str:
     """One line on a batch that does not add up: which layer, how many, what to do."""
-    delivered, raw, events, rejected, aggregated = (batch[name] for name in COUNTS)
+    delivered, raw, events, rejected, _, aggregated = (batch[name] for name in COUNTS)
     if raw != delivered:
         layer, got, expected, mend = "bronze", raw, delivered, "restore it from its Delta history"
     elif events + rejected != raw:

@@ -9,35 +9,81 @@ from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
 
 from search_forecast.errors import DataError
-from search_forecast.medallion import bronze
+from search_forecast.medallion import bronze, encodings, layouts
+from search_forecast.medallion.layouts import ExportLayout
 
 BLOCK_BYTES = 2**20
 MAX_LINE_BYTES = 16 * 2**20
 MAX_QUOTED_BYTES = 64 * 2**10  # of a record with line breaks in it; so much is looked through for its end
 _NOTHING = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*\n)*")  # byte order marks and blank lines
+_ESCAPED = re.compile(rb'\\(["\\])')
 _SEPARATOR_LINE = re.compile(rb'"?sep=."?', re.IGNORECASE)  # what Excel puts first
 
 
-def read(content: Callable[[int], bytes]) -> tuple[bronze.Layout, Iterator[bytes]]:
+def read(content: Callable[[int], bytes], export: ExportLayout | None = None) -> tuple[bronze.Layout, Iterator[bytes]]:
     r"""The layout of a file, and its records in blocks of whole lines.
 
     A line ends in `\n`, and a record is one line: line breaks inside of it have become `\r`.
 
     Args:
         content: gives the next bytes of the file, at most so many.
+        export: how it is laid out; as the origin's where nothing is said.
 
     Raises:
         DataError: the file has no header, or (while the blocks are read) a line that is too long.
     """
-    blocks = _whole_lines(content)
-    header, blocks = _first_line(blocks)
+    export = export or layouts.origin()
+    blocks = whole_lines(encodings.as_utf8(content, export.encoding))
+    blocks = _without_first(blocks, export.skip_lines)
+    header, blocks = _first_line(blocks, export)
     if _SEPARATOR_LINE.fullmatch(header):
-        header, blocks = _first_line(blocks)
-    layout = bronze.layout_of(_text(header))
-    return layout, _without_blank_lines(_one_line_each(blocks, layout), layout.delimiter)
+        header, blocks = _first_line(blocks, export)
+    layout, is_header = _layout(header, export)
+    if not is_header:
+        blocks = chain([header + b"\n"], blocks)
+    if export.quoting == "backslash":
+        blocks = _with_doubled_quotes(blocks, layout.delimiter)
+    if layout.has_quotes:
+        blocks = _one_line_each(blocks, layout)
+    return layout, _without_blank_lines(blocks, layout.delimiter)
 
 
-def _whole_lines(content: Callable[[int], bytes]) -> Iterator[bytes]:
+def _layout(header: bytes, export: ExportLayout) -> tuple[bronze.Layout, bool]:
+    """The layout of the records, and whether the first line names the columns."""
+    names = [spellings[0] for spellings in export.fields.values()]
+    text, has_quotes = _text(header, ",".join(names)), export.quoting != "none"
+    if export.columns is None:
+        layout = bronze.layout_of(text, export.fields, export.delimiters, export.needs, has_quotes=has_quotes)
+        return layout, True
+    split = {delimiter: bronze.names_in(text, delimiter) for delimiter in export.delimiters}
+    for delimiter, fields in split.items():
+        if len(fields) == len(export.columns) or (len(fields) == len(export.columns) + 1 and not fields[-1]):
+            layout = bronze.layout_of(delimiter.join(export.columns), export.fields, [delimiter], has_quotes=has_quotes)
+            is_header = list(map(bronze.standard_name, fields)) == list(map(bronze.standard_name, export.columns))
+            return layout, is_header
+    counts = " or ".join(str(len(fields)) for fields in split.values())
+    raise DataError(
+        f"the first record has {counts} fields, expected {len(export.columns)}: {', '.join(export.columns)}"
+    )
+
+
+def _with_doubled_quotes(blocks: Iterator[bytes], delimiter: str) -> Iterator[bytes]:
+    r"""Write quoted fields as RFC 4180 does where a backslash escapes quotes and backslashes (`"55\" wide"`)."""
+    # A quoted field up to its end, or an escaped quote in a line that begins inside of one.
+    escaped = re.compile(rb'(?:^|(?<=%s))[ \t]*"(?:[^"\\]|\\.)*|\\"' % re.escape(delimiter).encode())
+    for block in blocks:
+        if b"\\" not in block or b'"' not in block:
+            yield block
+        else:
+            lines = block.split(b"\n")
+            yield b"\n".join(escaped.sub(_unescaped, line) if b"\\" in line else line for line in lines)
+
+
+def _unescaped(text: re.Match[bytes]) -> bytes:
+    return _ESCAPED.sub(lambda escape: b'""' if escape[1] == b'"' else b"\\", text[0])
+
+
+def whole_lines(content: Callable[[int], bytes]) -> Iterator[bytes]:
     r"""The content in blocks that end where a line does, each line ended by one `\n`."""
     rest, number = b"", 1
     while block := content(BLOCK_BYTES):
@@ -57,23 +103,35 @@ def _whole_lines(content: Callable[[int], bytes]) -> Iterator[bytes]:
         yield rest.removesuffix(b"\r") + b"\n"
 
 
-def _first_line(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first line that is not blank, without its end (nothing where there is none), and what follows it."""
+def _without_first(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """The blocks without so many lines."""
     for block in blocks:
-        line, _, rest = _NOTHING.sub(b"", block, count=1).partition(b"\n")
-        if line:
-            return line, chain([rest], blocks)
+        while count and block:
+            block, count = block[block.find(b"\n") + 1 :], count - 1  # noqa: PLW2901
+        if block:
+            yield block
+
+
+def _first_line(blocks: Iterator[bytes], export: ExportLayout) -> tuple[bytes, Iterator[bytes]]:
+    """The first line that is neither blank nor a comment, without its end, and what follows it."""
+    comment = None if export.comment is None else export.comment.encode()
+    for block in blocks:
+        rest = block
+        while rest := _NOTHING.sub(b"", rest, count=1):
+            line, _, rest = rest.partition(b"\n")
+            if comment is None or not line.startswith(comment):
+                return line, chain([rest], blocks)
     return b"", iter(())
 
 
-def _text(header: bytes) -> str:
+def _text(header: bytes, names: str) -> str:
     """The header as text, once it is clear that it is text."""
     if not header:
-        raise DataError("the file is empty; expected a header line day,month,year,searchterm")
+        raise DataError(f"the file is empty; expected a header line {names}")
     if header.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError("the file is UTF-16; save it as UTF-8 and deliver it again")
     if b"\0" in header:
-        raise DataError("the file is not text; expected CSV in UTF-8 with a header line day,month,year,searchterm")
+        raise DataError(f"the file is not text; expected CSV in UTF-8 with a header line {names}")
     return header.decode("utf-8", errors="replace")
 
 

@@ -1,32 +1,54 @@
 """Raw records to searches and rejected records: every record becomes exactly one of them."""
 
+from collections.abc import Callable, Mapping
 from datetime import date
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.lakehouse import contracts
 from search_forecast.medallion import quality, terms
+from search_forecast.medallion.reading import ORIGIN, Reading
+
+_READING = "reading_number"
 
 
-def classified(raw: DataFrame, today: date) -> DataFrame:
+def classified(raw: DataFrame, today: date, readings: Mapping[str, Reading] | None = None) -> DataFrame:
     """Apply every rule to raw records.
 
     Args:
         raw: search_bronze.raw_search_terms.
         today: the last day on which a search can have been.
+        readings: how to read the records of a delivery, by delivery_id; without it as the origin's.
 
     Returns:
-        raw with `event_date`, the normalised `term` and `reject_reasons` (empty for a search). Row order is not kept.
+        raw with `event_date`, `search_count`, the normalised `term` and `reject_reasons` (empty for a search). Row
+        order is not kept.
     """
-    dated = raw.withColumn("event_date", quality.event_date(F.col("day"), F.col("month"), F.col("year")))
+    numbered, distinct = _numbered(raw, readings or {})
+    record = {name: F.col(name) for name in numbered.columns}
+    dated = numbered.withColumns(
+        {
+            "event_date": _by_reading(distinct, lambda reading: quality.read_date(record, reading)),
+            "search_count": _by_reading(distinct, lambda reading: quality.read_count(record, reading)),
+        }
+    )
     named = terms.with_normalised(dated, "searchterm", "term")
     record = {name: F.col(name) for name in named.columns}
-    return named.withColumn("reject_reasons", quality.reject_reasons(record, today))
+    reasons = _by_reading(distinct, lambda reading: quality.reject_reasons(record, today, reading))
+    return named.withColumn("reject_reasons", reasons).drop(_READING)
+
+
+def with_event_date(records: DataFrame, readings: Mapping[str, Reading]) -> DataFrame:
+    """Raw or rejected records with their `event_date`."""
+    numbered, distinct = _numbered(records, readings)
+    record = {name: F.col(name) for name in numbered.columns}
+    event_date = _by_reading(distinct, lambda reading: quality.read_date(record, reading))
+    return numbered.withColumn("event_date", event_date).drop(_READING)
 
 
 def search_events(records: DataFrame) -> DataFrame:
-    """The classified records that broke no rule, as search_silver.search_events: one row per search."""
+    """The classified records that broke no rule, as search_silver.search_events."""
     searches = records.where(F.size("reject_reasons") == 0).withColumnRenamed("searchterm", "searched_as")
     return searches.select(*(column.name for column in contracts.SEARCH_EVENTS.columns))
 
@@ -35,3 +57,22 @@ def rejected_records(records: DataFrame) -> DataFrame:
     """The classified records that broke a rule, as search_silver.rejected_records."""
     rejected = records.where(F.size("reject_reasons") > 0)
     return rejected.select(*(column.name for column in contracts.REJECTED_RECORDS.columns))
+
+
+def _numbered(records: DataFrame, readings: Mapping[str, Reading]) -> tuple[DataFrame, list[Reading]]:
+    """Records with the place of their delivery's reading in a list, where there are several."""
+    distinct = list(dict.fromkeys(readings.values())) or [ORIGIN]
+    if len(distinct) == 1:
+        return records, distinct
+    pairs = [(delivery_id, distinct.index(reading)) for delivery_id, reading in readings.items()]
+    numbers = records.sparkSession.createDataFrame(pairs, f"delivery_id string, {_READING} int")
+    return records.join(F.broadcast(numbers), "delivery_id", how="left"), distinct
+
+
+def _by_reading(distinct: list[Reading], rule: Callable[[Reading], Column]) -> Column:
+    """A rule's result for each record, by its reading."""
+    *firsts, last = map(rule, distinct)
+    result = last
+    for number, column in enumerate(firsts):
+        result = F.when(F.col(_READING) == number, column).otherwise(result)
+    return result

@@ -9,7 +9,9 @@ with broken as (
     day,
     month,
     year,
+    date,
     searchterm,
+    count,
     malformed_record,
     source_file
   from rejected_records
@@ -22,11 +24,13 @@ records as (
     day,
     month,
     year,
+    date,
     searchterm,
+    count,
     malformed_record,
     max(source_file) as source_file
   from broken
-  group by reason, day, month, year, searchterm, malformed_record
+  group by reason, day, month, year, date, searchterm, count, malformed_record
 ),
 
 ranked as (
@@ -37,11 +41,13 @@ ranked as (
     day,
     month,
     year,
+    date,
     searchterm,
+    count,
     malformed_record,
     source_file,
     row_number() over (
-      partition by reason order by example_count desc, malformed_record, searchterm, year, month, day
+      partition by reason order by example_count desc, malformed_record, searchterm, year, month, day, date, count
     ) as example_rank
   from records
 )
@@ -53,7 +59,9 @@ select
   day,
   month,
   year,
+  date,
   searchterm,
+  count,
   malformed_record,
   source_file
 from ranked

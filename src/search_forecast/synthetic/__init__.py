@@ -11,9 +11,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from search_forecast.errors import UsageError
+from search_forecast.errors import UsageError, did_you_mean
 from search_forecast.synthetic.deliveries import Deliveries, by_file, chunks
 from search_forecast.synthetic.demand import demand
+from search_forecast.synthetic.export_deliveries import ExportDeliveries
+from search_forecast.synthetic.exports import CONTAINERS, EXPORTS
 from search_forecast.synthetic.vocabulary import vocabulary
 
 __all__ = ["generate"]
@@ -22,7 +24,7 @@ TRUTH_FILE = "truth.json"
 MARKER_FILE = ".incomplete"
 EARLIEST_DATE = date(1995, 1, 1)
 DEFAULT_TERM_COUNT = 400
-_FILE_NAME = re.compile(r"search_terms_\d{4}-\d{2}(_\d{2,})?\.csv(\.gz)?")
+_FILE_NAME = re.compile(rf"search_terms_\d{{4}}-\d{{2}}(_\d{{2,}})?({'|'.join(map(re.escape, CONTAINERS))})")
 
 
 def generate(
@@ -34,6 +36,8 @@ def generate(
     first_date: date = date(2024, 1, 1),
     last_date: date = date(2025, 12, 31),
     term_count: int = DEFAULT_TERM_COUNT,
+    layout: str | None = None,
+    container: str | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Writes deliveries, one a month or more where a month is large, and the truth about them.
@@ -49,6 +53,9 @@ def generate(
         first_date: First day searched on.
         last_date: Last day searched on.
         term_count: How many different terms are searched for; rare ones may not occur.
+        layout: Layout of all files, one of `exports.EXPORTS`; without it the origin's in all its forms. `rows` are then
+            searches, of which a record may hold several.
+        container: Container of all files, by default the one that the layout's vendor uses.
         on_progress: Called after each file with the number of records written so far.
 
     Returns:
@@ -62,6 +69,7 @@ def generate(
         UsageError: An argument is out of range, or `out` holds something else.
     """
     _check(rows=rows, seed=seed, dirty_ratio=dirty_ratio, term_count=term_count)
+    _check_layout(layout, container)
     if not EARLIEST_DATE <= first_date <= last_date:
         raise UsageError(
             f"generate: the first date must be {EARLIEST_DATE} or later and not after the last, "
@@ -69,7 +77,11 @@ def generate(
         )
     _claim(out)
     searches = demand(vocabulary(term_count), (last_date - first_date).days + 1, seed)
-    deliveries = Deliveries(out, searches, seed)
+    deliveries = (
+        Deliveries(out, searches, seed)
+        if layout is None
+        else ExportDeliveries(out, searches, seed, layout=layout, container=container)
+    )
     dirty_count = round(rows * dirty_ratio)
     written = 0
     for stem, parts in by_file(chunks(rows, dirty_count, first_date=first_date, last_date=last_date, seed=seed)):
@@ -83,6 +95,7 @@ def generate(
         "first_date": first_date.isoformat(),
         "last_date": last_date.isoformat(),
         "term_count": term_count,
+        **({"layout": layout, "container": container} if layout else {}),
     }
     truth = {"parameters": parameters, "rows": rows, **deliveries.counts()}
     _finish(out, truth)
@@ -98,6 +111,17 @@ def _check(*, rows: int, seed: int, dirty_ratio: float, term_count: int) -> None
         raise UsageError(f"generate: the share of dirty records must be 0 to 1, got {dirty_ratio}")
     if term_count < 1:
         raise UsageError(f"generate: the number of terms must be at least 1, got {term_count}")
+
+
+def _check_layout(layout: str | None, container: str | None) -> None:
+    if layout is None:
+        if container is not None:
+            raise UsageError("generate: --container needs --layout")
+    elif layout not in EXPORTS:
+        raise UsageError(f"generate: no layout {layout}{did_you_mean(layout, EXPORTS)}")
+    elif container is not None and container not in EXPORTS[layout].containers():
+        containers = EXPORTS[layout].containers()
+        raise UsageError(f"generate: {layout} can't stand in {container}{did_you_mean(container, containers)}")
 
 
 def _claim(out: Path) -> None:

@@ -17,7 +17,7 @@ from search_forecast.synthetic.layouts import LAYOUTS, DeliveryWriter, Layout, e
 MAX_FILE_ROWS = 1_000_000
 # What is held in memory at once: a day, or a part of it where days are large.
 MAX_CHUNK_ROWS = 250_000
-_CHUNK_STREAM = 3
+CHUNK_STREAM = 3
 _BLANK_LINE_EVERY = 7
 
 
@@ -138,7 +138,7 @@ class Deliveries:
 
     def _records(self, part: Chunk, layout: Layout, terms: list[bytes]) -> bytes:
         """Draws the records of a chunk, counts them, and returns them as bytes, each preceded by a line end."""
-        random = stream(self.seed, _CHUNK_STREAM, part.index)
+        random = stream(self.seed, CHUNK_STREAM, part.index)
         cumulative = self.demand.cumulative_weights(part.day_index)
         draws = random.randint(0, int(cumulative[-1]), size=part.row_count, dtype=np.int64)
         spellings = np.searchsorted(cumulative, draws, side="right")

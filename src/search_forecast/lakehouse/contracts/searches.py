@@ -1,5 +1,7 @@
 """Tables from delivered files to counted searches."""
 
+from dataclasses import replace
+
 from search_forecast.lakehouse.contracts.base import (
     BOOLEAN,
     DATE,
@@ -23,12 +25,19 @@ _TERM = TableColumn("term", STRING, "Search term, normalised")
 _SEARCHED_AS = TableColumn("searched_as", STRING, "Search term as the visitor typed it")
 SEARCH_COUNT = TableColumn("search_count", LONG, "Number of searches")
 _RAW_COLUMNS = (
-    TableColumn("day", STRING, "Day of the month, as delivered; null where the line could not be split", nullable=True),
-    TableColumn("month", STRING, "Month, as delivered; null where the line could not be split", nullable=True),
-    TableColumn("year", STRING, "Year, as delivered; null where the line could not be split", nullable=True),
+    TableColumn(
+        "day",
+        STRING,
+        "Day of the month, as delivered; null where the date is one column or the line could not be split",
+        nullable=True,
+    ),
+    TableColumn("month", STRING, "Month, as delivered; null likewise", nullable=True),
+    TableColumn("year", STRING, "Year, as delivered; null likewise", nullable=True),
+    TableColumn("date", STRING, "Date or time, as delivered, where it stands in one column; else null", nullable=True),
     TableColumn(
         "searchterm", STRING, "Search term, as delivered; null where the line could not be split", nullable=True
     ),
+    TableColumn("count", STRING, "Number of searches, as delivered; null where the layout has none", nullable=True),
     TableColumn(
         "extra_fields", TEXT_BY_NAME, "Columns the file had beside these, by name; null where none", nullable=True
     ),
@@ -56,6 +65,15 @@ DELIVERIES = Table(
         ),
         TableColumn("status", STRING, "`ingested`, `duplicate` (its content was ingested before) or `rejected`"),
         TableColumn("reason", STRING, "Why it was not ingested; null where it was", nullable=True),
+        TableColumn(
+            "layout", STRING, "Layout it was read by; null unless ingested since there are some", nullable=True
+        ),
+        TableColumn(
+            "reading",
+            STRING,
+            "JSON: what that layout said on dates and counts then, as far as it isn't the origin's; null as `layout`",
+            nullable=True,
+        ),
         _BATCH_ID,
         TableColumn("received_at", TIMESTAMP, "When the ingest run that saw the file began, UTC"),
     ),
@@ -69,7 +87,7 @@ DELIVERIES = Table(
 RAW_SEARCH_TERMS = Table(
     "bronze",
     "raw_search_terms",
-    "CSV record, as delivered",
+    "record of a file, as delivered",
     (
         *_RAW_COLUMNS,
         _DELIVERY_ID,
@@ -83,9 +101,17 @@ RAW_SEARCH_TERMS = Table(
 SEARCH_EVENTS = Table(
     "silver",
     "search_events",
-    "search",
-    (_EVENT_DATE, _TERM, _SEARCHED_AS, _DELIVERY_ID, _BATCH_ID),
+    "search, or record that stands for several",
+    (
+        _EVENT_DATE,
+        _TERM,
+        _SEARCHED_AS,
+        replace(SEARCH_COUNT, backfill="1"),  # of before there were counts, as where the layout has none
+        _DELIVERY_ID,
+        _BATCH_ID,
+    ),
     checks={
+        "counted": "search_count > 0",
         "term_length": "char_length(term) between 1 and 256",
         "not_too_early": "event_date >= date'1995-01-01'",
     },
@@ -187,6 +213,7 @@ BATCHES = Table(
         TableColumn("raw_count", LONG, "Records of it in search_bronze.raw_search_terms"),
         TableColumn("event_count", LONG, "Records of it in search_silver.search_events"),
         TableColumn("rejected_count", LONG, "Records of it in search_silver.rejected_records"),
+        replace(SEARCH_COUNT, backfill="event_count"),
         TableColumn(
             "aggregated_count", LONG, "Events of it on days for which gold counts exactly as many searches as silver"
         ),

@@ -1,0 +1,207 @@
+"""What delivered files are packed in: endings, compression, and zip files with several members."""
+
+import bz2
+import gzip
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+import pyarrow as pa
+
+from search_forecast.errors import DataError
+
+Form = Literal["text", "json", "parquet"]
+FORMS: dict[str, Form] = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "text"),
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), "json"),
+    ".parquet": "parquet",
+}
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
+ARCHIVE = ".zip"
+MAX_MEMBERS = 10_000
+MAX_RATIO, MANY_BYTES = 200, 2**30  # so many bytes may come out of one, once so many have
+HIDDEN = "a program's own, or an upload under way (its name, or a folder's, begins with a dot or an underscore)"
+UNREADABLE = "its ending is none that is read"
+_READ_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Part:
+    """What becomes one delivery: a file, or a member of a zip file.
+
+    Attributes:
+        path: The file.
+        member: The member's name; None where the file is no zip file.
+        problem: Why it can't be read, as far as its name and the archive's directory tell.
+    """
+
+    path: Path
+    member: str | None = None
+    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it, as text that can be stored even if the path's bytes are no UTF-8."""
+        path = os.fsencode(self.path).decode("utf-8", errors="replace")
+        return path if self.member is None else f"{path}/{self.member}"
+
+    @property
+    def form(self) -> Form:
+        """How its content is written."""
+        name, _ = _endings(self.member or self.path.name)
+        return FORMS.get(name, "text")
+
+
+def is_readable(name: str) -> bool:
+    """Whether a file of this name is read."""
+    form, compression = _endings(name)
+    return form in FORMS or (form == ARCHIVE and not compression)
+
+
+def readable_endings() -> str:
+    """What can be read, for a message."""
+    *firsts, last = FORMS
+    return f"{', '.join(firsts)} or {last}, plain or with {', '.join(COMPRESSIONS)} behind it, and {ARCHIVE}"
+
+
+def parts(path: Path) -> tuple[list[Part], dict[str, str]]:
+    """The deliveries in a file: itself, or the members of a zip file; and which members are passed over, and why."""
+    if path.suffix.lower() != ARCHIVE:
+        return [Part(path)], {}
+    try:
+        with _archive(path) as archive:
+            members = sorted((item for item in archive.infolist() if not item.is_dir()), key=lambda item: item.filename)
+    except DataError as error:
+        return [Part(path, problem=str(error))], {}
+    if len(members) > MAX_MEMBERS:
+        return [Part(path, problem=f"the zip file has over {MAX_MEMBERS:,} members; deliver several zip files")], {}
+    inside = [Part(path, item.filename, _problem(item)) for item in members]
+    reasons = {part: _why_passed_over(str(part.member)) for part in inside if part.problem is None}
+    return [part for part in inside if not reasons.get(part)], {part.name: why for part, why in reasons.items() if why}
+
+
+def _why_passed_over(member: str) -> str:
+    *folders, name = member.replace("\\", "/").split("/")
+    if name.startswith(".") or any(folder.startswith((".", "_")) for folder in folders):
+        return HIDDEN
+    return "" if is_readable(name) else UNREADABLE
+
+
+def _problem(item: zipfile.ZipInfo) -> str | None:
+    name = item.filename
+    if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or ":" in name[:2]:
+        return "its name leads out of the zip file"
+    if item.flag_bits & 1:
+        return "it is encrypted; deliver it without a password"
+    if name.lower().endswith(ARCHIVE):
+        return "it is a zip file in a zip file; unpack it and deliver it"
+    if _is_bomb(item.file_size, item.compress_size):
+        return f"it would become {item.file_size:,} bytes, over {MAX_RATIO} times what is delivered"
+    return None
+
+
+@contextmanager
+def opened(part: Part) -> Iterator[BinaryIO]:
+    """The uncompressed content of a part, with what can go wrong in it told as DataError."""
+    if part.problem is not None:
+        raise DataError(part.problem)
+    try:
+        file = part.path.open("rb")
+    except OSError as error:
+        raise DataError(f"the file cannot be opened ({error.strerror})") from error
+    with file:
+        before = os.fstat(file.fileno())
+        if part.member is None:
+            with _uncompressed(file, part.path.name, before.st_size) as content:
+                yield content
+        else:
+            with _archive(part.path) as archive, _member(archive, part.member) as content:
+                yield content
+        after = os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise DataError("the file changed while it was read; run ingest again once its upload is over")
+
+
+@contextmanager
+def _uncompressed(file: BinaryIO, name: str, size: int) -> Iterator[BinaryIO]:
+    compression = COMPRESSIONS.get(_endings(name)[1])
+    if compression is None:
+        yield file
+        return
+    broken = f"the {compression} file is broken", "compress it and deliver it again"
+    with _told(*broken):
+        stream = _decompressor(file, compression)
+    yield cast("BinaryIO", _Unpacked(stream, size, *broken))
+
+
+def _decompressor(file: BinaryIO, compression: str) -> BinaryIO:
+    if compression == "gzip":
+        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+    if compression == "bzip2":
+        return cast("BinaryIO", bz2.BZ2File(file))
+    return cast("BinaryIO", pa.CompressedInputStream(pa.PythonFile(file, mode="r"), compression))
+
+
+class _Unpacked:
+    """A stream that was packed, with what can go wrong in it told as DataError."""
+
+    closed = False  # asked by Arrow
+
+    def __init__(self, stream: BinaryIO, packed_size: int, problem: str, advice: str) -> None:
+        self._stream, self._packed_size, self._size = stream, packed_size, 0
+        self._broken = problem, advice
+
+    def read(self, size: int = _READ_BYTES) -> bytes:
+        """The next bytes, at most so many."""
+        with _told(*self._broken):
+            block = self._stream.read(size)
+        self._size += len(block)
+        if _is_bomb(self._size, self._packed_size):
+            raise DataError(f"its content is over {MAX_RATIO} times as large as what is delivered; deliver it unpacked")
+        return block
+
+
+@contextmanager
+def _told(problem: str, advice: str) -> Iterator[None]:
+    """What a decompressor complains of, in one line."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        raise DataError(f"{problem} ({' '.join(str(error).split())}); {advice}") from error
+
+
+def _is_bomb(size: int, packed_size: int) -> bool:
+    return size > MANY_BYTES and size > MAX_RATIO * max(packed_size, 1)
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    with _told("the zip file is broken", "deliver it again"):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        yield archive
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, name: str) -> Iterator[BinaryIO]:
+    broken = "the member of the zip file is broken", "pack it and deliver it again"
+    with _told(*broken):
+        file = archive.open(name)
+    with file:
+        size = archive.getinfo(name).compress_size
+        unpacked = cast("BinaryIO", _Unpacked(cast("BinaryIO", file), size, *broken))
+        with _uncompressed(unpacked, name, size) as content:
+            yield content
+
+
+def _endings(name: str) -> tuple[str, str]:
+    """The ending that tells the form, and the one of a compression behind it, in small letters."""
+    path = Path(name.lower())
+    if path.suffix in COMPRESSIONS:
+        return path.with_suffix("").suffix, path.suffix
+    return path.suffix, ""

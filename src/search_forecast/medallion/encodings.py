@@ -1,0 +1,48 @@
+"""Files that are not UTF-8: read as it, and what to suggest where nobody said what a file is."""
+
+import codecs
+from collections.abc import Callable
+
+_UTF_8 = {"utf-8", "utf8", "utf_8"}
+_SAMPLE_BYTES = 2**16
+
+
+def as_utf8(content: Callable[[int], bytes], encoding: str) -> Callable[[int], bytes]:
+    """The same content in UTF-8, whatever its encoding; characters that it can't hold become U+FFFD.
+
+    Args:
+        content: gives the next bytes of the file, at most so many.
+        encoding: a name that Python knows.
+    """
+    if encoding.lower() in _UTF_8:
+        return content
+    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+
+    def decoded(size: int) -> bytes:
+        """Nothing only at the end: a block may hold no whole character."""
+        while block := content(size):
+            text = decoder.decode(block)
+            if text:
+                return text.encode(errors="replace")
+        return decoder.decode(b"", final=True).encode(errors="replace")
+
+    return decoded
+
+
+def suggestion(start: bytes) -> str:
+    """What to try where the start of a file is no UTF-8; empty where it is, or where nothing can be told.
+
+    Args:
+        start: its first bytes.
+    """
+    sample = start[:_SAMPLE_BYTES]
+    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "; a layout can say encoding: utf-16"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        from charset_normalizer import from_bytes  # noqa: PLC0415 - takes a moment to import, and is seldom needed
+
+        best = from_bytes(sample).best()
+        return f"; its text may be {best.encoding}: a layout can say encoding: {best.encoding}" if best else ""
+    return ""

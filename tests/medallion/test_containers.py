@@ -1,0 +1,179 @@
+"""What deliveries are packed in. Without Spark."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import zipfile
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from search_forecast.errors import DataError
+from search_forecast.medallion import containers, landing
+from search_forecast.medallion.choice import Choice
+from search_forecast.medallion.containers import Part
+from search_forecast.medallion.ingest import stage_new_files
+
+CONTENT = b"date,query,count\n" + b"2024-03-01,laptop,3\n" * 50_000
+NOW = datetime(2024, 4, 1, tzinfo=timezone.utc)
+
+
+def zstandard(data: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(data)
+    return bytes(sink.getvalue())
+
+
+def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+PACKED = {".gz": gzip.compress(CONTENT), ".bz2": bz2.compress(CONTENT), ".zst": zstandard(CONTENT)}
+
+
+@pytest.mark.parametrize("ending", PACKED)
+def test_a_packed_file_is_known_by_its_content(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"A.CSV{ending.upper()}"
+    path.write_bytes(PACKED[ending])
+
+    delivery = landing.stage(Part(path), tmp_path)
+
+    assert (delivery.record_count, delivery.bytes) == (50_000, len(PACKED[ending]))
+    assert delivery.delivery_id == landing.content_id(Part(path)) == hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.mark.parametrize("cut", [9, 1000])
+@pytest.mark.parametrize(("ending", "kind"), [(".gz", "gzip"), (".bz2", "bzip2"), (".zst", "zstd")])
+def test_a_packed_file_that_is_cut_off_or_no_such_file_is_refused(
+    tmp_path: Path, ending: str, kind: str, cut: int
+) -> None:
+    import random
+
+    noise = b"date,query,count\n" + b"".join(
+        b"2024-03-01,%d,3\n" % random.Random(n).getrandbits(99) for n in range(999)
+    )
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zstandard}[ending]
+    for name, data in (("cut", pack(noise)[:-cut]), ("no", CONTENT)):
+        path = tmp_path / f"{name}.csv{ending}"
+        path.write_bytes(data)
+
+        with pytest.raises(DataError, match=f"the {kind} file is broken .*; compress it and deliver it again"):
+            landing.stage(Part(path), tmp_path)
+
+        assert landing.content_id(Part(path)) == hashlib.sha256(data).hexdigest()
+
+
+def test_each_member_of_a_zip_file_is_a_delivery_named_by_its_path(tmp_path: Path) -> None:
+    header, path = b"date,query,count\n", tmp_path / "in" / "week 9.zip"
+    path.parent.mkdir()
+    members = {
+        "b/2.csv": header + b"2024-03-02,tv,1\n",
+        "1.csv.gz": gzip.compress(header + b"2024-03-01,tv,1\n"),
+        "u.jsonl": b'{"user_query": "tv", "timestamp": "2024-03-03"}\n',
+        "again.csv": header + b"2024-03-02,tv,1\n",
+        "empty/": b"",
+        "readme.pdf": b"",
+        "__MACOSX/._2.csv": b"",
+        "b/.2.csv": b"",
+    }
+    path.write_bytes(zipped(members))
+
+    survey, choice = landing.survey(tmp_path / "in"), Choice(tmp_path / "in")
+    batch, _ = stage_new_files(tmp_path / "staging", survey, choice, [], NOW)
+
+    assert [(d.source_file, d.status, d.layout_name) for d in batch.deliveries] == [
+        (f"{path}/1.csv.gz", "ingested", "plain"),
+        (f"{path}/again.csv", "ingested", "plain"),
+        (f"{path}/b/2.csv", "duplicate", None),
+        (f"{path}/u.jsonl", "ingested", "ubi"),
+    ]
+    assert batch.deliveries[0].delivery_id == hashlib.sha256(header + b"2024-03-01,tv,1\n").hexdigest()
+    assert set(survey.passed_over) == {f"{path}/{name}" for name in ("readme.pdf", "__MACOSX/._2.csv", "b/.2.csv")}
+
+    rows = [{**vars(d), "batch_id": "batch-000001"} for d in batch.deliveries]
+    again, known = stage_new_files(tmp_path / "staging", survey, choice, rows, NOW)
+    assert (again.deliveries, len(known)) == ((), 4)
+
+
+def encrypted(data: bytes) -> bytes:
+    """Say of every member that it is encrypted, as a writer with a password does."""
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.find(mark)
+        while at >= 0:
+            data = data[: at + place] + bytes([data[at + place] | 1]) + data[at + place + 1 :]
+            at = data.find(mark, at + 1)
+    return data
+
+
+WRONG_SUM = zipped({"a.csv": CONTENT}, zipfile.ZIP_STORED).replace(b"laptop", b"lapdog", 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (zipped({"../../a.csv": CONTENT}), "its name leads out of the zip file"),
+        (zipped({"/etc/a.csv": CONTENT}), "its name leads out of the zip file"),
+        (zipped({"C:\\a.csv": CONTENT}), "its name leads out of the zip file"),
+        (zipped({"a.zip": zipped({"a.csv": CONTENT})}), "it is a zip file in a zip file; unpack it and deliver it"),
+        (encrypted(zipped({"a.csv": CONTENT})), "it is encrypted; deliver it without a password"),
+        (zipped({"a.csv": CONTENT})[:-30], "the zip file is broken"),
+        (b"date,query,count\n", "the zip file is broken"),
+        (WRONG_SUM, "the member of the zip file is broken (Bad CRC-32"),
+    ],
+)
+def test_what_is_wrong_in_a_zip_file_is_refused_by_name(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "in" / "a.zip"
+    path.parent.mkdir()
+    path.write_bytes(data)
+    survey, choice = landing.survey(path), Choice(path)
+
+    batch, _ = stage_new_files(tmp_path / "staging", survey, choice, [], NOW)
+
+    (delivery,) = batch.deliveries
+    assert (delivery.status, delivery.source_file.startswith(str(path))) == ("rejected", True)
+    assert message in str(delivery.reason)
+    assert not list((tmp_path / "staging").rglob("*.lines.*"))
+    rows = [{**vars(delivery), "batch_id": "batch-000001"}]
+    assert stage_new_files(tmp_path / "staging", survey, choice, rows, NOW)[0].deliveries == ()
+
+
+@pytest.mark.parametrize("ending", [".csv.gz", ".csv.bz2", ".csv.zst", ".zip"])
+def test_what_grows_out_of_all_proportion_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(containers, "MANY_BYTES", 2**19)
+    data = b"date,query,count\n" + b"2024-03-01,laptop,3\n" * 60_000
+    pack = {".csv.gz": gzip.compress, ".csv.bz2": bz2.compress, ".csv.zst": zstandard}
+    path = tmp_path / f"bomb{ending}"
+    path.write_bytes(zipped({"a.csv": data}) if ending == ".zip" else pack[ending](data))
+    (part,) = landing.survey(path).parts
+
+    with pytest.raises(DataError, match="over 200 times"):
+        landing.stage(part, tmp_path)
+
+
+def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "MAX_MEMBERS", 2)
+    (tmp_path / "a.zip").write_bytes(zipped({f"{n}.csv": CONTENT for n in range(3)}))
+
+    (part,) = landing.survey(tmp_path / "a.zip").parts
+
+    assert "over 2 members" in str(part.problem)
+
+
+def test_an_error_of_the_one_who_reads_is_not_told_as_one_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(PACKED[".gz"])
+
+    with pytest.raises(OSError, match="No space left"), containers.opened(Part(path)):
+        raise OSError("No space left on device")
