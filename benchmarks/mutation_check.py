@@ -33,13 +33,17 @@ MUTATIONS = {
     mutation.rule: mutation
     for mutation in (
         Mutation(
-            "term_is_case_folded", "medallion/terms.py", ".casefold())", ".lower())", ("medallion/test_terms.py",)
+            "term_is_case_folded",
+            "lakehouse/normalisation.py",
+            ".casefold())",
+            ".lower())",
+            ("medallion/test_terms.py",),
         ),
         Mutation(
-            "day_of_receipt_is_no_future",
+            "today_is_no_future",
             "medallion/quality.py",
-            "date > received",
-            "date >= received",
+            "day > F.lit(today)",
+            "day >= F.lit(today)",
             ("medallion/test_quality.py", "medallion/test_silver.py"),
         ),
         Mutation(
@@ -52,22 +56,22 @@ MUTATIONS = {
         Mutation(
             "content_twice_in_a_batch_counts_once",
             "medallion/ingest.py",
-            "ingested.setdefault(delivery_id, delivery.source_file)",
+            "ingested[delivery.delivery_id] = name",
             "pass",
             ("medallion/test_flow.py",),
         ),
         Mutation(
             "batch_half_in_silver_is_cleaned_again",
             "medallion/clean.py",
-            " != count)",
-            " == 0)",
+            "(0, 0))) != count}",
+            "(0, 0))) == 0}",
             ("medallion/test_flow_failures.py",),
         ),
         Mutation(
             "days_that_lost_searches_are_rebuilt",
             "medallion/aggregate.py",
-            'changes.select("event_date")',
-            'changes.where("change > 0").select("event_date")',
+            'after, until).select("event_date")',
+            'after, until).where("change > 0").select("event_date")',
             ("medallion/test_flow.py",),
         ),
         Mutation(
@@ -107,10 +111,10 @@ MUTATIONS = {
         ),
         Mutation(
             "variable_of_the_command_line_wins",
-            "bundle/configuration.py",
-            "return {**values, **given}",
-            "return {**given, **values}",
-            ("bundle/test_local_run.py",),
+            "bundle/variables.py",
+            'chosen.get(name, environment.get(f"BUNDLE_VAR_{name}"))',
+            'environment.get(f"BUNDLE_VAR_{name}", chosen.get(name))',
+            ("bundle/test_reading.py", "bundle/test_run_rules.py"),
         ),
     )
 }

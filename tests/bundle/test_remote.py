@@ -1,138 +1,21 @@
 """upload and run --remote against an HTTP server on loopback that answers as a workspace does."""
 
 import json
-import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from search_forecast.bundle import remote
 from search_forecast.cli import main
-
-LANDING = "/Volumes/main/dev_ann_search_bronze/landing"
-JOB = "[dev ann] search_medallion"
-
-
-class Workspace(ThreadingHTTPServer):
-    """A workspace with a landing volume and one job, whose run goes on by one step at each look at it."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.asked, self.jobs, self.cancelled = {}, [], {JOB: 7}, []
-        self.volumes = {LANDING}
-        self.started = None
-        self.steps = [("RUNNING", None, None), ("TERMINATED", "SUCCESS", None)]
-        self.token, self.tasks = "secret", {}
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def answer(self, status, body):
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def handle_any(self):
-        url = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.asked.append((self.command, unquote(url.path)))
-        if url.path == "/.well-known/databricks-config":
-            return self.answer(404, {"error_code": "NOT_FOUND", "message": "no"})
-        if self.headers.get("Authorization") != f"Bearer {self.server.token}":
-            return self.answer(401, {"error_code": "UNAUTHENTICATED", "message": "Invalid access token."})
-        query = {key: values[0] for key, values in parse_qs(url.query).items()}
-        return self.route(unquote(url.path), query, body)
-
-    do_GET = do_POST = do_PUT = do_HEAD = handle_any  # noqa: N815
-
-    def route(self, path, query, body):
-        server = self.server
-        if path == "/api/2.0/preview/scim/v2/Me":
-            return self.answer(200, {"id": "1", "userName": "ann@example.com"})
-        if path.startswith("/api/2.0/fs/files"):
-            return self.put(path.removeprefix("/api/2.0/fs/files"), query, body)
-        if re.fullmatch(r"/api/2\.[12]/jobs/list", path):
-            name = query["name"].casefold()  # as the API compares
-            jobs = [{"job_id": n, "settings": {"name": k}} for k, n in server.jobs.items() if k.casefold() == name]
-            return self.answer(200, {"jobs": jobs})
-        if path.endswith("/jobs/run-now"):
-            server.started = json.loads(body)
-            return self.answer(200, {"run_id": 70})
-        if path.endswith("/jobs/runs/get"):
-            return self.answer(200, self.run())
-        if path.endswith("/jobs/runs/get-output"):
-            return self.answer(200, {"error": "DataError: batch-000001: silver holds 3 records,\n expected 4"})
-        if path.endswith("/jobs/runs/cancel"):
-            server.cancelled.append(json.loads(body)["run_id"])
-            return self.answer(200, {})
-        return self.answer(404, {"error_code": "NOT_FOUND", "message": f"no endpoint {path}"})
-
-    def put(self, name, query, body):
-        files = self.server.files
-        if name.rpartition("/")[0] not in self.server.volumes:
-            return self.answer(404, {"error_code": "NOT_FOUND", "message": "volume does not exist"})
-        if name in files and query.get("overwrite") == "false":
-            return self.answer(
-                409, {"error_code": "ALREADY_EXISTS", "message": "The file being created already exists."}
-            )
-        files[name] = body
-        self.send_response(204)
-        self.end_headers()
-        return None
-
-    def run(self):
-        steps = self.server.steps
-        life, result, failed = steps.pop(0) if len(steps) > 1 else steps[0]
-        tasks = [
-            {
-                "task_key": "ingest",
-                "run_id": 71,
-                "state": {"life_cycle_state": life, "result_state": "SUCCESS" if result else None},
-            }
-        ]
-        if failed:
-            tasks.append(
-                {"task_key": failed, "run_id": 72, "state": {"life_cycle_state": life, "result_state": "FAILED"}}
-            )
-        state = {"life_cycle_state": life} | ({"result_state": result} if result else {})
-        return {"run_id": 70, "run_page_url": f"{self.server.url}/jobs/7/runs/70", "state": state, "tasks": tasks}
+from support.workspace import JOB, LANDING, Workspace, answering, log_out
 
 
 @pytest.fixture
 def workspace(monkeypatch, tmp_path):
-    server = Workspace()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    log_in(monkeypatch, tmp_path, server)
-    monkeypatch.setattr(remote, "_POLL_SECONDS", 0.01)
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def log_in(monkeypatch, tmp_path, server=None):
-    """Nothing of this machine's own logins; the server's, if there is one."""
-    import os
-
-    for name in [name for name in os.environ if name.startswith(("DATABRICKS_", "ARM_", "GOOGLE_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "none.cfg"))
-    if server is not None:
-        monkeypatch.setenv("DATABRICKS_HOST", server.url)
-        monkeypatch.setenv("DATABRICKS_TOKEN", server.token)
+    with answering(Workspace()) as server:
+        server.log_in(monkeypatch, tmp_path / "none.cfg")
+        monkeypatch.setattr(remote, "_POLL_SECONDS", 0.01)
+        yield server
 
 
 @pytest.fixture
@@ -244,7 +127,7 @@ def test_ctrl_c_asks_whether_to_cancel(workspace, monkeypatch, capsys, answer, c
 
 @pytest.mark.parametrize("command", [["upload", "FILE"], ["run", "medallion", "--remote"]])
 def test_no_login_is_one_line_and_exit_code_3(monkeypatch, tmp_path, files, capsys, command):
-    log_in(monkeypatch, tmp_path)
+    log_out(monkeypatch, tmp_path / "none.cfg")
 
     assert main([str(files[0]) if word == "FILE" else word for word in command]) == 3
 

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import sys
 from datetime import datetime
 
 import pytest
@@ -100,8 +102,29 @@ def test_no_text_moves_the_cursor_or_the_line(text, safe):
     assert output.printable(text) == safe
 
 
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_what_programs_read_moves_no_cursor_either(capsys, monkeypatch, form):
+    term = "\x1b[31m\x9b2J\u202e\u2028\U000e0001é日"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    output.rows(["term"], [(term,)], form=form)
+
+    text = capsys.readouterr().out
+    assert all(c.isprintable() or c == "\n" for c in text)
+    assert "é日" in text
+    if form == "json":
+        assert json.loads(text) == [{"term": term}]
+
+
+def test_a_csv_in_a_file_holds_what_was_delivered(capsys):
+    output.rows(["term"], [("a\x1b[0m\nb",)], form="csv")
+
+    assert capsys.readouterr().out == 'term\n"a\x1b[0m\nb"\n'
+
+
 def test_no_cell_of_a_csv_is_a_formula_and_a_negative_number_stays_one(capsys):
-    output.rows(["term", "change"], [("=1+1", -5), ("@sum", 2.5), ("-tv", None), ("tv", 1)], form="csv")
+    cells = [("=1+1", -5), ("@sum", 2.5), ("-tv", None), ("tv", 1), ("\n=1", 0), ("＝1+1", 0), ("a=1", 0)]
+    output.rows(["term", "change"], cells, form="csv")
 
     assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [
         ["term", "change"],
@@ -109,4 +132,7 @@ def test_no_cell_of_a_csv_is_a_formula_and_a_negative_number_stays_one(capsys):
         ["'@sum", "2.5"],
         ["'-tv", ""],
         ["tv", "1"],
+        ["'\n=1", "0"],
+        ["'＝1+1", "0"],
+        ["a=1", "0"],
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,16 +11,25 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from search_forecast.errors import UsageError
-from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, RAW_SEARCH_TERMS, SEARCH_EVENTS, TERM_SUMMARY, Table
+from search_forecast.lakehouse.contracts import (
+    BATCHES,
+    DAILY_TERM_COUNTS,
+    RAW_SEARCH_TERMS,
+    REJECTED_RECORDS,
+    SEARCH_EVENTS,
+    TERM_SUMMARY,
+    Table,
+)
 from search_forecast.lakehouse.spark_errors import spark_complaint
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion.aggregate import aggregate
 from search_forecast.medallion.clean import clean
 from search_forecast.medallion.ingest import ingest
+from search_forecast.medallion.reconcile import reconcile
 from search_forecast.parameters import CleanParameters, IngestParameters, local_directory
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 NOW = datetime(2024, 3, 4, 10, tzinfo=timezone.utc)
 HEADER = "day,month,year,searchterm\n"
@@ -45,6 +55,26 @@ def totals(house: Lakehouse) -> dict[str, int]:
     return {row["term"]: row["search_count"] for row in house.read(TERM_SUMMARY).collect()}
 
 
+def rejected(house: Lakehouse) -> dict[str, list[str]]:
+    return {row["searchterm"]: row["reject_reasons"] for row in house.read(REJECTED_RECORDS).collect()}
+
+
+class KilledError(BaseException):
+    pass
+
+
+def killed_after(table: Table) -> Callable[..., None]:
+    """A write after which the process dies where it was of that table."""
+    write = Lakehouse.write
+
+    def killed(house: Lakehouse, rows: DataFrame, written: Table, **options: str | None) -> None:
+        write(house, rows, written, **options)
+        if written is table:
+            raise KilledError
+
+    return killed
+
+
 def lose(house: Lakehouse, table: Table) -> None:
     for file in house.read(table).inputFiles():
         Path(unquote(urlsplit(file).path)).unlink()
@@ -55,7 +85,7 @@ def house(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake
     """One for all, at a path that Spark would take for a pattern: a delivery in silver, with a quoted line break."""
     root = tmp_path_factory.mktemp("damage") / "shop [old] {a,b}"
     house = Lakehouse(spark, root, root / "_staging")
-    deliver(house, "a[1].csv", '1,3,2024,hat\n2,3,2024,"red\nshoes"\n5,3,2024,late\n6,3,2024,later\n')
+    deliver(house, "a[1].csv", '1,3,2024,hat\n2,3,2024,"red\nshoes"\n5,3,2024,late\n6,3,2024,later\n6,3,2024,\n')
     return house
 
 
@@ -64,12 +94,27 @@ def test_a_path_that_looks_like_a_pattern_is_a_path(house: Lakehouse) -> None:
     assert "red\nshoes" in [row["searchterm"] for row in house.read(RAW_SEARCH_TERMS).collect()]
 
 
-def test_a_day_that_has_come_is_judged_again_and_the_shop_says_which_day_it_is(house: Lakehouse) -> None:
+def test_a_day_that_has_come_is_judged_again_and_the_shop_says_which_day_it_is(
+    house: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aggregate(house)
+    assert reconcile(house, NOW)["rejected_count"] == 4  # a batch that is done
+    with monkeypatch.context() as patch:
+        patch.setattr(Lakehouse, "write", killed_after(SEARCH_EVENTS))
+        with pytest.raises(KilledError):
+            clean(house, CleanParameters("Pacific/Kiritimati"), NOW)
+
     assert clean(house, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == ["batch-000001"]
     assert clean(house, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == []
     assert terms(house) == ["hat", "late", "logged", "red shoes"]
 
     assert clean(house, CleanParameters(), NOW + timedelta(days=2))["event_count"] == 5
+    assert rejected(house) == {"": ["empty_term"]}  # of the two reasons that it had
+    aggregate(house)
+    assert totals(house) == dict.fromkeys(("hat", "late", "later", "logged", "red shoes"), 1)
+    counts = reconcile(house, NOW)
+    assert (counts["raw_count"], counts["event_count"], counts["rejected_count"]) == (6, 5, 1)
+    assert [row["reconciled"] for row in house.read(BATCHES).collect()] == [True]
 
 
 def test_gold_is_rebuilt_where_its_files_or_the_changes_since_are_gone(

@@ -1,12 +1,15 @@
 """Rows of the contracts' tables as Arrow's, and as Delta tables written without Spark."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from search_forecast.lakehouse.contracts import TABLES
@@ -47,3 +50,16 @@ def write_counts(root: Path, first: date, counts: Mapping[str, Sequence[int]]) -
         for day, line in days
     ]
     return write(root, {"daily_term_counts": searches, "daily_totals": totals})
+
+
+@contextmanager
+def tables_in_duckdb(root: Path, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB with the tables of a lakehouse that a statement names, `schema.table`; read without Spark or our code."""
+    with duckdb.connect() as connection:
+        for schema, name in set(re.findall(r"\b(\w+)\.(\w+)\b", sql)):
+            if (root / schema / name / "_delta_log").is_dir():
+                connection.register("rows", DeltaTable(str(root / schema / name)).to_pyarrow_table())
+                connection.execute(f"create schema if not exists {schema}")
+                connection.execute(f"create table {schema}.{name} as select * from rows")
+                connection.unregister("rows")
+        yield connection

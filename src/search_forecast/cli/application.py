@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -40,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     time.tzset()
     call = Call()
     try:
-        return int(ROOT.main(words, PROGRAM, standalone_mode=False, obj=call) or 0)
+        with _as_interrupt():
+            return int(ROOT.main(words, PROGRAM, standalone_mode=False, obj=call) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         output.line(error.message)
         return error.exit_code
@@ -79,6 +81,20 @@ def entry() -> None:
 def parse(words: Sequence[str]) -> command.Task:
     """Parse the command line of a job's task; UsageError where it is wrong."""
     return command.parse(ROOT, words)
+
+
+@contextmanager
+def _as_interrupt() -> Iterator[None]:
+    """A Ctrl-C stays one where it makes something else fail: Py4J loses its connection to Spark by it."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
 def _fail(message: str, exit_code: int, is_debug: bool) -> int:

@@ -30,7 +30,7 @@ logger = logging.getLogger("search_forecast")
 _LEAST_WIDTH = 12  # of a column that is cut
 _GAP = "  "
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+_FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")
 _is_quiet = False
 
 
@@ -66,8 +66,11 @@ def printable(text: str) -> str:
     r"""The text with control and format characters as escapes: no term or file name moves a cursor or a line."""
     if text.isascii() and text.isprintable():
         return text
-    hidden = ("Cc", "Cf", "Zl", "Zp", "Cs")
-    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in hidden else c for c in text)
+    return "".join(c.encode("unicode_escape").decode() if _is_hidden(c) else c for c in text)
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Cs")
 
 
 @contextmanager
@@ -106,7 +109,8 @@ def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) 
     """Print rows as a `table`, as `json` (a list of objects) or as `csv` (for a spreadsheet: no cell is a formula)."""
     listed = list(values)
     if form == "json":
-        print(json.dumps([dict(zip(columns, row, strict=True)) for row in listed], default=str, ensure_ascii=False))
+        text = json.dumps([dict(zip(columns, row, strict=True)) for row in listed], default=str, ensure_ascii=False)
+        print("".join(json.dumps(c)[1:-1] if _is_hidden(c) else c for c in text))
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
@@ -116,7 +120,10 @@ def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) 
 
 
 def _spreadsheet_cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+    if not isinstance(value, str):
+        return value
+    cell = printable(value) if sys.stdout.isatty() else value
+    return f"'{cell}" if _FORMULA.match(value) else cell
 
 
 def records(values: Sequence[Mapping[str, Any]]) -> None:
