@@ -16,7 +16,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 # What a job imports beside the wheel's own requirements, of its extras.
-NEEDS = {"demand_forecast": ("scipy", "statsforecast"), "model_import": ("sqlglot",), "monitoring": ("scipy",)}
+NEEDS = {
+    "demand_forecast": ("scipy", "statsforecast"),
+    "medallion": ("phonenumberslite", "python-stdnum"),
+    "model_import": ("sqlglot",),
+    "monitoring": ("scipy",),
+}
 BLOCK = re.compile(r'environment_version: "(\d+)"\n( +)dependencies:.*\n((?: +- .*\n)+)')
 
 
@@ -36,7 +41,7 @@ def needed(package: str, environment: dict[str, str], extras: tuple[str, ...] = 
     """What an installed package requires in an environment, and these of its extras."""
     for text in metadata.requires(package) or []:
         item = Requirement(text)
-        names = ("forecast", "models") if item.name in extras else ("",)
+        names = ("forecast", "models", "personal") if item.name in extras else ("",)
         if item.marker is None or any(item.marker.evaluate({**environment, "extra": name}) for name in names):
             yield item
 
