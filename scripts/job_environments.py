@@ -61,8 +61,12 @@ def dependencies(root: Path, job: str, version: str) -> list[str]:
                    "platform_python_implementation": "CPython", "os_name": "posix"}  # fmt: skip
     brought, locked = requirements(path, environment), requirements(root / "requirements.txt", environment)
     # What it brings needs packages itself, so they are there too, if in a version that nobody wrote down.
-    present = brought.keys() & locked.keys()
-    implied = {canonicalize_name(item.name) for name in present for item in needed(name, environment)}
+    implied: set[str] = set()
+    new = brought.keys() & locked.keys()
+    while new:
+        names = {canonicalize_name(item.name) for name in new for item in needed(name, environment)}
+        new = (names & locked.keys()) - implied
+        implied |= names
     pins: dict[str, str] = {}
     queue = list(needed("search_forecast", environment, NEEDS.get(job, ())))
     while queue:
