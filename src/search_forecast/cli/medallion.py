@@ -8,7 +8,7 @@ from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, Command
 from search_forecast.errors import UsageError
-from search_forecast.parameters import CleanParameters, IngestParameters
+from search_forecast.parameters import PERSONAL_POLICIES, CleanParameters, IngestParameters, Personal
 
 
 @click.command("ingest", cls=Command, is_task=True, example="ingest --source fixtures/landing")
@@ -66,12 +66,28 @@ def _explain(call: Call, parameters: IngestParameters, file: Path) -> int:
     return int(any("problem" in delivery for delivery in deliveries))
 
 
-@click.command("clean", cls=Command, is_task=True, example="clean --time-zone Pacific/Auckland")
+@click.command("clean", cls=Command, is_task=True, example="clean --time-zone Pacific/Auckland --country NZ")
 @click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop")
+@click.option(
+    "--personal",
+    type=click.Choice(PERSONAL_POLICIES),
+    default="mask",
+    show_default=True,
+    help="e-mail addresses, telephone, card, account and identity numbers",
+)
+@click.option("--country", metavar="CC", help="of the shop: its telephone numbers without +41")
+@click.option(
+    "--raw-retention-days",
+    type=int,
+    default=30,
+    show_default=True,
+    metavar="N",
+    help="then they are masked in search_bronze too",
+)
 @click.pass_obj
-def clean(call: Call, time_zone: str) -> int:
-    """Turn raw records into searches and rejected records (search_silver)."""
-    parameters = CleanParameters(time_zone)
+def clean(call: Call, time_zone: str, personal: str, country: str | None, raw_retention_days: int) -> int:
+    """Turn raw records into searches and rejected records (search_silver), without personal data."""
+    parameters = CleanParameters(time_zone, Personal(personal, country or None), raw_retention_days)
     from search_forecast.medallion.clean import clean
 
     with call.opened(writes=True) as lakehouse:

@@ -167,7 +167,7 @@ def _commit(lakehouse: Lakehouse, batch: Batch) -> None:
     rows: list[tuple[object, ...]] = [
         (
             *(d.delivery_id, d.source_file, d.bytes, d.record_count, d.status, d.reason, d.layout_name, d.reading),
-            *(batch.batch_id, batch.received_at),
+            *(batch.batch_id, batch.received_at, None),
         )
         for d in batch.deliveries
     ]
