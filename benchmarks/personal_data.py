@@ -41,7 +41,7 @@ def searches(paths: list[Path]) -> Iterator[str]:
     yield "|---" * len(columns) + "|"
     for path in paths:
         terms = list(map(normaliser(), terms_of(path)))
-        suspects = [term for term in terms if not term.isascii() or SUSPECT.search(term)]
+        suspects = [term for term in terms if not term.isascii() or "@" in term or sum(map(str.isdigit, term)) >= 7]
         taken = [sum(placeholder(term, country) is not None for term in suspects) for country in COUNTRIES]
         numbers = " | ".join(f"{count} ({count / len(terms):.2%})" for count in taken)
         yield f"| {path.name} | {len(terms):,} | {len(suspects):,} | {numbers} |"
