@@ -76,7 +76,9 @@ def generated(chance: random.Random) -> dict[str, list[Row]]:
     ]
     batches = [
         {
-            **dict.fromkeys(("delivered_count", "event_count", "rejected_count", "aggregated_count"), n),
+            **dict.fromkeys(
+                ("delivered_count", "event_count", "rejected_count", "search_count", "aggregated_count"), n
+            ),
             "batch_id": f"batch-{n:06}",
             "raw_count": n % 3,
             "reconciled": n % 2 == 0,
