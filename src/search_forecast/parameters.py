@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -75,6 +75,29 @@ def _check_zone(command: str, name: str) -> None:
         ZoneInfo(name)
     except (ValueError, OSError, ZoneInfoNotFoundError) as error:
         raise UsageError(f"{command}: --time-zone {name} is none, such as Pacific/Auckland or UTC") from error
+
+
+@dataclass(frozen=True)
+class CorrectParameters:
+    """What becomes of a delivery: withdrawn, replaced, or brought back.
+
+    Attributes:
+        delivery: The start of its delivery_id, or its file.
+        why: The reason, for whoever asks later.
+        replacement: The one file that counts in its place, and how it is read.
+        is_restored: Whether it counts again; without either it counts no more.
+        cleaning: How silver follows.
+    """
+
+    delivery: str
+    why: str
+    replacement: IngestParameters | None = None
+    is_restored: bool = False
+    cleaning: CleanParameters = field(default_factory=CleanParameters)
+
+    def __post_init__(self) -> None:
+        if not self.why.strip():
+            raise UsageError("correct: --why is empty; say why, it is kept with the delivery")
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import click
 
 from search_forecast.cli import output
 from search_forecast.cli.call import Call
-from search_forecast.cli.command import PATH, Command
+from search_forecast.cli.command import PATH, Command, at_most_one
 from search_forecast.errors import UsageError
-from search_forecast.parameters import CleanParameters, IngestParameters
+from search_forecast.parameters import CleanParameters, CorrectParameters, IngestParameters
 
 
 @click.command("ingest", cls=Command, is_task=True, example="ingest --source fixtures/landing")
@@ -99,4 +99,41 @@ def reconcile(call: Call) -> int:
         return call.result(reconcile(lakehouse, call.now()), next_step="query top_terms")
 
 
-COMMANDS = (ingest, clean, aggregate, reconcile)
+@click.command("correct", cls=Command, is_task=True, example='correct 3fa9c1 --withdraw --why "test data"')
+@click.argument("delivery")
+@click.option("--withdraw", is_flag=True, help="it counts no more")
+@click.option("--by", "file", type=PATH, metavar="FILE", help="this file counts in its place")
+@click.option("--restore", is_flag=True, help="it counts again")
+@click.option("--why", metavar="TEXT", help="the reason; kept in search_gold.corrections")
+@click.option("--layout", metavar="NAME", help="layout of FILE (else by its columns)")
+@click.option("--layouts", type=PATH, metavar="DIR", help="more layouts (*.yml)")
+@click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop")
+@click.pass_obj
+def correct(
+    call: Call,
+    delivery: str,
+    withdraw: bool,
+    file: Path | None,
+    restore: bool,
+    why: str | None,
+    layout: str | None,
+    layouts: Path | None,
+    time_zone: str,
+) -> int:
+    """Take a delivery out, replace it or bring it back; DELIVERY is the start of its delivery_id, or its file."""
+    at_most_one(withdraw=withdraw, by=file, restore=restore)
+    if not (withdraw or file or restore):
+        raise UsageError("correct: say --withdraw, --by FILE or --restore")
+    if why is None and not restore:
+        raise UsageError("correct: say --why, it is kept with the delivery")
+    replacement = None if file is None else IngestParameters(file, False, layout, layouts, time_zone)
+    parameters = CorrectParameters(
+        delivery, why or "the correction was taken back", replacement, restore, CleanParameters(time_zone)
+    )
+    from search_forecast.medallion.correct import correct
+
+    with call.opened(writes=True, source=file) as lakehouse:
+        return call.result(correct(lakehouse, parameters, call.now()))
+
+
+COMMANDS = (ingest, clean, aggregate, reconcile, correct)

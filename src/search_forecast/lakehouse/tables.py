@@ -3,6 +3,7 @@
 Plain SQL and DataFrames only: that works on classic Spark, on Spark Connect and on Databricks serverless alike.
 """
 
+import getpass
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,6 +42,15 @@ class Lakehouse:
     schemas: Mapping[str, str] = field(default_factory=lambda: DEFAULT_SCHEMAS)
     is_writable: bool = True
     _opened: set[str] = field(default_factory=set, repr=False)
+
+    def user(self) -> str:
+        """Who is at work, by name."""
+        if self.root is None:
+            return str(self.spark.sql("select current_user() as user").collect()[0]["user"])
+        try:
+            return getpass.getuser()
+        except (OSError, KeyError):  # a container's user that has no name
+            return "unknown"
 
     def name(self, table: Table) -> str:
         """The table's three-level name, quoted for SQL."""

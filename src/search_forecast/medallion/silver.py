@@ -13,13 +13,19 @@ from search_forecast.medallion.reading import ORIGIN, Reading
 _READING = "reading_number"
 
 
-def classified(raw: DataFrame, today: date, readings: Mapping[str, Reading] | None = None) -> DataFrame:
+def classified(
+    raw: DataFrame,
+    today: date,
+    readings: Mapping[str, Reading] | None = None,
+    normalised: Callable[[DataFrame, str, str], DataFrame] = terms.with_normalised,
+) -> DataFrame:
     """Apply every rule to raw records.
 
     Args:
         raw: search_bronze.raw_search_terms.
         today: the last day on which a search can have been.
         readings: how to read the records of a delivery, by delivery_id; without it as the origin's.
+        normalised: adds a column (the last name) with another one normalised.
 
     Returns:
         raw with `event_date`, `search_count`, the normalised `term` and `reject_reasons` (empty for a search). Row
@@ -33,7 +39,7 @@ def classified(raw: DataFrame, today: date, readings: Mapping[str, Reading] | No
             "search_count": _by_reading(distinct, lambda reading: quality.read_count(record, reading)),
         }
     )
-    named = terms.with_normalised(dated, "searchterm", "term")
+    named = normalised(dated, "searchterm", "term")
     record = {name: F.col(name) for name in named.columns}
     reasons = _by_reading(distinct, lambda reading: quality.reject_reasons(record, today, reading))
     return named.withColumn("reject_reasons", reasons).drop(_READING)
