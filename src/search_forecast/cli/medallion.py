@@ -8,7 +8,7 @@ from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, Command, at_most_one
 from search_forecast.errors import UsageError
-from search_forecast.parameters import CleanParameters, CorrectParameters, IngestParameters
+from search_forecast.parameters import CleanParameters, CorrectParameters, EraseParameters, IngestParameters
 
 
 @click.command("ingest", cls=Command, is_task=True, example="ingest --source fixtures/landing")
@@ -136,4 +136,33 @@ def correct(
         return call.result(correct(lakehouse, parameters, call.now()))
 
 
-COMMANDS = (ingest, clean, aggregate, reconcile, correct)
+@click.command("erase", cls=Command, is_task=True, has_models=True, example='erase --term "jane doe" --why "case 17"')
+@click.option("--term", metavar="T", help="this term")
+@click.option("--matching", metavar="REGEX", help="all terms in which it is found (once normalised)")
+@click.option("--delivery", metavar="D", help="all of a delivery: the start of its delivery_id, or its file")
+@click.option("--why", required=True, metavar="TEXT", help="the reason; kept in search_gold.corrections")
+@click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop")
+@click.pass_obj
+def erase(call: Call, term: str | None, matching: str | None, delivery: str | None, why: str, time_zone: str) -> int:
+    """Let nothing of a term or a delivery remain: tables and their history, staging, models, records of runs."""
+    parameters = EraseParameters(why, term, matching, delivery, CleanParameters(time_zone))
+    from search_forecast.bundle import runs
+    from search_forecast.medallion import erase as task
+    from search_forecast.models import erasure
+
+    with call.opened(writes=True) as lakehouse:
+        what = task.sought(lakehouse, parameters)
+        # Models and records of runs first: what a delivery held can't be told once its records are gone.
+        models = erasure.erase(call.registry(writes=True), what, [table.full_name for table in task.HOLDING_TEXT])
+        removed_runs = 0 if lakehouse.root is None else runs.remove_with(lakehouse.root, what.is_in)
+        result = task.erase(lakehouse, parameters, what, call.now())
+    if lakehouse.root is None:
+        output.note("old entries of the tables' logs stay until Delta removes them; see docs/correct-and-erase.md")
+    output.note("not looked at: delivered files, pages and exports outside the lakehouse, and backups")
+    call.result({**result, **models, "removed_runs": removed_runs})
+    if models["removed_versions"]:
+        call.hint("train")
+    return 0
+
+
+COMMANDS = (ingest, clean, aggregate, reconcile, correct, erase)

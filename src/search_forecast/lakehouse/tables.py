@@ -179,6 +179,10 @@ class Lakehouse:
 
     def lost_files(self, table: Table) -> list[Path]:
         """Data files of the table that are gone; on Databricks, whose storage is not looked into, none."""
+        return [path for path in self.data_files(table) if not path.exists()]
+
+    def data_files(self, table: Table) -> list[Path]:
+        """The files that hold the table's rows; on Databricks, whose storage is not looked into, none."""
         location = self.location(table)
         if location is None or not self.exists(table):
             return []
@@ -189,7 +193,7 @@ class Lakehouse:
             uris = DeltaTable(location.absolute().as_uri()).get_add_actions().column("path").to_pylist()
         except DeltaError:  # a broken log: Spark's reading of the table says so
             return []
-        return [path for path in (location / unquote(urlsplit(uri).path) for uri in uris) if not path.exists()]
+        return [location / unquote(urlsplit(uri).path) for uri in uris]
 
     def changes(self, table: Table, after: int, until: int) -> DataFrame:
         """Rows that came and went in versions after+1..until: the table's columns and `change` (1 came, -1 went)."""

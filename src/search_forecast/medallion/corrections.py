@@ -53,7 +53,7 @@ def find(rows: Sequence[Row], text: str) -> Row:
         several = ", ".join(f"{row['delivery_id'][:12]} ({row['status']}, {row['batch_id']})" for row in matching[:5])
         raise UsageError(f"{text} is several deliveries: {several}; name one by the start of its delivery_id")
     names = {Path(row["source_file"]).name: row for row in candidates}
-    nearest = get_close_matches(Path(text).name, names, n=2, cutoff=0.4)
+    nearest = get_close_matches(Path(text).name, names, n=2, cutoff=0.6)
     near = " or ".join(f"{names[name]['source_file']} ({names[name]['delivery_id'][:12]})" for name in nearest)
     raise UsageError(
         f"no delivery {text}; "
