@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ settings.load_profile("no deadline")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the JVM, and begin with those files, so that the short ones fill up the end of both processes."""
+    """Mark what needs the JVM and begin with it, so that the short tests fill up the end of both processes.
+
+    A file of few tests holds the long ones: whole runs.
+    """
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker("spark")
     slow = {item.path for item in items if item.get_closest_marker("spark")}
-    items.sort(key=lambda item: item.path not in slow)
+    test_counts = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in slow, test_counts[item.path], item.path))
 
 
 @pytest.fixture(autouse=True)

@@ -35,6 +35,15 @@ def test_upload_puts_files_into_the_landing_volume_of_the_target(workspace, file
     assert "a.csv: 26,000 bytes" in shown.err
 
 
+def test_upload_puts_files_of_a_layout_into_its_folder(workspace, files, capsys):
+    assert main(["upload", str(files[0]), "--target", "dev", "--layout", "ubi", "--json"]) == 0
+    assert main(["upload", str(files[1]), "--target", "dev", "--layout", "ubi"]) == 0
+
+    assert workspace.files == {f"{LANDING}/ubi/{file.name}": file.read_bytes() for file in files}
+    assert main(["upload", str(files[0]), "--layout", "../x"]) == 2
+    assert "'../x' is no name of a layout, such as ubi" in capsys.readouterr().err
+
+
 def test_upload_leaves_a_file_of_that_name_alone(workspace, files, capsys):
     workspace.files[f"{LANDING}/a.csv"] = b"old"
 
@@ -51,9 +60,11 @@ def test_upload_before_the_first_deployment_says_what_to_do(workspace, files, ca
     assert f"no volume {LANDING}: deploy the bundle first" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("name", "message"), [("none.csv", "no file"), ("text.txt", "is none of .csv, .csv.gz")])
+@pytest.mark.parametrize(
+    ("name", "message"), [("none.csv", "no file"), ("a.xlsx", "a.xlsx: it must end in .csv, .tsv")]
+)
 def test_upload_checks_the_files_before_it_logs_in(workspace, tmp_path, capsys, name, message):
-    (tmp_path / "text.txt").write_text("x")
+    (tmp_path / "a.xlsx").write_text("x")
 
     assert main(["upload", str(tmp_path / name)]) == 2
     assert message in capsys.readouterr().err

@@ -54,7 +54,7 @@ def written(name: str, container: str | None) -> tuple[bytes, Counter[str]]:
 
 def staged(path: Path, directory: Path, name: str) -> list[dict[str, str]]:
     """The staged records of all deliveries of a file, by role."""
-    found = []
+    records = []
     for part in landing.survey(path).parts:
         delivery = landing.stage(part, directory, Choice(path, name))
         layout = delivery.layout
@@ -65,8 +65,8 @@ def staged(path: Path, directory: Path, name: str) -> list[dict[str, str]]:
         for fields in csv.reader(lines, delimiter=layout.delimiter, strict=True):
             if len(fields) == len(layout.columns):
                 cells = dict(zip(layout.columns, fields, strict=True))
-                found.append({role: cells[role] for role in layout.roles})
-    return found
+                records.append({role: cells[role] for role in layout.roles})
+    return records
 
 
 @pytest.mark.parametrize(("name", "container"), PAIRS)
@@ -159,6 +159,19 @@ def test_explain_says_how_a_file_would_be_read_and_writes_nothing(
         ("noise", None, None, None, "malformed_record"),
     ]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_pattern_that_only_python_can_read_is_refused_before_anything_is_taken_in(
+    spark: Any, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "in" / "_layouts").mkdir(parents=True)
+    text = "description: x\nterm: q\ndate: {column: d, formats: [iso]}\ntotals: {pattern: 'a{,3}'}\n"
+    (tmp_path / "in" / "_layouts" / "mine.yml").write_text(text, encoding="utf-8")
+
+    code, error = run("ingest", "--source", str(tmp_path / "in"))
+
+    assert code == 2
+    assert "layout mine: totals.pattern: Java can't read it (" in error
 
 
 def test_explain_says_what_is_wrong_with_each_member_and_needs_no_spark_for_that(tmp_path: Path) -> None:

@@ -240,10 +240,21 @@ def test_csv_files_are_found_by_any_spelling_of_their_ending_and_dot_files_left(
     (tmp_path / "directory.csv").mkdir()
     (tmp_path / "dangling.csv").symlink_to(tmp_path / "nowhere.csv")
 
-    found = landing.survey(tmp_path)
+    survey = landing.survey(tmp_path)
 
-    assert [part.path for part in found.parts] == sorted(tmp_path / name for name in wanted)
-    assert set(found.passed_over) == {str(tmp_path / name) for name in others}
+    assert [part.path for part in survey.parts] == sorted(tmp_path / name for name in wanted)
+    assert set(survey.passed_over) == {str(tmp_path / name) for name in others}
+
+
+def test_the_files_of_a_delta_table_are_no_deliveries(tmp_path: Path) -> None:
+    delivered(tmp_path, b"PAR1", "lake/search_gold/x/part-0.parquet")
+    delivered(tmp_path, b"{}", "lake/search_gold/x/_delta_log/0.json")
+    delivered(tmp_path, b"PAR1", "other/part-0.parquet")
+
+    survey = landing.survey(tmp_path)
+
+    assert [part.path.parent.name for part in survey.parts] == ["other"]
+    assert survey.passed_over[str(tmp_path / "lake/search_gold/x/part-0.parquet")] == "a Delta table's own"
 
 
 def test_a_source_may_be_one_file_and_its_path_becomes_absolute(

@@ -145,9 +145,9 @@ def test_a_file_in_another_encoding_is_read_as_if_it_were_utf_8(tmp_path: Path, 
     export = layout(tmp_path, PLAIN + f"encoding: {encoding}\n")
     records_there = '2024-03-01,größe café,3\n2024-03-02,"a, «b»",1\n'
 
-    found = lines((HEADER + records_there).encode(encoding), export)
+    actual = lines((HEADER + records_there).encode(encoding), export)
 
-    assert found == records_there.splitlines()
+    assert actual == records_there.splitlines()
 
 
 def test_what_an_encoding_has_no_character_for_shows_in_the_record(tmp_path: Path) -> None:
@@ -202,9 +202,9 @@ QUERIES = [
 
 @pytest.mark.parametrize("header", ["", "date,query,count\n"])
 def test_what_spark_writes_is_what_it_was(header: str) -> None:
-    found = lines((header + BY_SPARK).encode(), layouts.load()["spark_csv"])
+    actual = lines((header + BY_SPARK).encode(), layouts.load()["spark_csv"])
 
-    assert [next(csv.reader([line], strict=True))[1] for line in found] == QUERIES
+    assert [next(csv.reader([line], strict=True))[1] for line in actual] == QUERIES
 
 
 def test_what_pandas_writes_is_what_it_was(tmp_path: Path) -> None:
@@ -213,9 +213,9 @@ def test_what_pandas_writes_is_what_it_was(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "a.csv.zst", compression=None)
     frame.to_csv(tmp_path / "b.csv", index=False, quoting=csv.QUOTE_ALL)
     for name, place in (("a.csv.zst", 2), ("b.csv", 1)):
-        found = lines((tmp_path / name).read_bytes(), layouts.load()["plain"])
+        actual = lines((tmp_path / name).read_bytes(), layouts.load()["plain"])
 
-        assert [next(csv.reader([line], strict=True))[place] for line in found] == queries
+        assert [next(csv.reader([line], strict=True))[place] for line in actual] == queries
 
 
 def chosen(directory: Path, name: str, content: str | bytes, layout_name: str | None = None) -> str:
@@ -287,10 +287,10 @@ def test_a_layout_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
 
 def test_of_several_names_the_first_is_taken_and_the_other_column_stays(tmp_path: Path) -> None:
     export = layout(tmp_path, PLAIN.replace("term: query", "term: [query, keyword]"))
-    found, _ = records.read(io.BytesIO(b"keyword,date,Query,searchterm\n").read, export)
+    actual, _ = records.read(io.BytesIO(b"keyword,date,Query,searchterm\n").read, export)
 
-    assert found.columns == ("keyword", "date", "searchterm", "searchterm_4")
-    assert found.roles == ("date", "searchterm")
+    assert actual.columns == ("keyword", "date", "searchterm", "searchterm_4")
+    assert actual.roles == ("date", "searchterm")
 
 
 def test_the_page_explains_every_key_and_its_example_is_read_as_it_says(tmp_path: Path) -> None:

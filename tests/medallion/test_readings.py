@@ -24,7 +24,7 @@ ZURICH = Reading(("iso",), "America/New_York", "Europe/Zurich")
 SWISS = Reading(("YYYY-MM-DD",), has_count=True, thousands="'", decimal=",", decimals="round")
 FLOOR = Reading(("YYYY-MM-DD",), has_count=True, decimals="floor")
 SOME = Reading(("YYYY-MM-DD",), only_column="kind", only_values=("search", "find"), total_pattern="^Total$")
-HELD = Reading(
+NAMED = Reading(
     ("YYYY-MM-DD",), only_column="searchterm", total_pattern="(?i)grand total", total_columns=("date", "kind")
 )
 MARCH = date(2024, 3, 1)
@@ -104,32 +104,32 @@ LINES: list[tuple[Reading, str | None, str | None, dict[str, str] | None, str | 
     (SOME, "", "Totals", {"kind": "search"}, None, ["missing_date"]),
     (SOME, None, None, None, "Total", ["total_line"]),
     (SOME, None, None, None, "noise", ["malformed_record"]),
-    (HELD, "2024-03-01", "grand total war", {"kind": ""}, None, []),
-    (HELD, "Grand total", "", {"kind": "9"}, None, ["total_line"]),
-    (HELD, "2024-03-01", "tv", {"kind": "GRAND TOTAL"}, None, ["total_line"]),
-    (HELD, "2024-03-01", " \t", None, None, ["other_event"]),
-    (HELD, None, None, None, ",,5,Grand total", ["total_line"]),
+    (NAMED, "2024-03-01", "grand total war", {"kind": ""}, None, []),
+    (NAMED, "Grand total", "", {"kind": "9"}, None, ["total_line"]),
+    (NAMED, "2024-03-01", "tv", {"kind": "GRAND TOTAL"}, None, ["total_line"]),
+    (NAMED, "2024-03-01", " \t", None, None, ["other_event"]),
+    (NAMED, None, None, None, ",,5,Grand total", ["total_line"]),
     (COUNTED, "2024-03-01\ufffd", "tv", None, None, ["bad_encoding", "missing_count", "unknown_date_format"]),
 ]
 
 
 def stamps() -> list[tuple[Reading, str, date]]:
     """Times at random, with the day by Python's own calendar."""
-    chance, found = random.Random(5), []
+    chance, actual = random.Random(5), []
     for _ in range(300):
         zone, shop = (chance.choice(["UTC", "America/New_York", "Europe/Zurich", "Asia/Kathmandu"]) for _ in range(2))
         moment = datetime(2000, 1, 1) + timedelta(seconds=chance.randrange(24 * 365 * 86400))
         there = moment.replace(tzinfo=ZoneInfo(zone))
         offset = chance.choice(["", there.strftime("%z"), "Z"])
         aware = moment.replace(tzinfo=timezone.utc) if offset == "Z" else there
-        found.append(
+        actual.append(
             (
                 Reading(("iso",), zone, shop),
                 f"{moment:%Y-%m-%dT%H:%M:%S}{offset}",
                 aware.astimezone(ZoneInfo(shop)).date(),
             )
         )
-    return found
+    return actual
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +150,9 @@ def judged(spark: SparkSession) -> dict[str, tuple[date | None, int | None, list
     origin = ("1", "3", "2024", None, "tv", None, None, None, "origin", "", "", NOON)
     readings = {name: reading for name, reading, *_ in cases} | {"origin": ORIGIN}
     raw = spark.createDataFrame([*rows, origin], contracts.RAW_SEARCH_TERMS.schema)
-    found = silver.classified(raw, TODAY, readings).collect()
-    assert len(found) == len(rows) + 1
-    return {row["delivery_id"]: (row["event_date"], row["search_count"], row["reject_reasons"]) for row in found}
+    actual = silver.classified(raw, TODAY, readings).collect()
+    assert len(actual) == len(rows) + 1
+    return {row["delivery_id"]: (row["event_date"], row["search_count"], row["reject_reasons"]) for row in actual}
 
 
 def test_a_date_in_one_column_is_read_in_the_first_format_that_it_has(judged: dict[str, tuple[object, ...]]) -> None:

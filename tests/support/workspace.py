@@ -237,6 +237,8 @@ class _Handler(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         if path.startswith("/api/2.0/fs/files"):
             return self.put(path.removeprefix("/api/2.0/fs/files"), query, body)
+        if path.startswith("/api/2.0/fs/directories"):
+            return self.make(path.removeprefix("/api/2.0/fs/directories").rstrip("/"))
         answer = self.route(re.sub(r"^/api/2\.\d/", "", path), {**query, **(json.loads(body) if body else {})})
         if answer is None:
             return self.refuse(404, "NOT_FOUND", f"no endpoint {path}")
@@ -275,6 +277,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.statements[number]["steps"] = ["CANCELED"]
             return {}
         return self.server.chunk(number, int(rest.rpartition("/")[2])) if rest else self.server.statement(number)
+
+    def make(self, directory: str) -> None:
+        """Make a directory in a volume; once more is no error."""
+        if not self.server.has_volume(directory.rpartition("/")[0]):
+            return self.refuse(404, "NOT_FOUND", "volume does not exist")
+        self.server.volumes.add(directory)
+        return self.answer(204)
 
     def put(self, name: str, query: dict[str, str], body: bytes) -> None:
         if not self.server.has_volume(name.rpartition("/")[0]):

@@ -16,11 +16,11 @@ from rich.progress import Progress
 
 from search_forecast.bundle.configuration import Bundle
 from search_forecast.errors import DataError, EnvironmentProblem, UsageError
+from search_forecast.medallion import containers
 
 if TYPE_CHECKING:
     from databricks.sdk.service.jobs import Run, RunTask
 
-SUFFIXES = (".csv", ".csv.gz")
 _POLL_SECONDS = 2.0
 _TIMEOUT_SECONDS = 60
 
@@ -58,8 +58,8 @@ def checked_files(files: Sequence[Path]) -> list[Path]:
     for file in files:
         if not file.is_file():
             raise UsageError(f"upload: no file {file}")
-        if not file.name.lower().endswith(SUFFIXES):
-            raise UsageError(f"upload: {file} is none of {', '.join(SUFFIXES)}")
+        if not containers.is_readable(file.name):
+            raise UsageError(f"upload: ingest does not read {file}: it must end in {containers.readable_endings()}")
     names = [file.name for file in files]
     doubled = next((name for name in names if names.count(name) > 1), None)
     if doubled:
@@ -76,18 +76,29 @@ def landing(bundle: Bundle) -> str:
     return str(path)
 
 
-def upload(client: WorkspaceClient, directory: str, files: Sequence[Path], console: Console) -> dict[str, Any]:
-    """Copy files into a volume's directory; one that is there already is left alone and named in the error.
+def upload(
+    client: WorkspaceClient, volume: str, files: Sequence[Path], console: Console, layout: str | None = None
+) -> dict[str, Any]:
+    """Copy files into a volume; one that is there already is left alone and named in the error.
+
+    Args:
+        client: Of the workspace.
+        volume: Its path.
+        files: What `checked_files` gave.
+        console: Where the progress is shown.
+        layout: Of the files: they go to a folder that is called by it, which is made where there is none.
 
     Raises:
         DataError: a file of that name is there, or the volume is not.
     """
-    total = 0
+    total, directory = 0, volume if layout is None else f"{volume}/{layout}"
     with _progress(console) as start:
         for file in files:
             size = file.stat().st_size
             advance = start(file.name, size)
             try:
+                if layout is not None and file is files[0]:
+                    client.files.create_directory(directory)
                 with file.open("rb") as content:
                     client.files.upload(f"{directory}/{file.name}", _Counted(content, advance), overwrite=False)  # type: ignore[arg-type]
             except ResourceConflict as error:
@@ -95,9 +106,7 @@ def upload(client: WorkspaceClient, directory: str, files: Sequence[Path], conso
                     f"upload: {directory} has a {file.name} already; deliver new records under a new name"
                 ) from error
             except NotFound as error:
-                raise DataError(
-                    f"upload: no volume {directory}: deploy the bundle first ({_one_line(error)})"
-                ) from error
+                raise DataError(f"upload: no volume {volume}: deploy the bundle first ({_one_line(error)})") from error
             except (PermissionDenied, Unauthenticated) as error:
                 raise EnvironmentProblem(f"upload: not allowed to write {directory}: {_one_line(error)}") from error
             except DatabricksError as error:

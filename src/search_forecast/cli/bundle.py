@@ -164,17 +164,20 @@ def _run_remote(
 
 @click.command("upload", cls=Command, example="upload searches.csv --target prod")
 @click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
+@click.option("--layout", metavar="NAME", help="of the files: into the folder that is called by it")
 @_of_bundle
 @click.pass_obj
-def upload(call: Call, /, files: tuple[Path, ...], profile: str | None, **asked: Any) -> int:
+def upload(call: Call, /, files: tuple[Path, ...], layout: str | None, profile: str | None, **asked: Any) -> int:
     """Copy files into the landing volume of a workspace."""
     from search_forecast.bundle import remote
     from search_forecast.bundle.configuration import User
 
+    if layout is not None and not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", layout):
+        raise UsageError(f"upload: {layout!r} is no name of a layout, such as ubi")
     checked = remote.checked_files(files)
     client, user = remote.connect(profile)
     bundle = _bundle_of(asked)(User(user), has_prefix=True)
-    uploaded = remote.upload(client, remote.landing(bundle), checked, output.errors)
+    uploaded = remote.upload(client, remote.landing(bundle), checked, output.errors, layout)
     return call.result(uploaded, next_step=f"run medallion --remote --target {bundle.target}")
 
 

@@ -90,7 +90,9 @@ class Choice:
     def _named(self, part: Part) -> tuple[ExportLayout | None, str]:
         if self.name is not None:
             return self.layouts[self.name], "--layout says so"
-        folders = part.path.parent.relative_to(self.source.absolute()).parts if self.source.is_dir() else ()
+        source = self.source.absolute()
+        is_below = source.is_dir() and part.path.is_relative_to(source)
+        folders = part.path.parent.relative_to(source).parts if is_below else ()
         for folder in reversed(folders):
             if folder in self.layouts:
                 return self.layouts[folder], f"it lies in a folder {folder}"

@@ -80,9 +80,9 @@ def parts(path: Path) -> tuple[list[Part], dict[str, str]]:
         return [Part(path, problem=str(error))], {}
     if len(members) > MAX_MEMBERS:
         return [Part(path, problem=f"the zip file has over {MAX_MEMBERS:,} members; deliver several zip files")], {}
-    found = [Part(path, item.filename, _problem(item)) for item in members]
-    reasons = {part: _why_passed_over(str(part.member)) for part in found if part.problem is None}
-    return [part for part in found if not reasons.get(part)], {part.name: why for part, why in reasons.items() if why}
+    inside = [Part(path, item.filename, _problem(item)) for item in members]
+    reasons = {part: _why_passed_over(str(part.member)) for part in inside if part.problem is None}
+    return [part for part in inside if not reasons.get(part)], {part.name: why for part, why in reasons.items() if why}
 
 
 def _why_passed_over(member: str) -> str:

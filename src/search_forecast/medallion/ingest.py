@@ -7,10 +7,11 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from search_forecast.errors import DataError
+from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import DELIVERIES, RAW_SEARCH_TERMS
 from search_forecast.lakehouse.scratch import literal_path
 from search_forecast.lakehouse.tables import Lakehouse
@@ -34,6 +35,7 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     finish_sealed(lakehouse)
     seen = corrections.deliveries(lakehouse)
     survey, choice = landing.survey(parameters.source), layout_choice(parameters)
+    _check_patterns(lakehouse.spark, choice)
     batch, known = stage_new_files(lakehouse.staging, survey, choice, seen, now)
     batch, refused = _without_overlap(lakehouse, batch, seen, is_strict=parameters.is_strict)
     if batch.deliveries:
@@ -112,6 +114,22 @@ def layout_choice(parameters: IngestParameters) -> Choice:
     """The layouts that a run may use, and which one it is told to."""
     more = [*landing.more_layouts(parameters.source), *([parameters.layouts] if parameters.layouts else [])]
     return Choice(parameters.source, parameters.layout, parameters.time_zone, layouts.load(*more))
+
+
+def _check_patterns(spark: SparkSession, choice: Choice) -> None:
+    """Let Spark read the regular expressions of layouts that others wrote: clean would fail on one for ever.
+
+    Raises:
+        UsageError: it can't.
+    """
+    own = layouts.load()
+    for name, export in choice.layouts.items():
+        if export.totals is not None and export != own.get(name):
+            try:
+                spark.range(1).select(F.lit("").rlike(export.totals.pattern)).collect()
+            except PySparkException as error:
+                problem = " ".join(str(error).split())[:200]
+                raise UsageError(f"layout {name}: totals.pattern: Java can't read it ({problem})") from error
 
 
 def complain(parameters: IngestParameters, deliveries: list[Delivery], passed_over: dict[str, str]) -> None:

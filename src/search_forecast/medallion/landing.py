@@ -43,8 +43,9 @@ def survey(source: Path) -> Survey:
     """
     parts: list[Part] = []
     passed_over: dict[str, str] = {}
+    tables: dict[Path, bool] = {}
     for path in _files(source):
-        reason = _why_passed_over(path, source)
+        reason = _why_passed_over(path, source, tables)
         if reason is not None:
             passed_over[Part(path).name] = reason
             continue
@@ -202,7 +203,11 @@ def _files(source: Path) -> list[Path]:
     return sorted(path.absolute() for path in paths if path.is_file())
 
 
-def _why_passed_over(path: Path, source: Path) -> str | None:
+def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str | None:
+    """Why a file is no delivery; None where it is one. `tables` keeps which directories are Delta tables."""
+    directory = path.parent
+    if tables.setdefault(directory, (directory / "_delta_log").is_dir()):
+        return "a Delta table's own"
     folders = path.relative_to(source.absolute()).parts[:-1]
     if path.name.startswith(".") or any(name.startswith((".", "_")) for name in folders):
         return containers.HIDDEN

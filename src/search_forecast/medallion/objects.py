@@ -32,10 +32,10 @@ def first_of_json(start: bytes) -> list[dict[str, Any]]:
     if text.startswith("["):
         raise DataError("it is one JSON array; write each of its objects on a line, as `jq -c '.[]'` does")
     parsed = (_object(line) for line in text.split("\n")[:SAMPLE])
-    found = [record for record in parsed if record is not None]
-    if not found:
+    first = [record for record in parsed if record is not None]
+    if not first:
         raise DataError("no line at its start is a JSON object; expected one object a line")
-    return found
+    return first
 
 
 def check(first: Sequence[Mapping[str, Any]], export: ExportLayout) -> None:
@@ -123,10 +123,10 @@ def _writer(export: ExportLayout) -> Callable[[Mapping[str, Any]], str]:
     columns = [*(tuple(names) for names in export.fields.values()), *((name,) for name in _own_columns(export))]
 
     def write(record: Mapping[str, Any]) -> str:
-        found = [_found(record, names) for names in columns]
-        taken = {key for key, _ in found}
+        values = [_first(record, names) for names in columns]
+        taken = {key for key, _ in values}
         rest = {key: value for key, value in record.items() if key not in taken and value is not None}
-        fields = [_text(value) for _, value in found]
+        fields = [_text(value) for _, value in values]
         return _line([*fields, json.dumps(rest, ensure_ascii=False, default=_text) if rest else ""])
 
     return write
@@ -161,10 +161,10 @@ def _text(value: Any) -> str:
 
 
 def _value(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return _found(record, names)[1]
+    return _first(record, names)[1]
 
 
-def _found(record: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str | None, Any]:
+def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str | None, Any]:
     """The first of some fields that a record has, and the key that it is the value of; none of a nested one."""
     keys = _keys_by_name(tuple(record), names)
     for name in names:
@@ -179,8 +179,8 @@ def _found(record: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str | Non
 def _keys_by_name(present: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
     """Which key of a record is called by a name, the same one first, else one that is spelled alike."""
     alike = {bronze.standard_name(key): key for key in reversed(present)}
-    found = {name: name if name in present else alike.get(bronze.standard_name(name)) for name in names}
-    return {name: key for name, key in found.items() if key is not None}
+    keys = {name: name if name in present else alike.get(bronze.standard_name(name)) for name in names}
+    return {name: key for name, key in keys.items() if key is not None}
 
 
 def _nested(value: Any, name: str) -> Any:

@@ -76,11 +76,11 @@ class ExportDeliveries(Deliveries):
         self._count_searches(part.day, counts)
         typed = [spelling for term in self.demand.terms for spelling in term.spellings]
         day = export.day(part.day)
-        found = [(typed[index], count) for index, count in enumerate(counts.tolist()) if count]
+        searched = [(typed[index], count) for index, count in enumerate(counts.tolist()) if count]
         good = (
-            [Search(day, term, str(count)) for term, count in found]
+            [Search(day, term, str(count)) for term, count in searched]
             if export.is_counted
-            else [Search(day, term) for term, count in found for _ in range(count)]
+            else [Search(day, term) for term, count in searched for _ in range(count)]
         )
         return good + self._dirty(part)
 
