@@ -53,11 +53,21 @@ def test_a_delivery_is_withdrawn_replaced_and_restored_and_gold_follows(
         run(step)
     assert_gold_is(lake, counted(a, b))
 
-    out = run("correct", "a.csv", "--withdraw", "--why", "test data")
+    write_table = tables.Lakehouse.write
 
-    assert (out["status"], out["record_count"], out["cleaned"], out["days"]) == (
-        "withdrawn", 3, ["batch-000001"], 2,
-    )  # fmt: skip
+    def killed(self: Any, df: Any, table: Any, **options: Any) -> None:
+        write_table(self, df, table, **options)
+        if table.name == "deliveries":
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables.Lakehouse, "write", killed)
+        with pytest.raises(Killed):
+            run("correct", "a.csv", "--withdraw", "--why", "test data")
+    cleaned, aggregated, _ = (run(step) for step in STEPS)
+
+    assert (cleaned["batches"], aggregated["days"]) == (["batch-000001"], 2)
+    assert logged(lake) == [("withdrawn", "test data", 3)]
     assert_gold_is(lake, counted(b))
     assert [(r["delivered_count"], r["raw_count"], r["reconciled"]) for r in rows(lake, "search_gold/batches")] == [
         (2, 2, True)
