@@ -20,6 +20,7 @@ from search_forecast.lakehouse.contracts import (
     TERM_FORECASTS,
     TERM_SUMMARY,
     TERM_VARIANTS,
+    Table,
 )
 from search_forecast.lakehouse.forgetting import Sought
 from search_forecast.lakehouse.normalisation import normaliser
@@ -34,7 +35,7 @@ from search_forecast.parameters import EraseParameters
 
 logger = logging.getLogger(__name__)
 
-_MADE_ELSEWHERE = {TERM_FORECASTS: "term", BACKTEST_METRICS: "term", MODEL_SCORES: "inputs"}
+_MADE_ELSEWHERE = (TERM_FORECASTS, BACKTEST_METRICS, MODEL_SCORES)
 HOLDING_TEXT = (
     *(DELIVERIES, RAW_SEARCH_TERMS, SEARCH_EVENTS, REJECTED_RECORDS),
     *(DAILY_TERM_COUNTS, TERM_SUMMARY, TERM_VARIANTS, *_MADE_ELSEWHERE),
@@ -85,9 +86,9 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
         erased_count: records; deliveries: how many they came with; purged: the tables that have no history any more;
         similar_terms: how many others hold the term among other words; named_files: deliveries whose file's name does.
     """
-    for table, column in _MADE_ELSEWHERE.items():
+    for table in _MADE_ELSEWHERE:
         if lakehouse.exists(table):
-            _keep(lakehouse, table, column, what)
+            _keep(lakehouse, table, "inputs" if table is MODEL_SCORES else "term", what)
     rows = corrections.deliveries(lakehouse)
     whole = None if parameters.delivery is None else corrections.find(rows, parameters.delivery)["delivery_id"]
     raw = _marked(lakehouse.read(RAW_SEARCH_TERMS), what, whole)
@@ -166,7 +167,7 @@ def _cleared(text: str | None, what: Sought) -> str | None:
     return "erased" if text is not None and what.is_in(text) else text
 
 
-def _keep(lakehouse: Lakehouse, table: Any, column: str, what: Sought) -> None:
+def _keep(lakehouse: Lakehouse, table: Table, column: str, what: Sought) -> None:
     """Rewrite a table without the rows whose column holds it, if there are any."""
     is_sought, is_whole = what.rule(), column == "term"
     rule = F.udf(lambda text: is_sought(text, is_whole), "boolean", useArrow=False)
