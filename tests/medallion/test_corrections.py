@@ -66,6 +66,8 @@ def test_what_was_erased_or_replaced_cannot_be_taken_back_or_out() -> None:
     nothing = corrections.erased(row("aaaa"), 3, DECISION, whole=True)[0]
     with pytest.raises(DataError, match="nothing of it is left to restore"):
         corrections.restored([nothing], nothing, DECISION)
+    with pytest.raises(DataError, match="was replaced by bbbb: replace that one"):
+        corrections.replaced(row("aaaa", "replaced", replaced_by="bbbb"), "cccc", DECISION)
     with pytest.raises(DataError, match="was replaced by bbbb: withdraw that one"):
         corrections.withdrawn(row("aaaa", "replaced", replaced_by="bbbb"), DECISION)
 

@@ -134,7 +134,7 @@ def test_nothing_of_an_erased_term_or_delivery_is_in_any_byte_of_the_lakehouse(
         ("erased", "case 17", 1),
         ("erased", "case 17", 3),
     ]
-    assert [r["term"] for r in rows(lake, "search_gold/term_forecasts")] == ["hat", "ibex boots"]
+    assert {r["term"] for r in rows(lake, "search_gold/term_forecasts")} == {"hat", "ibex boots"}
     assert sorted(path.name for path in (lake / "_runs" / "medallion").iterdir()) == ["20240304-2"]
     assert [path.name for path in (lake / "_mlflow" / "artifacts").iterdir()] == ["other"]
 

@@ -58,3 +58,9 @@ def test_a_term_is_found_as_people_type_it_and_in_text_as_whole_words() -> None:
     assert not sought.is_in("a zebra lampshade")
     assert not sought.rule()(None, True)
     assert not Sought().is_in("anything")
+
+
+def test_a_pattern_finds_what_it_says_whatever_the_case() -> None:
+    sought = Sought(pattern=r"[\w.]+@Shop\.example$")
+    assert sought.rule()("Jane.Doe@shop.EXAMPLE", True)
+    assert not sought.rule()("jane at shop", True)

@@ -39,7 +39,7 @@ class Sought:
             normal = normalise(text)
             if is_whole and pattern is None:
                 return normal in terms
-            return expressions.search(within, normal) is not None
+            return expressions.search(within, normal, expressions.IGNORECASE) is not None
 
         return is_sought
 

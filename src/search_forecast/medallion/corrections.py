@@ -84,9 +84,15 @@ def withdrawn(row: Row, decision: Decision) -> list[Row]:
 
 
 def replaced(row: Row, by: str, decision: Decision) -> list[Row]:
-    """The rows that change where another delivery shall count in place of one; none where that is so."""
+    """The rows that change where another delivery shall count in place of one; none where that is so.
+
+    Raises:
+        DataError: a third one does, or it was erased.
+    """
     if row["status"] == REPLACED and row["replaced_by"] == by:
         return []
+    if row["status"] == REPLACED:
+        raise DataError(f"{_called(row)} was replaced by {row['replaced_by'][:12]}: replace that one")
     if row["status"] == ERASED:
         raise DataError(f"{_called(row)} was erased: deliver what shall count as any other file")
     return [_corrected(row, decision, REPLACED, replaced_by=by)]
@@ -191,7 +197,7 @@ def log(lakehouse: Lakehouse, rows: Sequence[Row]) -> int:
 
     Args:
         lakehouse: where.
-        rows: search_bronze.deliveries as it is.
+        rows: search_bronze.deliveries as it was read.
     """
     decided = [row for row in rows if row["correction"] is not None]
     if not decided:
@@ -204,14 +210,9 @@ def log(lakehouse: Lakehouse, rows: Sequence[Row]) -> int:
     for row in decided:
         is_erased, delivery_id = row["correction"] == ERASED, row["delivery_id"]
         count = row["erased_count"] - erased_before[delivery_id] if is_erased else valid_count(row)
-        if (delivery_id, _naive(row["corrected_at"])) not in known:
+        if (delivery_id, row["corrected_at"]) not in known:
             by = row["corrected_by"]
             news.append((delivery_id, row["correction"], row["reason"], count, row["corrected_at"], by))
     if not news:
         return 0
     return lakehouse.add(lakehouse.create(news, CORRECTIONS), CORRECTIONS, ("delivery_id", "corrected_at"))
-
-
-def _naive(at: datetime) -> datetime:
-    """As Spark's rows have it: the session's zone is UTC, and so is Python's."""
-    return at.replace(tzinfo=None)

@@ -40,7 +40,7 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     batch, refused = _without_overlap(lakehouse, batch, seen, is_strict=parameters.is_strict)
     if batch.deliveries:
         batches.seal(batch)
-        _commit(lakehouse, batch)
+        commit(lakehouse, batch)
     else:
         batches.discard(batch)
     statuses = [delivery.status for delivery in batch.deliveries]
@@ -64,50 +64,9 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
 def finish_sealed(lakehouse: Lakehouse) -> None:
     """Write the batches that a killed run had staged whole, and remove what is old and not whole."""
     for batch in batches.sealed(lakehouse.staging):
-        _commit(lakehouse, batch)
+        commit(lakehouse, batch)
         logger.warning("ingest: finished %s, which an earlier run had left half done", batch.batch_id)
     batches.remove_stale(lakehouse.staging)
-
-
-def take_in_place_of(
-    lakehouse: Lakehouse, parameters: IngestParameters, seen: list[Row], row: Row, decision: Decision
-) -> None:
-    """Take in one file as the delivery that counts in place of another: both statuses change in one commit.
-
-    Args:
-        lakehouse: where.
-        parameters: the file, as `source`, and how it is read.
-        seen: rows of search_bronze.deliveries.
-        row: the delivery that is replaced.
-        decision: why.
-
-    Raises:
-        DataError: the file holds no delivery or several, cannot be read, or its content counts no more itself.
-    """
-    survey = landing.survey(parameters.source)
-    if len(survey.parts) != 1:
-        raise DataError(f"correct: --by {parameters.source} holds {len(survey.parts)} deliveries, expected one file")
-    batch = _new_batch(lakehouse.staging, seen, decision.at)
-    delivery = landing.stage(survey.parts[0], batch.directory, layout_choice(parameters))
-    if delivery.delivery_id == row["delivery_id"]:
-        batches.discard(batch)
-        raise DataError(f"correct: --by {parameters.source} has the very content that it shall replace")
-    same = [each for each in seen if each["delivery_id"] == delivery.delivery_id]
-    known = next((each for each in same if each["status"] not in ("duplicate", "rejected")), None)
-    if known is None:
-        corrections.replaced(row, str(delivery.delivery_id), decision)  # refuses where that can't be
-        news = replace(delivery, replaces=row["delivery_id"], why=decision.why)
-        batch = replace(batch, deliveries=(news,))
-        batches.seal(batch)
-        _commit(lakehouse, batch)
-        return
-    batches.discard(batch)
-    if known["status"] != corrections.INGESTED:
-        raise DataError(
-            f"correct: the content of {parameters.source} is {known['status']}; "
-            f"run correct {known['delivery_id'][:12]} --restore"
-        )
-    corrections.commit(lakehouse, seen, corrections.replaced(row, known["delivery_id"], decision))
 
 
 def layout_choice(parameters: IngestParameters) -> Choice:
@@ -169,7 +128,7 @@ def stage_new_files(
         seen: rows of search_bronze.deliveries.
         now: when this run began.
     """
-    batch = _new_batch(staging, seen, now)
+    batch = new_batch(staging, seen, now)
     past = _Past.of(seen)
     names = {row["source_file"] for row in seen}
     rows = {(row["delivery_id"], row["source_file"]): row for row in seen}
@@ -188,7 +147,8 @@ def stage_new_files(
     return replace(batch, deliveries=tuple(new)), known
 
 
-def _new_batch(staging: Path, seen: list[Row], now: datetime) -> Batch:
+def new_batch(staging: Path, seen: list[Row], now: datetime) -> Batch:
+    """A batch with nothing in it yet, the next by its number."""
     number = max((int(row["batch_id"].removeprefix("batch-")) for row in seen), default=0) + 1
     return Batch(f"batch-{number:06d}", now, (), batches.new_directory(staging, f"batch-{number:06d}"))
 
@@ -245,7 +205,7 @@ def _inspect(part: Part, directory: Path, choice: Choice, past: _Past) -> Delive
     return Delivery(delivery_id, part.name, landing.file_size(part.path), None, status, reason)
 
 
-def _commit(lakehouse: Lakehouse, batch: Batch) -> None:
+def commit(lakehouse: Lakehouse, batch: Batch) -> None:
     """Write a sealed batch to bronze: raw records first, deliveries last. Doing it again changes nothing."""
     own_rows = f"batch_id = '{batch.batch_id}'"
     ingested = [delivery for delivery in batch.deliveries if delivery.layout is not None]
