@@ -63,9 +63,30 @@ MUTATIONS = {
         Mutation(
             "batch_half_in_silver_is_cleaned_again",
             "medallion/clean.py",
-            "(0, 0))) != count}",
-            "(0, 0))) == 0}",
+            "if expected.get(each) != totals.get(each)}",
+            "if each not in totals}",
             ("medallion/test_flow_failures.py",),
+        ),
+        Mutation(
+            "what_was_replaced_before_gives_way_to_what_is_restored",
+            "medallion/corrections.py",
+            'while last["status"] == REPLACED and',
+            'if last["status"] == REPLACED and',
+            ("medallion/test_corrections.py",),
+        ),
+        Mutation(
+            "few_days_alike_need_the_same_terms",
+            "medallion/overlap.py",
+            "_FEW_DAYS = 5",
+            "_FEW_DAYS = 0",
+            ("medallion/test_corrections.py",),
+        ),
+        Mutation(
+            "a_purged_table_has_no_old_log",
+            "lakehouse/purge.py",
+            "int(number[1]) < version",
+            "int(number[1]) < 0",
+            ("medallion/test_erase.py",),
         ),
         Mutation(
             "days_that_lost_searches_are_rebuilt",
