@@ -4,10 +4,14 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import Table
 from search_forecast.lakehouse.tables import Lakehouse
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +42,7 @@ def purge(lakehouse: Lakehouse, table: Table) -> None:
     if location is None:
         lakehouse.spark.sql(f"vacuum {name}")
     else:
-        version = lakehouse.version(table)
+        version = _delta_table(location).version()
         if not list((location / "_delta_log").glob(f"{version:020d}.checkpoint*.parquet")):
             raise DataError(f"{table.full_name}: no checkpoint of version {version} in {location}; erase it once more")
         _remove(_unused(lakehouse, table, location))
@@ -47,10 +51,14 @@ def purge(lakehouse: Lakehouse, table: Table) -> None:
     logger.info("purged %s", table.full_name)
 
 
-def _has_vectors(location: Path) -> bool:
+def _delta_table(location: Path) -> "DeltaTable":
     from deltalake import DeltaTable  # noqa: PLC0415 - not installed on Databricks
 
-    return _VECTORS in (DeltaTable(location.absolute().as_uri()).protocol().reader_features or [])
+    return DeltaTable(location.absolute().as_uri())
+
+
+def _has_vectors(location: Path) -> bool:
+    return _VECTORS in (_delta_table(location).protocol().reader_features or [])
 
 
 def _unused(lakehouse: Lakehouse, table: Table, location: Path) -> Iterator[Path]:

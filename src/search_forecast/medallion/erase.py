@@ -3,6 +3,7 @@
 import logging
 import shutil
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -84,7 +85,8 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
 
     Returns:
         erased_count: records; deliveries: how many they came with; purged: the tables that have no history any more;
-        similar_terms: how many others hold the term among other words; named_files: deliveries whose file's name does.
+        similar_terms: how many others hold the term among other words; named_files: deliveries whose file's name does;
+        delivered_files: what still holds it outside.
     """
     for table in _MADE_ELSEWHERE:
         if lakehouse.exists(table):
@@ -116,7 +118,14 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
         "purged": [table.full_name for table in tables],
         "similar_terms": similar,
         "named_files": sum(what.is_in(row["source_file"]) for row in rows),
+        "delivered_files": _delivered_files(lakehouse),
     }
+
+
+def _delivered_files(lakehouse: Lakehouse) -> list[str]:
+    """The files, zip files too, from which records were erased, as far as they still lie where they were taken from."""
+    names = [Path(row["source_file"]) for row in corrections.deliveries(lakehouse) if row["erased_count"]]
+    return sorted({str(path) for name in names for path in (name, *name.parents) if path.is_file()})
 
 
 def _marked(raw: DataFrame, what: Sought, delivery_id: str | None) -> DataFrame:
