@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -333,6 +334,18 @@ def test_a_sealed_batch_is_found_as_it_was(tmp_path: Path) -> None:
 
     assert batches.sealed(tmp_path) == [batch]
     assert batch.staged_file(batch.deliveries[0]) == batch.directory / f"{'ab' * 32}.lines"
+
+
+def test_a_batch_that_the_release_before_layouts_sealed_is_finished(tmp_path: Path) -> None:
+    batch = sealed(tmp_path, "batch-000002", Delivery("ab" * 32, "/in/a.csv", 120, 1, "ingested", None, PLAIN))
+    manifest = batch.directory / "manifest.json"
+    document = json.loads(manifest.read_text())
+    (row,) = document["deliveries"]
+    row["layout"] = {key: row["layout"][key] for key in ("delimiter", "columns", "is_last_optional")}
+    del row["layout_name"], row["reading"]
+    manifest.write_text(json.dumps(document))
+
+    assert batches.sealed(tmp_path) == [batch]
 
 
 def test_sealed_batches_come_oldest_first(tmp_path: Path) -> None:

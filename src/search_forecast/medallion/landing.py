@@ -117,7 +117,7 @@ class _Content:
         """The first bytes, which will be read again."""
         while len(self._start) < START_BYTES and (block := self._read(records.BLOCK_BYTES)):
             self._start += block
-        return self._start
+        return self._start[:START_BYTES]
 
     def read(self, size: int) -> bytes:
         """The next bytes, at most so many."""

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from search_forecast.medallion import bronze, records
 from search_forecast.medallion.bronze import FIELD_SEPARATOR, MissingColumnsError
 from search_forecast.medallion.layouts import ExportLayout
 
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+_SHAPES = 1024  # sets of keys whose columns are remembered
 SAMPLE = 100  # records by which a file's layout is told
 _REST = "(other fields)"
 _BATCH_ROWS = 8192
@@ -106,7 +107,7 @@ def _rows(path: Path) -> Iterator[list[dict[str, Any]]]:
 def _object(line: str) -> dict[str, Any] | None:
     """A JSON object, its numbers as they are spelled; None where it is something else."""
     try:
-        value = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+        value = _DECODER.decode(line)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -122,8 +123,15 @@ def _own_columns(export: ExportLayout) -> list[str]:
 def _writer(export: ExportLayout) -> Callable[[Mapping[str, Any]], str]:
     columns = [*(tuple(names) for names in export.fields.values()), *((name,) for name in _own_columns(export))]
 
+    places: dict[tuple[str, ...], list[list[tuple[str, str | None]]]] = {}
+
     def write(record: Mapping[str, Any]) -> str:
-        values = [_first(record, names) for names in columns]
+        present = tuple(record)
+        if present not in places:
+            if len(places) == _SHAPES:
+                places.clear()
+            places[present] = [_places(present, names) for names in columns]
+        values = [_first(record, names) for names in places[present]]
         taken = {key for key, _ in values}
         rest = {key: value for key, value in record.items() if key not in taken and value is not None}
         fields = [_text(value) for _, value in values]
@@ -161,26 +169,22 @@ def _text(value: Any) -> str:
 
 
 def _value(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return _first(record, names)[1]
+    return _first(record, _places(tuple(record), names))[1]
 
 
-def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str | None, Any]:
-    """The first of some fields that a record has, and the key that it is the value of; none of a nested one."""
-    keys = _keys_by_name(tuple(record), names)
-    for name in names:
-        key = keys.get(name)
+def _first(record: Mapping[str, Any], places: list[tuple[str, str | None]]) -> tuple[str | None, Any]:
+    """The first value that is at some of these places, and its key; none of a nested one."""
+    for name, key in places:
         value = _nested(record, name) if key is None else record[key]
         if value is not None:
             return key, value
     return None, None
 
 
-@lru_cache(maxsize=1024)
-def _keys_by_name(present: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
-    """Which key of a record is called by a name, the same one first, else one that is spelled alike."""
+def _places(present: tuple[str, ...], names: tuple[str, ...]) -> list[tuple[str, str | None]]:
+    """Each name with the key that is called so, the same one first, else one that is spelled alike; None: a path."""
     alike = {bronze.standard_name(key): key for key in reversed(present)}
-    keys = {name: name if name in present else alike.get(bronze.standard_name(name)) for name in names}
-    return {name: key for name, key in keys.items() if key is not None}
+    return [(name, name if name in present else alike.get(bronze.standard_name(name))) for name in names]
 
 
 def _nested(value: Any, name: str) -> Any:

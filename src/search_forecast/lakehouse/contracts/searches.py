@@ -1,5 +1,7 @@
 """Tables from delivered files to counted searches."""
 
+from dataclasses import replace
+
 from search_forecast.lakehouse.contracts.base import (
     BOOLEAN,
     DATE,
@@ -124,7 +126,7 @@ SEARCH_EVENTS = Table(
         _EVENT_DATE,
         _TERM,
         _SEARCHED_AS,
-        TableColumn("search_count", LONG, "Searches it stands for; 1 where the layout has no counts", backfill="1"),
+        replace(SEARCH_COUNT, backfill="1"),  # of before there were counts, as where the layout has none
         _DELIVERY_ID,
         _BATCH_ID,
     ),
@@ -254,7 +256,7 @@ BATCHES = Table(
         TableColumn("raw_count", LONG, "Records of those files in search_bronze.raw_search_terms"),
         TableColumn("event_count", LONG, "Records of it in search_silver.search_events"),
         TableColumn("rejected_count", LONG, "Records of it in search_silver.rejected_records"),
-        TableColumn("search_count", LONG, "Searches that its events stand for", backfill="event_count"),
+        replace(SEARCH_COUNT, backfill="event_count"),
         TableColumn(
             "aggregated_count", LONG, "Events of it on days for which gold counts exactly as many searches as silver"
         ),
