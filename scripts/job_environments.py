@@ -16,7 +16,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 # What a job imports beside the wheel's own requirements, of its extras.
-NEEDS = {"demand_forecast": ("scipy", "statsforecast"), "model_import": ("sqlglot",), "monitoring": ("scipy",)}
+NEEDS = {
+    "demand_forecast": ("scipy", "statsforecast"),
+    "medallion": ("phonenumberslite", "python-stdnum"),
+    "model_import": ("sqlglot",),
+    "monitoring": ("scipy",),
+}
 BLOCK = re.compile(r'environment_version: "(\d+)"\n( +)dependencies:.*\n((?: +- .*\n)+)')
 
 
@@ -36,7 +41,7 @@ def needed(package: str, environment: dict[str, str], extras: tuple[str, ...] = 
     """What an installed package requires in an environment, and these of its extras."""
     for text in metadata.requires(package) or []:
         item = Requirement(text)
-        names = ("forecast", "models") if item.name in extras else ("",)
+        names = ("forecast", "models", "personal") if item.name in extras else ("",)
         if item.marker is None or any(item.marker.evaluate({**environment, "extra": name}) for name in names):
             yield item
 
@@ -56,8 +61,12 @@ def dependencies(root: Path, job: str, version: str) -> list[str]:
                    "platform_python_implementation": "CPython", "os_name": "posix"}  # fmt: skip
     brought, locked = requirements(path, environment), requirements(root / "requirements.txt", environment)
     # What it brings needs packages itself, so they are there too, if in a version that nobody wrote down.
-    present = brought.keys() & locked.keys()
-    implied = {canonicalize_name(item.name) for name in present for item in needed(name, environment)}
+    implied: set[str] = set()
+    new = brought.keys() & locked.keys()
+    while new:
+        names = {canonicalize_name(item.name) for name in new for item in needed(name, environment)}
+        new = (names & locked.keys()) - implied
+        implied |= names
     pins: dict[str, str] = {}
     queue = list(needed("search_forecast", environment, NEEDS.get(job, ())))
     while queue:

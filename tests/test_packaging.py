@@ -52,6 +52,7 @@ def test_tests_add_packages_to_the_locks_and_change_none() -> None:
 def test_the_code_imports_nothing_that_only_tests_install() -> None:
     modules = {name.partition(".")[0] for path in SOURCES.rglob("*.py") for name in imported(path)}
     names = {"yaml": "pyyaml", "databricks": "databricks-sdk", "charset_normalizer": "charset-normalizer"}
+    names |= {"phonenumbers": "phonenumberslite", "stdnum": "python-stdnum"}
     packages = {names.get(name, name) for name in modules}
 
     assert {"pyspark", "pandas"} <= packages

@@ -16,6 +16,9 @@ CANDIDATES = (
     *("linear_regression", "poisson_regression"),
 )
 
+PERSONAL_POLICIES = ("keep", "mask", "reject")
+MAX_RETENTION_DAYS = 36_500
+
 
 def local_directory(path: Path) -> Path:
     """A directory of this machine, absolute; of `s3a://bucket/lake` a folder called `s3a:` would be made.
@@ -57,13 +60,50 @@ class IngestParameters:
 
 
 @dataclass(frozen=True)
+class Personal:
+    """What becomes of personal data in a search box.
+
+    Attributes:
+        policy: `keep` it; `mask` it, so that it counts as a search for a placeholder; `reject` the record, masked.
+        country: ISO 3166 code of the shop, whose telephone numbers are known without `+` or `00` before them.
+    """
+
+    policy: str = "mask"
+    country: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.policy not in PERSONAL_POLICIES:
+            raise UsageError(f"clean: --personal is keep, mask or reject, got {self.policy}")
+        if self.country is not None:
+            from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415 - most commands never ask
+
+            if self.country not in SUPPORTED_REGIONS:
+                raise UsageError(f"clean: --country {self.country} is none, such as CH or US")
+
+
+KEEP_PERSONAL = Personal("keep")
+
+
+@dataclass(frozen=True)
 class CleanParameters:
-    """In which time zone the shop lives: what is today there is no day in the future."""
+    """How silver is made of bronze.
+
+    Attributes:
+        time_zone: Of the shop: what is today there is no day in the future.
+        personal: What becomes of personal data.
+        raw_retention_days: How long bronze keeps what is masked in silver; 0 masks it at once.
+    """
 
     time_zone: str = "UTC"
+    personal: Personal = field(default_factory=Personal)
+    raw_retention_days: int = 30
 
     def __post_init__(self) -> None:
         _check_zone("clean", self.time_zone)
+        if not 0 <= self.raw_retention_days <= MAX_RETENTION_DAYS:
+            raise UsageError(
+                f"clean: --raw-retention-days is from 0 to {MAX_RETENTION_DAYS}, got {self.raw_retention_days}"
+            )
 
     def today(self, now: datetime) -> date:
         """The shop's day at that time."""

@@ -1,6 +1,9 @@
 """The commands that bring files to gold."""
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -8,7 +11,16 @@ from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, Command, at_most_one
 from search_forecast.errors import UsageError
-from search_forecast.parameters import CleanParameters, CorrectParameters, EraseParameters, IngestParameters
+from search_forecast.parameters import (
+    PERSONAL_POLICIES,
+    CleanParameters,
+    CorrectParameters,
+    EraseParameters,
+    IngestParameters,
+    Personal,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.command("ingest", cls=Command, is_task=True, example="ingest --source fixtures/landing")
@@ -66,16 +78,45 @@ def _explain(call: Call, parameters: IngestParameters, file: Path) -> int:
     return int(any("problem" in delivery for delivery in deliveries))
 
 
-@click.command("clean", cls=Command, is_task=True, example="clean --time-zone Pacific/Auckland")
-@click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop")
+def _cleaning(function: F) -> F:
+    """The flags that say how silver is made of bronze; the function takes them as `cleaning`."""
+
+    @wraps(function)
+    def with_cleaning(
+        *args: Any, time_zone: str, personal: str, country: str | None, raw_retention_days: int, **others: Any
+    ) -> Any:
+        parameters = CleanParameters(time_zone, Personal(personal, country or None), raw_retention_days)
+        return function(*args, cleaning=parameters, **others)
+
+    text = "e-mail addresses, telephone, card, account and identity numbers"
+    policies = click.Choice(PERSONAL_POLICIES)
+    options = (
+        click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop"),
+        click.option("--personal", type=policies, default="mask", show_default=True, help=text),
+        click.option("--country", metavar="CC", help="of the shop: its telephone numbers without +41"),
+        click.option(
+            "--raw-retention-days",
+            type=int,
+            default=30,
+            show_default=True,
+            metavar="N",
+            help="then they are masked in search_bronze too",
+        ),
+    )
+    for option in reversed(options):
+        with_cleaning = option(with_cleaning)
+    return cast("F", with_cleaning)
+
+
+@click.command("clean", cls=Command, is_task=True, example="clean --time-zone Pacific/Auckland --country NZ")
+@_cleaning
 @click.pass_obj
-def clean(call: Call, time_zone: str) -> int:
-    """Turn raw records into searches and rejected records (search_silver)."""
-    parameters = CleanParameters(time_zone)
+def clean(call: Call, cleaning: CleanParameters) -> int:
+    """Turn raw records into searches and rejected records (search_silver), without personal data."""
     from search_forecast.medallion.clean import clean
 
     with call.opened(writes=True) as lakehouse:
-        return call.result(clean(lakehouse, parameters, call.now()), next_step="aggregate")
+        return call.result(clean(lakehouse, cleaning, call.now()), next_step="aggregate")
 
 
 @click.command("aggregate", cls=Command, is_task=True, example="aggregate --full")
@@ -107,7 +148,7 @@ def reconcile(call: Call) -> int:
 @click.option("--why", metavar="TEXT", help="the reason; kept in search_gold.corrections")
 @click.option("--layout", metavar="NAME", help="layout of FILE (else by its columns)")
 @click.option("--layouts", type=PATH, metavar="DIR", help="more layouts (*.yml)")
-@click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop")
+@_cleaning
 @click.pass_obj
 def correct(
     call: Call,
@@ -118,7 +159,7 @@ def correct(
     why: str | None,
     layout: str | None,
     layouts: Path | None,
-    time_zone: str,
+    cleaning: CleanParameters,
 ) -> int:
     """Take a delivery out, replace it or bring it back; DELIVERY is the start of its delivery_id, or its file."""
     at_most_one(withdraw=withdraw, by=file, restore=restore)
@@ -126,10 +167,8 @@ def correct(
         raise UsageError("correct: say --withdraw, --by FILE or --restore")
     if why is None and not restore:
         raise UsageError("correct: say --why, it is kept with the delivery")
-    replacement = None if file is None else IngestParameters(file, False, layout, layouts, time_zone)
-    parameters = CorrectParameters(
-        delivery, why or "the correction was taken back", replacement, restore, CleanParameters(time_zone)
-    )
+    replacement = None if file is None else IngestParameters(file, False, layout, layouts, cleaning.time_zone)
+    parameters = CorrectParameters(delivery, why or "the correction was taken back", replacement, restore, cleaning)
     from search_forecast.medallion.correct import correct
 
     with call.opened(writes=True, source=file) as lakehouse:
@@ -141,11 +180,13 @@ def correct(
 @click.option("--matching", metavar="REGEX", help="all terms in which it is found (once normalised)")
 @click.option("--delivery", metavar="D", help="all of a delivery: the start of its delivery_id, or its file")
 @click.option("--why", required=True, metavar="TEXT", help="the reason; kept in search_gold.corrections")
-@click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop")
+@_cleaning
 @click.pass_obj
-def erase(call: Call, term: str | None, matching: str | None, delivery: str | None, why: str, time_zone: str) -> int:
+def erase(
+    call: Call, term: str | None, matching: str | None, delivery: str | None, why: str, cleaning: CleanParameters
+) -> int:
     """Let nothing of a term or a delivery remain: tables and their history, staging, models, records of runs."""
-    parameters = EraseParameters(why, term, matching, delivery, CleanParameters(time_zone))
+    parameters = EraseParameters(why, term, matching, delivery, cleaning)
     from search_forecast.bundle import runs
     from search_forecast.medallion import erase as task
     from search_forecast.models import erasure

@@ -1,14 +1,14 @@
 """`clean`: raw records to search_silver, batch by batch."""
 
 import logging
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pyspark.sql import functions as F
 
 from search_forecast.lakehouse.contracts import BATCHES, DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, SEARCH_EVENTS
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import reading, silver
+from search_forecast.medallion import reading, silver, terms
 from search_forecast.medallion.reading import Reading
 from search_forecast.parameters import CleanParameters
 
@@ -19,10 +19,12 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
     """Turn every batch that silver does not hold as its deliveries say into searches and rejected records.
 
     So does a batch of which a record was rejected as one of the future, once that day has come, and one of which a
-    delivery counts no more, or again.
+    delivery counts no more, or again. Then, unless personal data is kept, mask it in the raw records whose time is
+    over.
 
     Returns:
-        batches: the ids cleaned; event_count and rejected_count: their records.
+        batches: the ids cleaned; event_count and rejected_count: their records; masked_batches: those whose raw records
+        were looked through for personal data.
     """
     today = parameters.today(now)
     expected = _expected_counts(lakehouse)
@@ -37,15 +39,20 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
         readings = _readings(lakehouse, {batch_id})
         own_rows = f"batch_id = '{batch_id}'"
         if batch_id not in due and held.get(batch_id):  # the others' days stay as they are
-            own_rows += f" and delivery_id in ({', '.join(map(repr, sorted(different[batch_id])))})"
+            own_rows += f" and delivery_id in ({_literals(sorted(different[batch_id]))})"
         raw = lakehouse.read(RAW_SEARCH_TERMS).where(own_rows).where(F.col("delivery_id").isin(*readings))
-        records = silver.classified(raw, today, readings)
+        records = silver.classified(raw, today, readings, parameters.personal)
         # Rejected records last: until they are written, those of the future still say that there is something to do.
         lakehouse.write(silver.search_events(records), SEARCH_EVENTS, where=own_rows)
         lakehouse.write(silver.rejected_records(records), REJECTED_RECORDS, where=own_rows)
     cleaned = [counts for batch in _silver_counts(lakehouse, pending).values() for counts in batch.values()]
     event_counts, rejected_counts = zip((0, 0), *cleaned, strict=True)
-    result = {"batches": pending, "event_count": sum(event_counts), "rejected_count": sum(rejected_counts)}
+    result = {
+        "batches": pending,
+        "event_count": sum(event_counts),
+        "rejected_count": sum(rejected_counts),
+        "masked_batches": _mask_raw(lakehouse, parameters, now),
+    }
     logger.info("clean: %d batches, %d events, %d rejected", len(pending), sum(event_counts), sum(rejected_counts))
     return result
 
@@ -54,6 +61,38 @@ def _different(expected: dict[str, int], held: dict[str, tuple[int, int]]) -> se
     """The deliveries of which silver holds another number of records than it shall."""
     totals = {delivery_id: sum(both) for delivery_id, both in held.items()}
     return {each for each in expected.keys() | totals.keys() if expected.get(each) != totals.get(each)}
+
+
+def _mask_raw(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> list[str]:
+    """Mask personal data in the raw records that were kept as long as they may be; give the batches looked through.
+
+    Their deliveries say so afterwards. A run that is killed before does it again, which masks what is masked.
+    """
+    if parameters.personal.policy == "keep":
+        return []
+    until = now - timedelta(days=parameters.raw_retention_days)
+    is_due = F.col("record_count").isNotNull() & F.col("masked_at").isNull() & (F.col("received_at") <= F.lit(until))
+    deliveries = lakehouse.read(DELIVERIES)
+    due = sorted(row["batch_id"] for row in deliveries.where(is_due).select("batch_id").distinct().collect())
+    if not due:
+        return []
+    country = parameters.personal.country
+    raw = lakehouse.read(RAW_SEARCH_TERMS)
+    judged = terms.with_placeholder(raw.where(F.col("batch_id").isin(due)), country).where("placeholder is not null")
+    personal = sorted(row["batch_id"] for row in judged.select("batch_id").distinct().collect())
+    if personal:
+        records = silver.masked(raw.where(F.col("batch_id").isin(personal)), country)
+        lakehouse.write(records, RAW_SEARCH_TERMS, where=f"batch_id in ({_literals(personal)})")
+    marked = deliveries.where(F.col("batch_id").isin(due)).withColumn(
+        "masked_at", F.when(is_due, F.lit(now)).otherwise(F.col("masked_at"))
+    )
+    lakehouse.write(marked, DELIVERIES, where=f"batch_id in ({_literals(due)})")
+    logger.info("clean: raw records of %d batches looked through, personal data in %d", len(due), len(personal))
+    return due
+
+
+def _literals(ids: list[str]) -> str:
+    return ", ".join(map(repr, ids))
 
 
 def _due_batches(lakehouse: Lakehouse, today: date) -> set[str]:

@@ -15,6 +15,7 @@ from search_forecast.medallion import bronze, containers, landing, reading, silv
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
 from search_forecast.medallion.landing import Opened
+from search_forecast.parameters import Personal
 
 FIRST = 5  # records that are shown
 
@@ -80,7 +81,7 @@ def _interpreted(
     values = numbered.select(F.col("line").cast("string").alias("value"), "record", F.lit("").alias("delivery_id"))
     raw = bronze.raw_records(values, opened.layout)
     rules = reading.parse(opened.export.reading(choice.time_zone).text)
-    records: DataFrame = silver.classified(raw, today, {"": rules}).orderBy("record")
+    records: DataFrame = silver.classified(raw, today, {"": rules}, Personal()).orderBy("record")
     names = [name for name in bronze.ROLES if name in opened.layout.roles]
     return [
         {

@@ -63,7 +63,7 @@ def reject_reasons(record: Mapping[str, Column], today: date, reading: Reading =
 
     Args:
         record: columns as delivered (see RAW_TEXTS), `malformed_record`, `extra_fields` as a MAP, `event_date`,
-            `search_count` and the normalised `term`.
+            `search_count`, the normalised `term` and, where personal data is no search, its `placeholder`.
         today: the last day on which a search can have been.
         reading: how date and count were read.
     """
@@ -76,6 +76,7 @@ def reject_reasons(record: Mapping[str, Column], today: date, reading: Reading =
         "date_too_early": day < F.lit(FIRST_VALID_DATE).cast("date"),
         "empty_term": term == "",
         "term_too_long": F.char_length(term) > MAX_TERM_LENGTH,
+        **({"personal_data": record["placeholder"].isNotNull()} if "placeholder" in record else {}),
         **_date_flaws(record, reading),
         **_count_flaws(record, reading),
     }

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from search_forecast.lakehouse import contracts
 from search_forecast.medallion import quality, terms
 from search_forecast.medallion.reading import ORIGIN, Reading
+from search_forecast.parameters import KEEP_PERSONAL, Personal
 
 _READING = "reading_number"
 
@@ -17,6 +18,7 @@ def classified(
     raw: DataFrame,
     today: date,
     readings: Mapping[str, Reading] | None = None,
+    personal: Personal = KEEP_PERSONAL,
     normalised: Callable[[DataFrame, str, str], DataFrame] = terms.with_normalised,
 ) -> DataFrame:
     """Apply every rule to raw records.
@@ -25,11 +27,12 @@ def classified(
         raw: search_bronze.raw_search_terms.
         today: the last day on which a search can have been.
         readings: how to read the records of a delivery, by delivery_id; without it as the origin's.
-        normalised: adds a column (the last name) with another one normalised.
+        personal: what becomes of terms with personal data.
+        normalised: adds a column (the last name) with another one normalised, where personal data is kept.
 
     Returns:
-        raw with `event_date`, `search_count`, the normalised `term` and `reject_reasons` (empty for a search). Row
-        order is not kept.
+        raw with `event_date`, `search_count`, the normalised `term` and `reject_reasons` (empty for a search), personal
+        data masked unless it is kept. Row order is not kept.
     """
     numbered, distinct = _numbered(raw, readings or {})
     record = {name: F.col(name) for name in numbered.columns}
@@ -39,10 +42,30 @@ def classified(
             "search_count": _by_reading(distinct, lambda reading: quality.read_count(record, reading)),
         }
     )
-    named = normalised(dated, "searchterm", "term")
-    record = {name: F.col(name) for name in named.columns}
+    if personal.policy == "keep":
+        named = normalised(dated, "searchterm", "term")
+    else:
+        named = terms.with_placeholder(dated, personal.country)
+    record = {name: F.col(name) for name in named.columns if name != "placeholder" or personal.policy == "reject"}
     reasons = _by_reading(distinct, lambda reading: quality.reject_reasons(record, today, reading))
-    return named.withColumn("reject_reasons", reasons).drop(_READING)
+    judged = named.withColumn("reject_reasons", reasons).drop(_READING)
+    return judged if personal.policy == "keep" else _masked(judged)
+
+
+def masked(raw: DataFrame, country: str | None) -> DataFrame:
+    """Raw records, a placeholder for what of them is personal data."""
+    return _masked(terms.with_placeholder(raw, country)).select(*raw.columns)
+
+
+def _masked(records: DataFrame) -> DataFrame:
+    """Records with their `placeholder` in place of what was typed; of other columns, which often repeat it, nothing."""
+    placeholder, is_personal = F.col("placeholder"), F.col("placeholder").isNotNull()
+    texts = {
+        name: F.when(is_personal & F.col(name).isNotNull(), placeholder).otherwise(F.col(name))
+        for name in ("searchterm", "malformed_record", "term")
+    }
+    extra_fields = F.when(~is_personal, F.col("extra_fields"))
+    return records.withColumns({**texts, "extra_fields": extra_fields}).drop("placeholder")
 
 
 def with_event_date(records: DataFrame, readings: Mapping[str, Reading]) -> DataFrame:

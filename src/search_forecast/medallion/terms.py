@@ -1,9 +1,12 @@
-"""How a search term is normalised (lakehouse.normalisation says what that is): rules from Column to Column."""
+"""How a search term is normalised (lakehouse.normalisation says what that is), and what of it is personal data."""
+
+from collections.abc import Callable
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.lakehouse.normalisation import normaliser
+from search_forecast.medallion.personal import PLACEHOLDERS, SUSPECT, finder
 
 _ASCII_UNTIDY = r"[\x00-\x1F\x7F]|\A | {2}| \z"
 _ASCII_SPACES = r"[\x09-\x0D\x1C-\x1F ]+"
@@ -35,11 +38,37 @@ def with_normalised(records: DataFrame, text: str, name: str) -> DataFrame:
     separate branch it sees those that need it.
     """
     is_plain = F.coalesce(is_ascii(F.col(text)), F.lit(True))
-    # Made here, not at import: that would need a session on Spark Connect. Without Arrow, whose worker takes seconds to
-    # start and gains little on so few rows.
-    normalise = F.udf(normaliser(), "string", useArrow=False)
+    normalise = _normalise()
     plain = records.where(is_plain).withColumn(name, normalise_ascii(F.col(text)))
     return plain.unionByName(records.where(~is_plain).withColumn(name, normalise(text)))
+
+
+def with_placeholder(records: DataFrame, country: str | None = None) -> DataFrame:
+    """Add to raw records the normalised `term`, and `placeholder` where it, or what could not be split, is personal.
+
+    The records that need Python, for one or the other, go a way of their own: see `with_normalised`.
+
+    Args:
+        records: search_bronze.raw_search_terms.
+        country: ISO 3166 code of the shop's telephone numbers; see personal.placeholder.
+    """
+    text, malformed = F.col("searchterm"), F.col("malformed_record")
+    judged = F.coalesce(text, malformed)
+    is_plain = F.coalesce(is_ascii(judged) & ~judged.rlike(SUSPECT), F.lit(True))
+    find = F.udf(finder(country), "string", useArrow=False)
+    is_placeholder = judged.isin(*PLACEHOLDERS)
+    plain = records.where(is_plain).withColumns(
+        {"term": normalise_ascii(text), "placeholder": F.when(is_placeholder, judged)}
+    )
+    term = _normalise()(F.coalesce(text, F.lit("")))  # null where the line could not be split
+    others = records.where(~is_plain).withColumn("term", F.when(text.isNotNull(), term))
+    return plain.unionByName(others.withColumn("placeholder", find(F.coalesce("term", malformed))))
+
+
+def _normalise() -> Callable[[Column | str], Column]:
+    # Made here, not at import: that would need a session on Spark Connect. Without Arrow, whose worker takes seconds to
+    # start and gains little on so few rows.
+    return F.udf(normaliser(), "string", useArrow=False)
 
 
 def variant_rule(searched_as: Column, term: Column) -> Column:

@@ -21,8 +21,8 @@ _DELIVERY_ID = TableColumn(
 )
 _SOURCE_FILE = TableColumn("source_file", STRING, "Path of the delivered file")
 _EVENT_DATE = TableColumn("event_date", DATE, "Day of the search")
-_TERM = TableColumn("term", STRING, "Search term, normalised")
-_SEARCHED_AS = TableColumn("searched_as", STRING, "Search term as the visitor typed it")
+_TERM = TableColumn("term", STRING, "Search term, normalised; a placeholder such as `[e-mail]` for personal data")
+_SEARCHED_AS = TableColumn("searched_as", STRING, "Search term as the visitor typed it, or a placeholder as `term`")
 SEARCH_COUNT = TableColumn("search_count", LONG, "Number of searches")
 _RAW_COLUMNS = (
     TableColumn(
@@ -94,6 +94,12 @@ DELIVERIES = Table(
         TableColumn("corrected_by", STRING, "Who decided it; null likewise", nullable=True),
         _BATCH_ID,
         TableColumn("received_at", TIMESTAMP, "When the ingest run that saw the file began, UTC"),
+        TableColumn(
+            "masked_at",
+            TIMESTAMP,
+            "When `clean` had masked the personal data in its raw records, UTC; null until that is due",
+            nullable=True,
+        ),
     ),
     checks={
         "known_status": "status in ('ingested', 'duplicate', 'rejected', 'withdrawn', 'replaced', 'erased')",
