@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from search_forecast import cli
 from search_forecast.errors import DataError, UsageError
 from search_forecast.medallion import corrections, landing, layouts, overlap
 from search_forecast.medallion.choice import Choice
@@ -178,3 +179,22 @@ def test_deliveries_are_alike_where_chance_does_not_explain_it(
     one: overlap.Days, other: overlap.Days, count: int
 ) -> None:
     assert overlap.alike(one, other) == overlap.alike(other, one) == count
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["correct", "a.csv"],
+        ["correct", "a.csv", "--withdraw"],
+        ["correct", "a.csv", "--withdraw", "--restore", "--why", "both"],
+        ["correct", "a.csv", "--by", "nowhere.csv", "--why", "mended"],
+        ["erase", "--term", "hat"],
+        ["erase", "--why", "nothing said"],
+    ],
+)
+def test_a_command_that_does_not_say_what_and_why_is_wrong_usage_of_one_line(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["--lakehouse", str(tmp_path / "lake"), *words]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "lake").exists()
