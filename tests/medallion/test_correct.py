@@ -112,7 +112,7 @@ def test_the_same_export_with_other_line_ends_columns_and_a_day_more_is_noticed(
     code, line = run("ingest", "--source", str(source), "--strict")
 
     assert code == 1
-    assert "march_2.csv not taken: 6 days have as many records as in" in line
+    assert "march_2.csv not taken: 6 days have as many searches as in" in line
     assert statuses(lake) == {"march.csv": "ingested", "other.csv": "ingested"}
 
     (source / "march_3.tsv").write_text(f"searchterm\tyear\tday\tmonth\n{more.replace(';', chr(9))}", encoding="utf-8")
@@ -122,5 +122,5 @@ def test_the_same_export_with_other_line_ends_columns_and_a_day_more_is_noticed(
     warnings = {Path(r["source_file"]).name: r["warning"] for r in rows(lake, "search_bronze/deliveries")}
     assert warnings["march.csv"] is warnings["other.csv"] is None
     for name, other, count in (("march_2.csv", "march.csv", 6), ("march_3.tsv", "march_2.csv", 7)):
-        assert warnings[name] == f"{count} days have as many records as in {source / other}: is it the same export?"
+        assert warnings[name] == f"{count} days have as many searches as in {source / other}: is it the same export?"
     assert sum("is it the same export?" in record.getMessage() for record in caplog.records) >= 2

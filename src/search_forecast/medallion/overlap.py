@@ -13,13 +13,13 @@ from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import silver, terms
 from search_forecast.medallion.reading import Reading
 
-LEAST_RECORDS = 20  # on days that agree: fewer do so by chance
+LEAST_RECORDS = 20  # of a delivery, and searches on days that agree: fewer do so by chance
 _FEW_DAYS = 5  # fewer agree by chance, where several shops deliver, unless their terms agree too
 _MOST_DIFFERENT = 0.1  # of the days of the shorter one; and always the one on which it was made
 
 _MODULUS = 2**31 - 1  # sums of billions of such numbers don't overflow
 
-Days = Mapping[date, tuple[int, int]]  # records of a day, and a number that its terms give in any order
+Days = Mapping[date, tuple[int, int]]  # searches of a day, and a number that its terms give in any order
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Twin:
     def text(self) -> str:
         """In words, to be followed by its name."""
         days = "1 day has" if self.day_count == 1 else f"{self.day_count} days have"
-        return f"{days} as many records as in"
+        return f"{days} as many searches as in"
 
 
 def twins(
@@ -74,8 +74,9 @@ def _found(new: Mapping[str, Days], order: Iterable[str], older: Mapping[str, Da
 def alike(one: Days, other: Days) -> int:
     """On how many days two deliveries agree, where that is too many for chance; else 0.
 
-    They do on a day with as many records in both. All days of the shorter one must, but for one in ten, or for one:
-    that on which it was made. Where that is fewer than five days, the terms must be the same too.
+    They do on a day with as many searches in both; as many records are no sign, where reports have as many every day.
+    All days of the shorter one must agree, but for one in ten, or for one: that on which it was made. Where fewer than
+    five days do, their terms must be the same too.
     """
     agreeing = [day for day in one.keys() & other.keys() if one[day][0] == other[day][0]]
     if len(agreeing) < _FEW_DAYS:
@@ -89,11 +90,11 @@ def _by_day(events: DataFrame) -> dict[str, Days]:
     """Days of each delivery, from search_silver.search_events."""
     term = terms.normalise_ascii(F.col("searched_as"))
     counted = events.groupBy("delivery_id", "event_date").agg(
-        F.count("*").alias("records"), F.sum(F.xxhash64(term) % _MODULUS).alias("terms")
+        F.sum(F.coalesce("search_count", F.lit(1))).alias("searches"), F.sum(F.xxhash64(term) % _MODULUS).alias("terms")
     )
     result: dict[str, dict[date, tuple[int, int]]] = {}
     for row in counted.collect():
-        result.setdefault(row["delivery_id"], {})[row["event_date"]] = (row["records"], row["terms"])
+        result.setdefault(row["delivery_id"], {})[row["event_date"]] = (row["searches"], row["terms"])
     return dict(result)
 
 
