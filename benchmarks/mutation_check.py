@@ -56,7 +56,7 @@ MUTATIONS = {
         Mutation(
             "content_twice_in_a_batch_counts_once",
             "medallion/ingest.py",
-            "ingested[delivery.delivery_id] = name",
+            "past.ingested[delivery.delivery_id] = name",
             "pass",
             ("medallion/test_flow.py",),
         ),

@@ -60,6 +60,13 @@ def test_a_term_is_found_as_people_type_it_and_in_text_as_whole_words() -> None:
     assert not Sought().is_in("anything")
 
 
+def test_a_file_that_is_damaged_is_looked_through_as_text(tmp_path: Path) -> None:
+    for name in ("cut.parquet", "cut.json", "any.txt"):
+        (tmp_path / name).write_bytes(b'PAR1 {"term": "Zebra Lamp", \xff')
+        assert Sought(frozenset({"zebra lamp"})).is_in_file(tmp_path / name)
+        assert not Sought(frozenset({"ibex"})).is_in_file(tmp_path / name)
+
+
 def test_a_pattern_finds_what_it_says_whatever_the_case() -> None:
     sought = Sought(pattern=r"[\w.]+@Shop\.example$")
     assert sought.rule()("Jane.Doe@shop.EXAMPLE", True)

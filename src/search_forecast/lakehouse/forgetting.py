@@ -50,16 +50,16 @@ class Sought:
     def is_in_file(self, path: Path) -> bool:
         """Whether a file holds it: of Parquet and JSON a whole value or a key, of any other its text."""
         is_sought = self.rule()
-        if path.suffix == ".parquet":
-            from pyarrow import parquet  # noqa: PLC0415 - commands that erase nothing need not wait
-
-            return any(is_sought(text, True) for text in _texts(parquet.read_table(path).to_pylist()))
         content = path.read_bytes().decode("utf-8", errors="replace")
-        if path.suffix == ".json":
-            try:
+        try:
+            if path.suffix == ".parquet":
+                from pyarrow import parquet  # noqa: PLC0415 - commands that erase nothing need not wait
+
+                return any(is_sought(text, True) for text in _texts(parquet.read_table(path).to_pylist()))
+            if path.suffix == ".json":
                 return any(is_sought(text, True) for text in _texts(json.loads(content)))
-            except ValueError:
-                pass  # cut off: looked through as text
+        except (OSError, ValueError):
+            pass  # cut off or damaged: looked through as text
         return is_sought(content, False)
 
     def is_below(self, directory: Path) -> bool:
