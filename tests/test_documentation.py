@@ -15,7 +15,14 @@ import pytest
 from search_forecast import cli
 from support.places import PROJECT
 
-PAGES = ("README.md", "docs/models.md", "docs/forecasting.md", "docs/bring-your-own-export.md", "docs/personal-data.md")
+PAGES = (
+    "README.md",
+    "docs/models.md",
+    "docs/forecasting.md",
+    "docs/bring-your-own-export.md",
+    "docs/correct-and-erase.md",
+    "docs/personal-data.md",
+)
 NEEDED = ("databricks.yml", "fixtures", "resources", "requirements.txt", "src")
 FIRST = "search-forecast demo"  # what `make demo` runs
 

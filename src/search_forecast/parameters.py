@@ -118,6 +118,60 @@ def _check_zone(command: str, name: str) -> None:
 
 
 @dataclass(frozen=True)
+class CorrectParameters:
+    """What becomes of a delivery: withdrawn, replaced, or brought back.
+
+    Attributes:
+        delivery: The start of its delivery_id, or its file.
+        why: The reason, for whoever asks later.
+        replacement: The one file that counts in its place, and how it is read.
+        is_restored: Whether it counts again; without either it counts no more.
+        cleaning: How silver follows.
+    """
+
+    delivery: str
+    why: str
+    replacement: IngestParameters | None = None
+    is_restored: bool = False
+    cleaning: CleanParameters = field(default_factory=CleanParameters)
+
+    def __post_init__(self) -> None:
+        if not self.why.strip():
+            raise UsageError("correct: --why is empty; say why, it is kept with the delivery")
+
+
+@dataclass(frozen=True)
+class EraseParameters:
+    """What must not be kept: a term, what a pattern finds, or a delivery.
+
+    Attributes:
+        why: The reason, for whoever asks later; kept, so it must not hold what is erased.
+        term: As people type it.
+        matching: A regular expression (Python's), searched for in normalised terms.
+        delivery: The start of its delivery_id, or its file.
+        cleaning: How silver follows.
+    """
+
+    why: str
+    term: str | None = None
+    matching: str | None = None
+    delivery: str | None = None
+    cleaning: CleanParameters = field(default_factory=CleanParameters)
+
+    def __post_init__(self) -> None:
+        if not self.why.strip():
+            raise UsageError("erase: --why is empty; say why, without what is erased: it is kept")
+        if [self.term, self.matching, self.delivery].count(None) != 2:
+            raise UsageError("erase: say --term T, --matching REGEX or --delivery D")
+        try:
+            is_all = self.matching is not None and re.search(self.matching, "") is not None
+        except re.error as error:
+            raise UsageError(f"erase: --matching {self.matching} is no regular expression: {error}") from error
+        if is_all:
+            raise UsageError(f"erase: --matching {self.matching} finds everything; say what a term must hold")
+
+
+@dataclass(frozen=True)
 class GenerateParameters:
     """How much synthetic input to write, how dirty, in which layout and container."""
 

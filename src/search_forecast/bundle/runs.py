@@ -1,6 +1,8 @@
 """Runs of jobs, each in a file below the lakehouse, `_runs/JOB/TIME/run.json`, with a log for each task."""
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -82,6 +84,19 @@ def new(lakehouse: Path, job: str, target: str | None, now: datetime, parameters
     taken = [path.name for path in parent.glob(f"{stamp}*")]
     run_id = f"{stamp}-{len(taken) + 1}" if taken else stamp
     return JobRun(job, run_id, target, parent / run_id, now.isoformat(timespec="seconds"), parameters, {})
+
+
+def remove_with(lakehouse: Path, is_in: Callable[[str], bool]) -> int:
+    """Remove the runs whose record or logs hold some text; how many."""
+    runs = [path for path in (lakehouse / DIRECTORY).glob("*/*") if path.is_dir()]
+    holding = [
+        run
+        for run in runs
+        if any(is_in(path.read_text("utf-8", "replace")) for path in run.rglob("*") if path.is_file())
+    ]
+    for run in holding:
+        shutil.rmtree(run)
+    return len(holding)
 
 
 def last(lakehouse: Path, job: str, target: str | None) -> JobRun:

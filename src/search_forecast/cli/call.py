@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LAYERS = ("bronze", "silver", "gold")
 DEFAULT_LAKEHOUSE = Path(".lakehouse")
+_MEDALLION = ("ingest", "clean", "aggregate", "reconcile", "correct", "erase")  # never two of them at once
 LARGE_BYTES = 64 * 2**20
 COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
 
@@ -73,7 +74,7 @@ class Call:
             lakehouse = self._in_workspace(writes=writes)
             from search_forecast.lakehouse import writers
 
-            needs_lock = writes and self.command in ("ingest", "clean", "aggregate", "reconcile")
+            needs_lock = writes and self.command in _MEDALLION
             with writers.exclusive(lakehouse, self.command) if needs_lock else nullcontext():
                 yield lakehouse
         else:

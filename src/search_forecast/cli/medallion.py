@@ -1,14 +1,26 @@
 """The commands that bring files to gold."""
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import click
 
 from search_forecast.cli import output
 from search_forecast.cli.call import Call
-from search_forecast.cli.command import PATH, Command
+from search_forecast.cli.command import PATH, Command, at_most_one
 from search_forecast.errors import UsageError
-from search_forecast.parameters import PERSONAL_POLICIES, CleanParameters, IngestParameters, Personal
+from search_forecast.parameters import (
+    PERSONAL_POLICIES,
+    CleanParameters,
+    CorrectParameters,
+    EraseParameters,
+    IngestParameters,
+    Personal,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.command("ingest", cls=Command, is_task=True, example="ingest --source fixtures/landing")
@@ -66,32 +78,45 @@ def _explain(call: Call, parameters: IngestParameters, file: Path) -> int:
     return int(any("problem" in delivery for delivery in deliveries))
 
 
+def _cleaning(function: F) -> F:
+    """The flags that say how silver is made of bronze; the function takes them as `cleaning`."""
+
+    @wraps(function)
+    def with_cleaning(
+        *args: Any, time_zone: str, personal: str, country: str | None, raw_retention_days: int, **others: Any
+    ) -> Any:
+        parameters = CleanParameters(time_zone, Personal(personal, country or None), raw_retention_days)
+        return function(*args, cleaning=parameters, **others)
+
+    text = "e-mail addresses, telephone, card, account and identity numbers"
+    policies = click.Choice(PERSONAL_POLICIES)
+    options = (
+        click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop"),
+        click.option("--personal", type=policies, default="mask", show_default=True, help=text),
+        click.option("--country", metavar="CC", help="of the shop: its telephone numbers without +41"),
+        click.option(
+            "--raw-retention-days",
+            type=int,
+            default=30,
+            show_default=True,
+            metavar="N",
+            help="then they are masked in search_bronze too",
+        ),
+    )
+    for option in reversed(options):
+        with_cleaning = option(with_cleaning)
+    return cast("F", with_cleaning)
+
+
 @click.command("clean", cls=Command, is_task=True, example="clean --time-zone Pacific/Auckland --country NZ")
-@click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop")
-@click.option(
-    "--personal",
-    type=click.Choice(PERSONAL_POLICIES),
-    default="mask",
-    show_default=True,
-    help="e-mail addresses, telephone, card, account and identity numbers",
-)
-@click.option("--country", metavar="CC", help="of the shop: its telephone numbers without +41")
-@click.option(
-    "--raw-retention-days",
-    type=int,
-    default=30,
-    show_default=True,
-    metavar="N",
-    help="then they are masked in search_bronze too",
-)
+@_cleaning
 @click.pass_obj
-def clean(call: Call, time_zone: str, personal: str, country: str | None, raw_retention_days: int) -> int:
+def clean(call: Call, cleaning: CleanParameters) -> int:
     """Turn raw records into searches and rejected records (search_silver), without personal data."""
-    parameters = CleanParameters(time_zone, Personal(personal, country or None), raw_retention_days)
     from search_forecast.medallion.clean import clean
 
     with call.opened(writes=True) as lakehouse:
-        return call.result(clean(lakehouse, parameters, call.now()), next_step="aggregate")
+        return call.result(clean(lakehouse, cleaning, call.now()), next_step="aggregate")
 
 
 @click.command("aggregate", cls=Command, is_task=True, example="aggregate --full")
@@ -115,4 +140,70 @@ def reconcile(call: Call) -> int:
         return call.result(reconcile(lakehouse, call.now()), next_step="query top_terms")
 
 
-COMMANDS = (ingest, clean, aggregate, reconcile)
+@click.command("correct", cls=Command, is_task=True, example='correct 3fa9c1 --withdraw --why "test data"')
+@click.argument("delivery")
+@click.option("--withdraw", is_flag=True, help="it counts no more")
+@click.option("--by", "file", type=PATH, metavar="FILE", help="this file counts in its place")
+@click.option("--restore", is_flag=True, help="it counts again")
+@click.option("--why", metavar="TEXT", help="the reason; kept in search_gold.corrections")
+@click.option("--layout", metavar="NAME", help="layout of FILE (else by its columns)")
+@click.option("--layouts", type=PATH, metavar="DIR", help="more layouts (*.yml)")
+@_cleaning
+@click.pass_obj
+def correct(
+    call: Call,
+    delivery: str,
+    withdraw: bool,
+    file: Path | None,
+    restore: bool,
+    why: str | None,
+    layout: str | None,
+    layouts: Path | None,
+    cleaning: CleanParameters,
+) -> int:
+    """Take a delivery out, replace it or bring it back; DELIVERY is the start of its delivery_id, or its file."""
+    at_most_one(withdraw=withdraw, by=file, restore=restore)
+    if not (withdraw or file or restore):
+        raise UsageError("correct: say --withdraw, --by FILE or --restore")
+    if why is None and not restore:
+        raise UsageError("correct: say --why, it is kept with the delivery")
+    replacement = None if file is None else IngestParameters(file, False, layout, layouts, cleaning.time_zone)
+    parameters = CorrectParameters(delivery, why or "the correction was taken back", replacement, restore, cleaning)
+    from search_forecast.medallion.correct import correct
+
+    with call.opened(writes=True, source=file) as lakehouse:
+        return call.result(correct(lakehouse, parameters, call.now()))
+
+
+@click.command("erase", cls=Command, is_task=True, has_models=True, example='erase --term "jane doe" --why "case 17"')
+@click.option("--term", metavar="T", help="this term")
+@click.option("--matching", metavar="REGEX", help="all terms in which it is found (once normalised)")
+@click.option("--delivery", metavar="D", help="all of a delivery: the start of its delivery_id, or its file")
+@click.option("--why", required=True, metavar="TEXT", help="the reason; kept in search_gold.corrections")
+@_cleaning
+@click.pass_obj
+def erase(
+    call: Call, term: str | None, matching: str | None, delivery: str | None, why: str, cleaning: CleanParameters
+) -> int:
+    """Let nothing of a term or a delivery remain: tables and their history, staging, models, records of runs."""
+    parameters = EraseParameters(why, term, matching, delivery, cleaning)
+    from search_forecast.bundle import runs
+    from search_forecast.medallion import erase as task
+    from search_forecast.models import erasure
+
+    with call.opened(writes=True) as lakehouse:
+        what = task.sought(lakehouse, parameters)
+        # Models and records of runs first: what a delivery held can't be told once its records are gone.
+        models = erasure.erase(call.registry(writes=True), what, [table.full_name for table in task.HOLDING_TEXT])
+        removed_runs = 0 if lakehouse.root is None else runs.remove_with(lakehouse.root, what.is_in)
+        result = task.erase(lakehouse, parameters, what, call.now())
+    if lakehouse.root is None:
+        output.note("old entries of the tables' logs stay until Delta removes them; see docs/correct-and-erase.md")
+    output.note("not looked at: delivered files, pages and exports outside the lakehouse, and backups")
+    call.result({**result, **models, "removed_runs": removed_runs})
+    if models["removed_versions"]:
+        call.hint("train")
+    return 0
+
+
+COMMANDS = (ingest, clean, aggregate, reconcile, correct, erase)

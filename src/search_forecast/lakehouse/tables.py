@@ -3,6 +3,7 @@
 Plain SQL and DataFrames only: that works on classic Spark, on Spark Connect and on Databricks serverless alike.
 """
 
+import getpass
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,6 +42,15 @@ class Lakehouse:
     schemas: Mapping[str, str] = field(default_factory=lambda: DEFAULT_SCHEMAS)
     is_writable: bool = True
     _opened: set[str] = field(default_factory=set, repr=False)
+
+    def user(self) -> str:
+        """Who is at work, by name."""
+        if self.root is None:
+            return str(self.spark.sql("select current_user() as user").collect()[0]["user"])
+        try:
+            return getpass.getuser()
+        except (OSError, KeyError):  # a container's user that has no name
+            return "unknown"
 
     def name(self, table: Table) -> str:
         """The table's three-level name, quoted for SQL."""
@@ -169,6 +179,10 @@ class Lakehouse:
 
     def lost_files(self, table: Table) -> list[Path]:
         """Data files of the table that are gone; on Databricks, whose storage is not looked into, none."""
+        return [path for path in self.data_files(table) if not path.exists()]
+
+    def data_files(self, table: Table) -> list[Path]:
+        """The files that hold the table's rows; on Databricks, whose storage is not looked into, none."""
         location = self.location(table)
         if location is None or not self.exists(table):
             return []
@@ -179,7 +193,7 @@ class Lakehouse:
             uris = DeltaTable(location.absolute().as_uri()).get_add_actions().column("path").to_pylist()
         except DeltaError:  # a broken log: Spark's reading of the table says so
             return []
-        return [path for path in (location / unquote(urlsplit(uri).path) for uri in uris) if not path.exists()]
+        return [location / unquote(urlsplit(uri).path) for uri in uris]
 
     def changes(self, table: Table, after: int, until: int) -> DataFrame:
         """Rows that came and went in versions after+1..until: the table's columns and `change` (1 came, -1 went)."""

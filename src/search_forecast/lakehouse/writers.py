@@ -41,8 +41,7 @@ def exclusive(lakehouse: Lakehouse, command: str, wait_seconds: float = WAIT_SEC
     Raises:
         DataError: another run held them for longer than `wait_seconds`.
     """
-    user = lakehouse.spark.sql("select current_user() as user").collect()[0]["user"]
-    row = _Row(lakehouse, f"{command} by {user} (run {uuid.uuid4().hex[:8]})")
+    row = _Row(lakehouse, f"{command} by {lakehouse.user()} (run {uuid.uuid4().hex[:8]})")
     give_up, holder = time.monotonic() + wait_seconds, row.take()
     if holder is not None:
         logger.warning("waiting up to %.0f s for %s", wait_seconds, holder)

@@ -20,7 +20,11 @@ _MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Delivery:
-    """A file seen, as search_bronze.deliveries records it, and how its lines are split where it is to be ingested."""
+    """A file seen, as search_bronze.deliveries records it, and how its lines are split where it is to be ingested.
+
+    Attributes:
+        replaces: the delivery in whose place it counts, by delivery_id; `why` says why.
+    """
 
     delivery_id: str | None
     source_file: str
@@ -31,6 +35,9 @@ class Delivery:
     layout: bronze.Layout | None = None
     layout_name: str | None = None
     reading: str | None = None
+    warning: str | None = None
+    replaces: str | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True)

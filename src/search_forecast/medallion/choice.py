@@ -35,6 +35,10 @@ class Choice:
         if self.name is not None and self.name not in self.layouts:
             raise UsageError(f"ingest: no layout {self.name}{did_you_mean(self.name, self.layouts)}")
 
+    def known_name(self, layout: str | None) -> str:
+        """What becomes of a file whose name is known and whose content is not: `reject`, `append` or `replace`."""
+        return self.layouts[layout].known_name if layout else "reject"
+
     def of_text(self, part: Part, start: bytes) -> tuple[ExportLayout, str]:
         """The layout of a file of lines, and why.
 

@@ -16,29 +16,37 @@ logger = logging.getLogger(__name__)
 
 
 def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> dict[str, Any]:
-    """Turn every batch that silver does not hold whole into searches and rejected records.
+    """Turn every batch that silver does not hold as its deliveries say into searches and rejected records.
 
-    So does a batch of which a record was rejected as one of the future, once that day has come. Then, unless personal
-    data is kept, mask it in the raw records whose time is over.
+    So does a batch of which a record was rejected as one of the future, once that day has come, and one of which a
+    delivery counts no more, or again. Then, unless personal data is kept, mask it in the raw records whose time is
+    over.
 
     Returns:
         batches: the ids cleaned; event_count and rejected_count: their records; masked_batches: those whose raw records
         were looked through for personal data.
     """
     today = parameters.today(now)
-    delivered = _delivered_counts(lakehouse)
-    cleaned = _silver_counts(lakehouse, list(delivered))
+    expected = _expected_counts(lakehouse)
+    held = _silver_counts(lakehouse, sorted(expected))
     # Each table takes a batch in one commit: all of its rows are there, or none.
-    incomplete = {batch_id for batch_id, count in delivered.items() if sum(cleaned.get(batch_id, (0, 0))) != count}
-    pending = sorted(incomplete | _due_batches(lakehouse, today))
+    different = {
+        batch_id: ids for batch_id, counts in expected.items() if (ids := _different(counts, held.get(batch_id, {})))
+    }
+    due = _due_batches(lakehouse, today)
+    pending = sorted(different.keys() | due)
     for batch_id in pending:
+        readings = _readings(lakehouse, {batch_id})
         own_rows = f"batch_id = '{batch_id}'"
-        raw = lakehouse.read(RAW_SEARCH_TERMS).where(own_rows)
-        records = silver.classified(raw, today, _readings(lakehouse, {batch_id}), parameters.personal)
+        if batch_id not in due and held.get(batch_id):  # the others' days stay as they are
+            own_rows += f" and delivery_id in ({_literals(sorted(different[batch_id]))})"
+        raw = lakehouse.read(RAW_SEARCH_TERMS).where(own_rows).where(F.col("delivery_id").isin(*readings))
+        records = silver.classified(raw, today, readings, parameters.personal)
         # Rejected records last: until they are written, those of the future still say that there is something to do.
         lakehouse.write(silver.search_events(records), SEARCH_EVENTS, where=own_rows)
         lakehouse.write(silver.rejected_records(records), REJECTED_RECORDS, where=own_rows)
-    event_counts, rejected_counts = zip((0, 0), *_silver_counts(lakehouse, pending).values(), strict=True)
+    cleaned = [counts for batch in _silver_counts(lakehouse, pending).values() for counts in batch.values()]
+    event_counts, rejected_counts = zip((0, 0), *cleaned, strict=True)
     result = {
         "batches": pending,
         "event_count": sum(event_counts),
@@ -49,6 +57,12 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
     return result
 
 
+def _different(expected: dict[str, int], held: dict[str, tuple[int, int]]) -> set[str]:
+    """The deliveries of which silver holds another number of records than it shall."""
+    totals = {delivery_id: sum(both) for delivery_id, both in held.items()}
+    return {each for each in expected.keys() | totals.keys() if expected.get(each) != totals.get(each)}
+
+
 def _mask_raw(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> list[str]:
     """Mask personal data in the raw records that were kept as long as they may be; give the batches looked through.
 
@@ -57,7 +71,7 @@ def _mask_raw(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) 
     if parameters.personal.policy == "keep":
         return []
     until = now - timedelta(days=parameters.raw_retention_days)
-    is_due = (F.col("status") == "ingested") & F.col("masked_at").isNull() & (F.col("received_at") <= F.lit(until))
+    is_due = F.col("record_count").isNotNull() & F.col("masked_at").isNull() & (F.col("received_at") <= F.lit(until))
     deliveries = lakehouse.read(DELIVERIES)
     due = sorted(row["batch_id"] for row in deliveries.where(is_due).select("batch_id").distinct().collect())
     if not due:
@@ -77,8 +91,8 @@ def _mask_raw(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) 
     return due
 
 
-def _literals(batch_ids: list[str]) -> str:
-    return ", ".join(map(repr, batch_ids))
+def _literals(ids: list[str]) -> str:
+    return ", ".join(map(repr, ids))
 
 
 def _due_batches(lakehouse: Lakehouse, today: date) -> set[str]:
@@ -100,25 +114,39 @@ def _readings(lakehouse: Lakehouse, batch_ids: set[str]) -> dict[str, Reading]:
     }
 
 
-def _delivered_counts(lakehouse: Lakehouse) -> dict[str, int]:
-    """Delivered records of each batch that is not reconciled yet."""
-    done = lakehouse.read(BATCHES).where("reconciled").select("batch_id")
-    ingested = lakehouse.read(DELIVERIES).where("status = 'ingested'").join(done, "batch_id", how="left_anti")
-    counts = ingested.groupBy("batch_id").agg(F.sum("record_count").alias("record_count"))
-    return {row["batch_id"]: row["record_count"] for row in counts.collect()}
+def _expected_counts(lakehouse: Lakehouse) -> dict[str, dict[str, int]]:
+    """Records that count of each delivery that has any, by batch: batches not reconciled since they changed last."""
+    checked = lakehouse.read(BATCHES).where("reconciled").select("batch_id", "finished_at")
+    rows = (
+        lakehouse.read(DELIVERIES)
+        .where("record_count is not null")
+        .join(checked, "batch_id", how="left")
+        .withColumn("is_open", F.expr("finished_at is null or corrected_at > finished_at"))
+        .withColumn("count", F.expr("record_count - coalesce(erased_count, 0)"))
+        .select("batch_id", "delivery_id", "status", "count", "is_open")
+        .collect()
+    )
+    result: dict[str, dict[str, int]] = {row["batch_id"]: {} for row in rows if row["is_open"]}
+    for row in rows:
+        if row["batch_id"] in result and row["status"] == "ingested" and row["count"]:
+            result[row["batch_id"]][row["delivery_id"]] = row["count"]
+    return result
 
 
-def _silver_counts(lakehouse: Lakehouse, batch_ids: list[str]) -> dict[str, tuple[int, int]]:
-    """Events and rejected records of each of a few batches, those that have any."""
+def _silver_counts(lakehouse: Lakehouse, batch_ids: list[str]) -> dict[str, dict[str, tuple[int, int]]]:
+    """Events and rejected records of each delivery of a few batches, those that have any."""
     if not batch_ids:
         return {}
     is_event = F.lit(True).alias("is_event")
-    events = lakehouse.read(SEARCH_EVENTS).select("batch_id", is_event)
-    rejected = lakehouse.read(REJECTED_RECORDS).select("batch_id", (~is_event).alias("is_event"))
+    events = lakehouse.read(SEARCH_EVENTS).select("batch_id", "delivery_id", is_event)
+    rejected = lakehouse.read(REJECTED_RECORDS).select("batch_id", "delivery_id", (~is_event).alias("is_event"))
     counts = (
         events.unionByName(rejected)
         .where(F.col("batch_id").isin(batch_ids))
-        .groupBy("batch_id")
+        .groupBy("batch_id", "delivery_id")
         .agg(F.count_if("is_event").alias("events"), F.count_if(~F.col("is_event")).alias("rejected"))
     )
-    return {row["batch_id"]: (row["events"], row["rejected"]) for row in counts.collect()}
+    result: dict[str, dict[str, tuple[int, int]]] = {}
+    for row in counts.collect():
+        result.setdefault(row["batch_id"], {})[row["delivery_id"]] = (row["events"], row["rejected"])
+    return result

@@ -1,7 +1,7 @@
 """`ingest`: delivered files to search_bronze."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from pathlib import Path
@@ -15,10 +15,11 @@ from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import DELIVERIES, RAW_SEARCH_TERMS
 from search_forecast.lakehouse.scratch import literal_path
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import batches, bronze, containers, landing, layouts
+from search_forecast.medallion import batches, bronze, containers, corrections, landing, layouts, overlap, reading
 from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
+from search_forecast.medallion.corrections import Decision, Row
 from search_forecast.medallion.landing import Survey
 from search_forecast.parameters import IngestParameters
 
@@ -31,18 +32,15 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     Returns:
         batch_id (None where nothing was new) and the numbers of files by status, of records, and of files known before.
     """
-    for batch in batches.sealed(lakehouse.staging):
-        _commit(lakehouse, batch)
-        logger.warning("ingest: finished %s, which an earlier run had left half done", batch.batch_id)
-    batches.remove_stale(lakehouse.staging)
-    # One row per file ever seen, like the listing of the landing directory itself.
-    seen = [row.asDict() for row in lakehouse.read(DELIVERIES).collect()]
+    finish_sealed(lakehouse)
+    seen = corrections.deliveries(lakehouse)
     survey, choice = landing.survey(parameters.source), layout_choice(parameters)
     _check_patterns(lakehouse.spark, choice)
     batch, known = stage_new_files(lakehouse.staging, survey, choice, seen, now)
+    batch, refused = _without_overlap(lakehouse, batch, seen, is_strict=parameters.is_strict)
     if batch.deliveries:
         batches.seal(batch)
-        _commit(lakehouse, batch)
+        commit(lakehouse, batch)
     else:
         batches.discard(batch)
     statuses = [delivery.status for delivery in batch.deliveries]
@@ -54,8 +52,21 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
         "passed_over": len(survey.passed_over),
     }
     logger.info("ingest: %s", ", ".join(f"{key} {value}" for key, value in result.items()))
+    for delivery in (*batch.deliveries, *refused):
+        if delivery.warning is not None:
+            logger.warning("ingest: %s: %s", delivery.source_file, delivery.warning)
     complain(parameters, [*batch.deliveries, *known], survey.passed_over)
+    if refused:
+        raise DataError(f"ingest --strict: {refused[0].source_file} not taken: {refused[0].warning}")
     return result
+
+
+def finish_sealed(lakehouse: Lakehouse) -> None:
+    """Write the batches that a killed run had staged whole, and remove what is old and not whole."""
+    for batch in batches.sealed(lakehouse.staging):
+        commit(lakehouse, batch)
+        logger.warning("ingest: finished %s, which an earlier run had left half done", batch.batch_id)
+    batches.remove_stale(lakehouse.staging)
 
 
 def layout_choice(parameters: IngestParameters) -> Choice:
@@ -106,7 +117,7 @@ def _some(names: list[str], reason: str) -> str:
 
 
 def stage_new_files(
-    staging: Path, survey: Survey, choice: Choice, seen: list[dict[str, Any]], now: datetime
+    staging: Path, survey: Survey, choice: Choice, seen: list[Row], now: datetime
 ) -> tuple[Batch, list[Delivery]]:
     """Stage what is new in a batch; also return the deliveries that lie there as they were seen before.
 
@@ -117,10 +128,9 @@ def stage_new_files(
         seen: rows of search_bronze.deliveries.
         now: when this run began.
     """
-    number = max((int(row["batch_id"].removeprefix("batch-")) for row in seen), default=0) + 1
-    batch = Batch(f"batch-{number:06d}", now, (), batches.new_directory(staging, f"batch-{number:06d}"))
-    ingested = {row["delivery_id"]: row["source_file"] for row in seen if row["status"] == "ingested"}
-    names, taken = {row["source_file"] for row in seen}, set(ingested.values())
+    batch = new_batch(staging, seen, now)
+    past = _Past.of(seen)
+    names = {row["source_file"] for row in seen}
     rows = {(row["delivery_id"], row["source_file"]): row for row in seen}
     new, known = [], []
     for part in survey.parts:
@@ -130,14 +140,44 @@ def stage_new_files(
         if row is not None:
             known.append(Delivery(row["delivery_id"], name, row["bytes"], None, row["status"], row["reason"]))
             continue
-        delivery = _inspect(part, batch.directory, choice, ingested, is_taken=name in taken)
+        delivery = _inspect(part, batch.directory, choice, past)
         if delivery.status == "ingested" and delivery.delivery_id is not None:
-            ingested[delivery.delivery_id] = name
+            past.ingested[delivery.delivery_id] = name
         new.append(delivery)
     return replace(batch, deliveries=tuple(new)), known
 
 
-def _inspect(part: Part, directory: Path, choice: Choice, ingested: dict[str, str], *, is_taken: bool) -> Delivery:
+def new_batch(staging: Path, seen: list[Row], now: datetime) -> Batch:
+    """A batch with nothing in it yet, the next by its number."""
+    number = max((int(row["batch_id"].removeprefix("batch-")) for row in seen), default=0) + 1
+    return Batch(f"batch-{number:06d}", now, (), batches.new_directory(staging, f"batch-{number:06d}"))
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What was ingested.
+
+    Attributes:
+        ingested: source_file of each content that counts.
+        taken_out: the row of each content that counts no more.
+        latest: of each name, the content that counts and came last.
+    """
+
+    ingested: dict[str, str]
+    taken_out: dict[str, Row]
+    latest: dict[str, str]
+
+    @classmethod
+    def of(cls, seen: list[Row]) -> "_Past":
+        ingested = sorted((row for row in seen if row["status"] == "ingested"), key=lambda row: row["batch_id"])
+        return cls(
+            {row["delivery_id"]: row["source_file"] for row in ingested},
+            {row["delivery_id"]: row for row in seen if row["status"] in corrections.TAKEN_OUT},
+            {row["source_file"]: row["delivery_id"] for row in ingested},
+        )
+
+
+def _inspect(part: Part, directory: Path, choice: Choice, past: _Past) -> Delivery:
     """Stage a file that was not seen before, or say why it is not taken."""
     status, reason, delivery_id = "rejected", "", None
     try:
@@ -146,33 +186,79 @@ def _inspect(part: Part, directory: Path, choice: Choice, ingested: dict[str, st
         reason, delivery_id = str(error), landing.content_id(part)
     else:
         delivery_id = delivery.delivery_id
-        if delivery_id in ingested:
-            status, reason = "duplicate", f"same content as {ingested[delivery_id]}"
-        elif is_taken:
+        known_name, replaced = choice.known_name(delivery.layout_name), past.latest.get(part.name)
+        if delivery_id in past.ingested:
+            status, reason = "duplicate", f"same content as {past.ingested[delivery_id]}"
+        elif delivery_id in past.taken_out:
+            reason = _why_not_again(past.taken_out[delivery_id])
+        elif replaced is None or known_name == "append":
+            return delivery
+        elif known_name == "replace":
+            why = f"layout {delivery.layout_name}: a file of a known name replaces the one before"
+            return replace(delivery, replaces=replaced, why=why)
+        else:
             # Adding it would count twice what both contents share, replacing it would drop what only the first one had.
             reason = (
-                "a file of this name with other content was ingested before; deliver the new records under a new name"
+                "a file of this name with other content was ingested before; deliver the new records under a new name, "
+                f"or run correct {str(replaced)[:12]} --by FILE, or let its layout say known_name: append or replace"
             )
-        else:
-            return delivery
     return Delivery(delivery_id, part.name, landing.file_size(part.path), None, status, reason)
 
 
-def _commit(lakehouse: Lakehouse, batch: Batch) -> None:
+def commit(lakehouse: Lakehouse, batch: Batch) -> None:
     """Write a sealed batch to bronze: raw records first, deliveries last. Doing it again changes nothing."""
     own_rows = f"batch_id = '{batch.batch_id}'"
     ingested = [delivery for delivery in batch.deliveries if delivery.layout is not None]
     if ingested:
         lakehouse.write(_raw_search_terms(lakehouse, batch, ingested), RAW_SEARCH_TERMS, where=own_rows)
-    rows: list[tuple[object, ...]] = [
-        (
-            *(d.delivery_id, d.source_file, d.bytes, d.record_count, d.status, d.reason, d.layout_name, d.reading),
-            *(batch.batch_id, batch.received_at, None),
-        )
-        for d in batch.deliveries
+    replacing = {d.replaces: d for d in batch.deliveries if d.replaces is not None}
+    rows = corrections.deliveries(lakehouse) if replacing else []
+    changes = [
+        change
+        for row in rows
+        if row["delivery_id"] in replacing and row["status"] not in ("duplicate", "rejected")
+        for change in _replaced(row, replacing[row["delivery_id"]], lakehouse.user(), batch.received_at)
     ]
-    lakehouse.write(lakehouse.create(rows, DELIVERIES), DELIVERIES, where=own_rows)
+    news = [_row(delivery, batch) for delivery in batch.deliveries]
+    corrections.commit(lakehouse, rows, changes, more=news, where=own_rows)
     batches.discard(batch)
+
+
+def _replaced(row: Row, delivery: Delivery, user: str, at: datetime) -> list[Row]:
+    return corrections.replaced(row, str(delivery.delivery_id), Decision(str(delivery.why), user, at))
+
+
+def _row(delivery: Delivery, batch: Batch) -> Row:
+    """A delivery as search_bronze.deliveries has it."""
+    none = dict.fromkeys(DELIVERIES.schema.names)
+    own = {name: value for name, value in vars(delivery).items() if name in none and name != "layout"}
+    ours = {"layout": delivery.layout_name, "batch_id": batch.batch_id, "received_at": batch.received_at}
+    return none | own | ours
+
+
+def _why_not_again(row: Row) -> str:
+    """Why a content is not taken that was taken out before."""
+    said = f"the same content came as {row['source_file']} and was {row['status']} ({row['reason']})"
+    if row["status"] == corrections.ERASED:
+        return said
+    return f"{said}; correct {row['delivery_id'][:12]} --restore brings it back"
+
+
+def _without_overlap(
+    lakehouse: Lakehouse, batch: Batch, seen: list[Row], *, is_strict: bool
+) -> tuple[Batch, list[Delivery]]:
+    """Let deliveries that look like another one say so; with --strict, leave them out and return them apart."""
+    new = [d for d in batch.deliveries if (d.record_count or 0) >= overlap.LEAST_RECORDS and d.replaces is None]
+    others = [r for r in seen if r["status"] == "ingested" and corrections.valid_count(r) >= overlap.LEAST_RECORDS]
+    if len(new) + len(others) < 2 or not new:
+        return batch, []
+    readings = {str(d.delivery_id): reading.parse(d.reading) for d in new}
+    twins = overlap.twins(lakehouse, _raw_search_terms(lakehouse, batch, new), readings, others)
+    names = {row["delivery_id"]: row["source_file"] for row in others} | {d.delivery_id: d.source_file for d in new}
+    warnings = {each: f"{twin.text} {names[twin.delivery_id]}: is it the same export?" for each, twin in twins.items()}
+    marked = [replace(d, warning=warnings.get(d.delivery_id)) for d in batch.deliveries]
+    refused = [d for d in marked if d.delivery_id in twins] if is_strict else []
+    return replace(batch, deliveries=tuple(d for d in marked if d not in refused)), refused
 
 
 def _raw_search_terms(lakehouse: Lakehouse, batch: Batch, deliveries: list[Delivery]) -> DataFrame:

@@ -128,6 +128,7 @@ class ExportLayout(_Part):
     totals: TotalsRule | None = None
     only: OnlyRule | None = None
     choose: Literal["by_header", "by_name"] = "by_header"
+    known_name: Literal["reject", "append", "replace"] = "reject"
     refuse: str | None = None
 
     @model_validator(mode="after")

@@ -16,9 +16,9 @@ from search_forecast.lakehouse.contracts import (
     RAW_SEARCH_TERMS,
     REJECTED_RECORDS,
     SEARCH_EVENTS,
-    Table,
 )
 from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.medallion import corrections
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +28,15 @@ COUNTS = ("delivered_count", "raw_count", "event_count", "rejected_count", "sear
 def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
     """Count every batch in every layer and compare; batches whose counts are new or changed go to search_gold.batches.
 
+    Corrections that a killed run decided and did not note go to search_gold.corrections first.
+
     Returns:
         The number of batches and the overall counts.
 
     Raises:
         DataError: the layers disagree; the message names the first batch and layer.
     """
+    corrections.log(lakehouse, corrections.corrected(lakehouse))
     checked = checked_batches(lakehouse).withColumn("finished_at", F.lit(now))
     before = lakehouse.read(BATCHES).select("batch_id", *COUNTS, "reconciled")
     changed = checked.join(before, ["batch_id", *COUNTS, "reconciled"], how="left_anti")
@@ -59,14 +62,15 @@ def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
 
 
 def checked_batches(lakehouse: Lakehouse) -> DataFrame:
-    """search_gold.batches but for `finished_at`: one row per batch that any layer knows."""
-    ingested = lakehouse.read(DELIVERIES).where("status = 'ingested'")
+    """search_gold.batches but for `finished_at`: one row per batch that any layer knows, of deliveries that count."""
+    taken = lakehouse.read(DELIVERIES).where("record_count is not null")
+    delivered = F.expr("if(status = 'ingested', record_count - coalesce(erased_count, 0), 0)")
+    outside = F.broadcast(taken.where("status <> 'ingested'").select("delivery_id"))
+    raw = lakehouse.read(RAW_SEARCH_TERMS).join(outside, "delivery_id", how="left_anti")
     layers = [
-        ingested.select(
-            "batch_id", F.col("record_count").alias("delivered_count"), F.col("received_at").alias("started_at")
-        ),
-        _counted(lakehouse, RAW_SEARCH_TERMS, "raw_count"),
-        _counted(lakehouse, REJECTED_RECORDS, "rejected_count"),
+        taken.select("batch_id", delivered.alias("delivered_count"), F.col("received_at").alias("started_at")),
+        _counted(raw, "raw_count"),
+        _counted(lakehouse.read(REJECTED_RECORDS), "rejected_count"),
         _events_and_aggregated(lakehouse),
     ]
     together = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), layers)
@@ -82,8 +86,8 @@ def _total(name: str) -> Column:
     return F.coalesce(F.sum(name), F.lit(0)).alias(name)
 
 
-def _counted(lakehouse: Lakehouse, table: Table, name: str) -> DataFrame:
-    return lakehouse.read(table).groupBy("batch_id").agg(F.count("*").alias(name))
+def _counted(records: DataFrame, name: str) -> DataFrame:
+    return records.groupBy("batch_id").agg(F.count("*").alias(name))
 
 
 def _events_and_aggregated(lakehouse: Lakehouse) -> DataFrame:
@@ -114,7 +118,8 @@ def _mismatch(batch: Row) -> str:
     """One line on a batch that does not add up: which layer, how many, what to do."""
     delivered, raw, events, rejected, _, aggregated = (batch[name] for name in COUNTS)
     if raw != delivered:
-        layer, got, expected, mend = "bronze", raw, delivered, "restore it from its Delta history"
+        mend = "restore it from its Delta history" if raw < delivered else "run the erase once more that was cut off"
+        layer, got, expected = "bronze", raw, delivered
     elif events + rejected != raw:
         layer, got, expected, mend = "silver", events + rejected, raw, "run clean, then aggregate"
     else:

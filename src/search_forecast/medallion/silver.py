@@ -19,6 +19,7 @@ def classified(
     today: date,
     readings: Mapping[str, Reading] | None = None,
     personal: Personal = KEEP_PERSONAL,
+    normalised: Callable[[DataFrame, str, str], DataFrame] = terms.with_normalised,
 ) -> DataFrame:
     """Apply every rule to raw records.
 
@@ -27,6 +28,7 @@ def classified(
         today: the last day on which a search can have been.
         readings: how to read the records of a delivery, by delivery_id; without it as the origin's.
         personal: what becomes of terms with personal data.
+        normalised: adds a column (the last name) with another one normalised, where personal data is kept.
 
     Returns:
         raw with `event_date`, `search_count`, the normalised `term` and `reject_reasons` (empty for a search), personal
@@ -41,7 +43,7 @@ def classified(
         }
     )
     if personal.policy == "keep":
-        named = terms.with_normalised(dated, "searchterm", "term")
+        named = normalised(dated, "searchterm", "term")
     else:
         named = terms.with_placeholder(dated, personal.country)
     record = {name: F.col(name) for name in named.columns if name != "placeholder" or personal.policy == "reject"}

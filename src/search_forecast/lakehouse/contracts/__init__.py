@@ -13,6 +13,7 @@ from search_forecast.lakehouse.contracts.forecasts import (
 from search_forecast.lakehouse.contracts.models import INFANT_GROWTH, MODEL_SCORES
 from search_forecast.lakehouse.contracts.searches import (
     BATCHES,
+    CORRECTIONS,
     DAILY_TERM_COUNTS,
     DAILY_TOTALS,
     DELIVERIES,
@@ -27,6 +28,7 @@ __all__ = [
     "ALL",
     "BACKTEST_METRICS",
     "BATCHES",
+    "CORRECTIONS",
     "DAILY_TERM_COUNTS",
     "DAILY_TOTALS",
     "DELIVERIES",
@@ -58,6 +60,7 @@ TABLES: tuple[Table, ...] = (
     DAILY_TOTALS,
     TERM_SUMMARY,
     TERM_VARIANTS,
+    CORRECTIONS,
     BATCHES,
     TERM_FORECASTS,
     BACKTEST_METRICS,

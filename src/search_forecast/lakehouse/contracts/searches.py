@@ -60,11 +60,18 @@ DELIVERIES = Table(
         TableColumn(
             "record_count",
             LONG,
-            "Records in the file, counted while it was read; null unless ingested",
+            "Records in the file, counted while it was read; null unless it was ingested",
             nullable=True,
         ),
-        TableColumn("status", STRING, "`ingested`, `duplicate` (its content was ingested before) or `rejected`"),
-        TableColumn("reason", STRING, "Why it was not ingested; null where it was", nullable=True),
+        TableColumn(
+            "status",
+            STRING,
+            "`ingested`, `duplicate` (its content was ingested before) or `rejected`; what was ingested and counts no "
+            "more is `withdrawn`, `replaced` (by another) or `erased`",
+        ),
+        TableColumn(
+            "reason", STRING, "Why it was not ingested, or why it was corrected last; null where neither", nullable=True
+        ),
         TableColumn(
             "layout", STRING, "Layout it was read by; null unless ingested since there are some", nullable=True
         ),
@@ -74,6 +81,17 @@ DELIVERIES = Table(
             "JSON: what that layout said on dates and counts then, as far as it isn't the origin's; null as `layout`",
             nullable=True,
         ),
+        TableColumn("warning", STRING, "What is odd about it, as an overlap; null where nothing is", nullable=True),
+        TableColumn("replaced_by", STRING, "delivery_id of what took its place; null unless replaced", nullable=True),
+        TableColumn("erased_count", LONG, "Records of it that were erased; null where none were", nullable=True),
+        TableColumn(
+            "correction",
+            STRING,
+            "The last correction: `withdrawn`, `replaced`, `restored` or `erased`; null where there was none",
+            nullable=True,
+        ),
+        TableColumn("corrected_at", TIMESTAMP, "When that was decided, UTC; null likewise", nullable=True),
+        TableColumn("corrected_by", STRING, "Who decided it; null likewise", nullable=True),
         _BATCH_ID,
         TableColumn("received_at", TIMESTAMP, "When the ingest run that saw the file began, UTC"),
         TableColumn(
@@ -84,9 +102,11 @@ DELIVERIES = Table(
         ),
     ),
     checks={
-        "known_status": "status in ('ingested', 'duplicate', 'rejected')",
-        "ingested_or_reason": "(status = 'ingested') = (reason is null)",
-        "ingested_is_counted": "(status = 'ingested') = (record_count is not null)",
+        "known_status": "status in ('ingested', 'duplicate', 'rejected', 'withdrawn', 'replaced', 'erased')",
+        "ingested_or_reason": "status = 'ingested' or reason is not null",
+        "ingested_is_counted": "(status in ('duplicate', 'rejected')) = (record_count is null)",
+        "corrected_by_someone": "(correction is null) = (corrected_at is null or corrected_by is null)",
+        "replaced_by_another": "(status = 'replaced') = (replaced_by is not null)",
     },
 )
 
@@ -209,14 +229,37 @@ TERM_VARIANTS = Table(
     },
 )
 
+CORRECTIONS = Table(
+    "gold",
+    "corrections",
+    "decision that changed what counts of a delivery",
+    (
+        _DELIVERY_ID,
+        TableColumn(
+            "what",
+            STRING,
+            "`withdrawn`: counts no more; `replaced`: another counts in its place; `restored`: counts again; `erased`: "
+            "records of it, or all, are gone for good",
+        ),
+        TableColumn("why", STRING, "The reason that was given"),
+        TableColumn("record_count", LONG, "Records that it took out, brought back or erased"),
+        TableColumn("corrected_at", TIMESTAMP, "When it was decided, UTC"),
+        TableColumn("by", STRING, "Who decided it"),
+    ),
+    checks={
+        "known_what": "what in ('withdrawn', 'replaced', 'restored', 'erased')",
+        "not_negative": "record_count >= 0",
+    },
+)
+
 BATCHES = Table(
     "gold",
     "batches",
     "batch",
     (
         _BATCH_ID,
-        TableColumn("delivered_count", LONG, "Records in its ingested files, counted while they were read"),
-        TableColumn("raw_count", LONG, "Records of it in search_bronze.raw_search_terms"),
+        TableColumn("delivered_count", LONG, "Records in its files that count, counted while they were read"),
+        TableColumn("raw_count", LONG, "Records of those files in search_bronze.raw_search_terms"),
         TableColumn("event_count", LONG, "Records of it in search_silver.search_events"),
         TableColumn("rejected_count", LONG, "Records of it in search_silver.rejected_records"),
         replace(SEARCH_COUNT, backfill="event_count"),

@@ -6,6 +6,7 @@ workspace's experiment and Unity Catalog, where a model is called `<catalog>.<go
 A version appears in one step, after its files are complete: its tags come with it, its record is one of its files.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -198,6 +199,24 @@ class Registry:
         uri = f"models:/{self._full(version.name)}/{version.number}/{only}".rstrip("/")
         path = self._connection.download(uri, scratch)
         return path.parent if only else path
+
+    def remove(self, version: Version) -> None:
+        """Remove a version and its run, here with the files; on Databricks those go once MLflow purges the run."""
+        client = self._connection.client
+        with translated():
+            client.delete_model_version(self._full(version.name), str(version.number))
+            if version.run_id:
+                client.delete_run(version.run_id)
+        if self._root is not None:
+            shutil.rmtree(self._root / "artifacts" / version.run_id, ignore_errors=True)
+
+    def run_directories(self) -> list[Path]:
+        """The files of all runs on this machine, those without a version among them."""
+        return [] if self._root is None else [path for path in (self._root / "artifacts").glob("*") if path.is_dir()]
+
+    def directory(self, version: Version, scratch: Path) -> Path:
+        """The directory of a version's files and record as they are, unchecked; see `files`."""
+        return self._directory(version, scratch)
 
     def tag(self, version: Version, tags: Mapping[str, str]) -> None:
         """Put tags on a version."""

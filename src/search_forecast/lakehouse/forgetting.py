@@ -1,0 +1,77 @@
+"""What must not be kept: terms, or all that a pattern finds; in columns, in free text, in files."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search_forecast.lakehouse.normalisation import normaliser
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What must not be kept.
+
+    Attributes:
+        terms: Normalised.
+        pattern: A regular expression (Python's) that is searched for in normalised text; excludes `terms`.
+    """
+
+    terms: frozenset[str] = frozenset()
+    pattern: str | None = None
+
+    def rule(self) -> Callable[[str | None, bool], bool]:
+        """Whether a text is, or (False) somewhere holds, what is sought.
+
+        A closure, as `normalisation.normaliser` is one and for the same reason. Terms are found in text as whole words.
+        """
+        terms, pattern, normalise = self.terms, self.pattern, normaliser()
+        words = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))
+        within = rf"(?<!\w)(?:{words})(?!\w)" if pattern is None else pattern
+
+        def is_sought(text: str | None, is_whole: bool) -> bool:
+            import re as expressions  # noqa: PLC0415 - shipped with the code
+
+            if text is None or (pattern is None and not terms):
+                return False
+            normal = normalise(text)
+            if is_whole and pattern is None:
+                return normal in terms
+            return expressions.search(within, normal, expressions.IGNORECASE) is not None
+
+        return is_sought
+
+    def is_in(self, text: str) -> bool:
+        """Whether free text holds it."""
+        return self.rule()(text, False)
+
+    def is_in_file(self, path: Path) -> bool:
+        """Whether a file holds it: of Parquet and JSON a whole value or a key, of any other its text."""
+        is_sought = self.rule()
+        content = path.read_bytes().decode("utf-8", errors="replace")
+        try:
+            if path.suffix == ".parquet":
+                from pyarrow import parquet  # noqa: PLC0415 - commands that erase nothing need not wait
+
+                return any(is_sought(text, True) for text in _texts(parquet.read_table(path).to_pylist()))
+            if path.suffix == ".json":
+                return any(is_sought(text, True) for text in _texts(json.loads(content)))
+        except (OSError, ValueError):
+            pass  # cut off or damaged: looked through as text
+        return is_sought(content, False)
+
+    def is_below(self, directory: Path) -> bool:
+        """Whether a file of a directory holds it."""
+        return any(self.is_in_file(path) for path in sorted(directory.rglob("*")) if path.is_file())
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in nested lists and mappings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for item in value.items() for text in _texts(list(item)))
+    elif isinstance(value, list | tuple):
+        yield from (text for item in value for text in _texts(item))

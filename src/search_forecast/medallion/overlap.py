@@ -1,0 +1,103 @@
+"""Deliveries that look like another one: the same export once more, under another name or a day later."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from search_forecast.lakehouse.contracts import SEARCH_EVENTS
+from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.medallion import silver, terms
+from search_forecast.medallion.reading import Reading
+
+LEAST_RECORDS = 20  # of a delivery, and searches on days that agree: fewer do so by chance
+_FEW_DAYS = 5  # fewer agree by chance, where several shops deliver, unless their terms agree too
+_MOST_DIFFERENT = 0.1  # of the days of the shorter one; and always the one on which it was made
+
+_MODULUS = 2**31 - 1  # sums of billions of such numbers don't overflow
+
+Days = Mapping[date, tuple[int, int]]  # searches of a day, and a number that its terms give in any order
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A delivery that another one looks like."""
+
+    delivery_id: str
+    day_count: int
+
+    @property
+    def text(self) -> str:
+        """In words, to be followed by its name."""
+        days = "1 day has" if self.day_count == 1 else f"{self.day_count} days have"
+        return f"{days} as many searches as in"
+
+
+def twins(
+    lakehouse: Lakehouse, raw: DataFrame, readings: Mapping[str, Reading], others: Sequence[Mapping[str, Any]]
+) -> dict[str | None, Twin]:
+    """What each new delivery looks like, if anything: one that came before, or one before it in the same batch.
+
+    Args:
+        lakehouse: where.
+        raw: the new deliveries' records, as search_bronze.raw_search_terms.
+        readings: how to read them, by delivery_id, in the order in which they count.
+        others: rows of search_bronze.deliveries that came before.
+    """
+    roughly = silver.classified(raw, date.max, readings, normalised=_with_ascii_normalised)
+    new = _by_day(silver.search_events(roughly))
+    days = sorted({day for each in new.values() for day in each})
+    if not days:
+        return {}
+    ids = {row["delivery_id"] for row in others}
+    older: dict[str, Days] = {}
+    if ids:
+        events = lakehouse.read(SEARCH_EVENTS).where(F.col("event_date").between(days[0], days[-1]))
+        older = {delivery_id: each for delivery_id, each in _by_day(events).items() if delivery_id in ids}
+    # An older delivery's days outside the new ones' are not read: it counts as its own part within.
+    return dict(_found(new, list(readings), older))
+
+
+def _found(new: Mapping[str, Days], order: Iterable[str], older: Mapping[str, Days]) -> Iterable[tuple[str, Twin]]:
+    before = dict(older)
+    for delivery_id in order:
+        days = new.get(delivery_id, {})
+        likes = [Twin(other, count) for other, those in before.items() if (count := alike(days, those))]
+        if likes:
+            yield delivery_id, max(likes, key=lambda twin: twin.day_count)
+        before[delivery_id] = days
+
+
+def alike(one: Days, other: Days) -> int:
+    """On how many days two deliveries agree, where that is too many for chance; else 0.
+
+    They do on a day with as many searches in both; as many records are no sign, where reports have as many every day.
+    All days of the shorter one must agree, but for one in ten, or for one: that on which it was made. Where fewer than
+    five days do, their terms must be the same too.
+    """
+    agreeing = [day for day in one.keys() & other.keys() if one[day][0] == other[day][0]]
+    if len(agreeing) < _FEW_DAYS:
+        agreeing = [day for day in agreeing if one[day][1] == other[day][1]]
+    shorter = min(len(one), len(other))
+    is_enough = shorter - len(agreeing) <= max(1, _MOST_DIFFERENT * shorter)
+    return len(agreeing) if is_enough and sum(one[day][0] for day in agreeing) >= LEAST_RECORDS else 0
+
+
+def _by_day(events: DataFrame) -> dict[str, Days]:
+    """Days of each delivery, from search_silver.search_events."""
+    term = terms.normalise_ascii(F.col("searched_as"))
+    counted = events.groupBy("delivery_id", "event_date").agg(
+        F.sum(F.coalesce("search_count", F.lit(1))).alias("searches"), F.sum(F.xxhash64(term) % _MODULUS).alias("terms")
+    )
+    result: dict[str, dict[date, tuple[int, int]]] = {}
+    for row in counted.collect():
+        result.setdefault(row["delivery_id"], {})[row["event_date"]] = (row["searches"], row["terms"])
+    return dict(result)
+
+
+def _with_ascii_normalised(records: DataFrame, text: str, name: str) -> DataFrame:
+    """Near enough to tell what is empty, and without Python's help."""
+    return records.withColumn(name, terms.normalise_ascii(F.col(text)))

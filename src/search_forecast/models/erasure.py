@@ -1,0 +1,45 @@
+"""Model versions whose files hold what must not be kept."""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+from search_forecast.errors import DataError
+from search_forecast.lakehouse.forgetting import Sought
+from search_forecast.models.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+
+def erase(registry: Registry, sought: Sought, tables: Collection[str]) -> dict[str, list[str]]:
+    """Remove the versions whose files hold it.
+
+    Args:
+        registry: where.
+        sought: what.
+        tables: full names of those that lose their history: what was trained on them can't be trained so again.
+
+    Returns:
+        removed_versions; unreproducible_versions: those that stay and whose training data are no more.
+    """
+    removed, unreproducible = [], []
+    for version in registry.versions():
+        with tempfile.TemporaryDirectory() as scratch:
+            is_holding = sought.is_below(registry.directory(version, Path(scratch)))
+        if is_holding:
+            registry.remove(version)
+            removed.append(str(version))
+            continue
+        try:
+            inputs = {table["table"] for table in registry.record(version).get("tables", [])}
+        except DataError:  # it can't be reproduced anyway
+            continue
+        if inputs & set(tables):
+            unreproducible.append(str(version))
+    for directory in registry.run_directories():  # of runs that were cut off before their version
+        if sought.is_below(directory):
+            shutil.rmtree(directory)
+    logger.info("erase: %d model versions removed", len(removed))
+    return {"removed_versions": removed, "unreproducible_versions": unreproducible}

@@ -1,0 +1,54 @@
+"""A table without its past, with deletion vectors too, and by the SQL that a workspace takes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from deltalake import DeltaTable
+from pyarrow import parquet
+
+from search_forecast.lakehouse.contracts.base import STRING, Table, TableColumn
+from search_forecast.lakehouse.purge import purge
+from search_forecast.lakehouse.tables import Lakehouse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+WORDS = Table("gold", "words", "word", (TableColumn("word", STRING, "The word itself"),))
+
+
+def texts(directory: Path) -> str:
+    """All that can be read below a directory."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    values = [str(parquet.read_table(path).to_pylist()) for path in files if path.suffix == ".parquet"]
+    return "".join([*values, *(path.read_bytes().decode("utf-8", "replace") for path in files)])
+
+
+def test_rows_that_were_deleted_are_in_no_file_and_no_log(spark: SparkSession, tmp_path: Path) -> None:
+    house = Lakehouse(spark, tmp_path, tmp_path / "_staging")
+    words: list[tuple[object, ...]] = [("aardvark",), ("badger",), ("zebra",)]
+    house.write(house.create(words, WORDS), WORDS)
+    spark.sql(f"alter table {house.name(WORDS)} set tblproperties ('delta.enableDeletionVectors' = 'true')")
+    spark.sql(f"delete from {house.name(WORDS)} where word = 'aardvark'")
+    directory = house.location(WORDS)
+    assert directory is not None
+    assert list(directory.glob("*.bin"))  # the row is still in its file
+
+    purge(house, WORDS)
+
+    assert "aardvark" not in texts(directory)
+    assert sorted(row["word"] for row in house.read(WORDS).collect()) == ["badger", "zebra"]
+    assert "delta.checkpointInterval" not in DeltaTable(str(directory)).metadata().configuration
+
+    # In a workspace, whose storage nobody looks into, the same files go by SQL alone.
+    words = [("badger",)]
+    house.write(house.create(words, WORDS), WORDS)
+    workspace: Any = SimpleNamespace(open=house.open, location=lambda _: None, spark=spark)
+    purge(workspace, WORDS)
+
+    data = [path for path in directory.glob("*.parquet") if "zebra" in str(parquet.read_table(path).to_pylist())]
+    assert data == []
+    assert [row["word"] for row in house.read(WORDS).collect()] == ["badger"]

@@ -1,0 +1,126 @@
+"""What was delivered wrongly is taken out, replaced, brought back: gold is what plain Python counts of what is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from search_forecast.lakehouse import tables
+from support import reference
+from support.flow import HEADER, STEPS, assert_gold_is, rows, versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.usefixtures("spark")
+
+
+class Killed(BaseException):
+    """Ends a run right after a commit, as a kill would."""
+
+
+def write(path: Path, *records: str) -> Path:
+    path.write_text(HEADER + "".join(f"{record}\n" for record in records), encoding="utf-8")
+    return path
+
+
+def counted(*files: Path) -> reference.Expected:
+    """Plain Python's answer for some files."""
+    records = [record for path in files for record in reference.read_delivery(path)]
+    return reference.expected(records, reference.date(2030, 1, 1))
+
+
+def statuses(lake: Path) -> dict[str, str]:
+    return {Path(r["source_file"]).name: r["status"] for r in rows(lake, "search_bronze/deliveries")}
+
+
+def logged(lake: Path) -> list[tuple[str, str, int]]:
+    noted = sorted(rows(lake, "search_gold/corrections"), key=lambda r: (r["corrected_at"], r["record_count"]))
+    return [(r["what"], r["why"], r["record_count"]) for r in noted]
+
+
+def test_a_delivery_is_withdrawn_replaced_and_restored_and_gold_follows(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, lake = tmp_path, tmp_path / "lake"
+    (place / "in").mkdir()
+    (place / "mended").mkdir()
+    a = write(place / "in" / "a.csv", "1,3,2024,hat", "2,3,2024,Hat", "2,3,2024,")
+    b = write(place / "in" / "b.csv", "2,3,2024,hat", "3,3,2024,shoes")
+    run("ingest", "--source", str(place / "in"))
+    for step in STEPS:
+        run(step)
+    assert_gold_is(lake, counted(a, b))
+
+    write_table = tables.Lakehouse.write
+
+    def killed(self: Any, df: Any, table: Any, **options: Any) -> None:
+        write_table(self, df, table, **options)
+        if table.name == "deliveries":
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables.Lakehouse, "write", killed)
+        with pytest.raises(Killed):
+            run("correct", "a.csv", "--withdraw", "--why", "test data")
+    cleaned, aggregated, _ = (run(step) for step in STEPS)
+
+    assert (cleaned["batches"], aggregated["days"]) == (["batch-000001"], 2)
+    assert logged(lake) == [("withdrawn", "test data", 3)]
+    assert_gold_is(lake, counted(b))
+    assert [(r["delivered_count"], r["raw_count"], r["reconciled"]) for r in rows(lake, "search_gold/batches")] == [
+        (2, 2, True)
+    ]
+    before = versions(lake)
+    out = run("correct", "a.csv", "--withdraw", "--why", "again")
+    assert (out["status"], out["record_count"], out["cleaned"]) == ("withdrawn", 3, [])
+    assert versions(lake) == before
+
+    mended = write(place / "mended" / "b.csv", "2,3,2024,hat", "3,3,2024,boots", "4,3,2024,boots")
+    out = run("correct", "b.csv", "--by", str(mended), "--why", "they are boots")
+
+    assert (out["status"], out["cleaned"]) == ("replaced", ["batch-000001", "batch-000002"])
+    assert_gold_is(lake, counted(mended))
+    again = run("ingest", "--source", str(place / "in"))
+    assert (again["known"], again["batch_id"]) == (2, None)
+
+    assert run("correct", str(b), "--restore")["status"] == "ingested"
+    assert_gold_is(lake, counted(b))
+    assert logged(lake) == [
+        ("withdrawn", "test data", 3),
+        ("replaced", "they are boots", 2),
+        ("restored", "the correction was taken back", 2),
+        ("replaced", "the correction was taken back", 3),
+    ]
+
+
+def test_the_same_export_with_other_line_ends_columns_and_a_day_more_is_noticed(
+    tmp_path: Path, run: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    source, lake = tmp_path / "in", tmp_path / "lake"
+    source.mkdir()
+    records = [(day, term) for day in range(1, 7) for term in ("hat", "shoes", "Red  boots", "mop")[: 3 + day % 2]]
+    write(source / "march.csv", *(f"{day},3,2023,{term}" for day, term in records))
+    run("ingest", "--source", str(source))
+    run("clean")
+    more = "".join(f"{term};2023;{day};3\r\n" for day, term in [*records, (7, "hat")])
+    (source / "march_2.csv").write_text(f"searchterm;year;day;month\r\n{more}", encoding="utf-8", newline="")
+    write(source / "other.csv", *(f"{day},3,2023,{term}" for day, term in records for _ in range(2)))
+
+    code, line = run("ingest", "--source", str(source), "--strict")
+
+    assert code == 1
+    assert "march_2.csv not taken: 6 days have as many searches as in" in line
+    assert statuses(lake) == {"march.csv": "ingested", "other.csv": "ingested"}
+
+    (source / "march_3.tsv").write_text(f"searchterm\tyear\tday\tmonth\n{more.replace(';', chr(9))}", encoding="utf-8")
+    taken = run("ingest", "--source", str(source))
+
+    assert taken["ingested"] == 2
+    warnings = {Path(r["source_file"]).name: r["warning"] for r in rows(lake, "search_bronze/deliveries")}
+    assert warnings["march.csv"] is warnings["other.csv"] is None
+    for name, other, count in (("march_2.csv", "march.csv", 6), ("march_3.tsv", "march_2.csv", 7)):
+        assert warnings[name] == f"{count} days have as many searches as in {source / other}: is it the same export?"
+    assert sum("is it the same export?" in record.getMessage() for record in caplog.records) >= 2

@@ -1,0 +1,200 @@
+"""Decisions about deliveries, names that come again, and overlaps: rules without Spark."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search_forecast import cli
+from search_forecast.errors import DataError, UsageError
+from search_forecast.medallion import corrections, landing, layouts, overlap
+from search_forecast.medallion.choice import Choice
+from search_forecast.medallion.corrections import Decision
+from search_forecast.medallion.ingest import stage_new_files
+from search_forecast.parameters import CorrectParameters, EraseParameters
+
+NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
+DECISION = Decision("why", "ann", NOW)
+FIRST = date(2026, 3, 2)
+HEADER = "day,month,year,searchterm\n"
+
+
+def row(delivery_id: str, status: str = "ingested", **others: Any) -> dict[str, Any]:
+    """A row of search_bronze.deliveries."""
+    none = dict.fromkeys(("replaced_by", "erased_count", "correction", "reason"))
+    own = {"delivery_id": delivery_id, "source_file": f"/in/{delivery_id}.csv", "record_count": 3, "bytes": 1}
+    return {**none, **own, "status": status, "batch_id": "batch-000001", **others}
+
+
+def after(rows: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    news = {each["delivery_id"]: each for each in changes}
+    return [news.get(each["delivery_id"], each) for each in rows]
+
+
+def test_a_chain_of_replacements_counts_one_delivery_at_a_time_whichever_is_restored() -> None:
+    rows = [row("aaaa"), row("bbbb"), row("cccc")]
+    rows = after(rows, corrections.replaced(rows[0], "bbbb", DECISION))
+    rows = after(rows, corrections.replaced(rows[1], "cccc", DECISION))
+    for place in (0, 1, 2, 1, 0, 2):
+        rows = after(rows, corrections.restored(rows, rows[place], DECISION))
+        assert [each["status"] for each in rows] == [
+            "ingested" if number == place else "replaced" for number in range(3)
+        ]
+        assert [each["replaced_by"] is None for each in rows] == [number == place for number in range(3)]
+
+
+def test_a_decision_said_again_changes_nothing() -> None:
+    rows = [row("aaaa"), row("bbbb")]
+    out = corrections.withdrawn(rows[0], DECISION)
+
+    assert [(each["status"], each["reason"], each["correction"], each["corrected_at"]) for each in out] == [
+        ("withdrawn", "why", "withdrawn", NOW)
+    ]
+    assert corrections.withdrawn(out[0], DECISION) == []
+    assert corrections.restored(rows, rows[0], DECISION) == []
+    gone = corrections.replaced(rows[0], "bbbb", DECISION)
+    assert corrections.replaced(gone[0], "bbbb", DECISION) == []
+    less = corrections.erased(rows[0], 2, DECISION, whole=False)
+    assert [(each["status"], corrections.valid_count(each)) for each in less] == [("ingested", 1)]
+    assert corrections.erased(less[0], 2, DECISION, whole=False) == []
+
+
+def test_what_was_erased_or_replaced_cannot_be_taken_back_or_out() -> None:
+    nothing = corrections.erased(row("aaaa"), 3, DECISION, whole=True)[0]
+    with pytest.raises(DataError, match="nothing of it is left to restore"):
+        corrections.restored([nothing], nothing, DECISION)
+    with pytest.raises(DataError, match="was replaced by bbbb: replace that one"):
+        corrections.replaced(row("aaaa", "replaced", replaced_by="bbbb"), "cccc", DECISION)
+    with pytest.raises(DataError, match="was replaced by bbbb: withdraw that one"):
+        corrections.withdrawn(row("aaaa", "replaced", replaced_by="bbbb"), DECISION)
+
+
+@pytest.mark.parametrize("text", ["3fa9", "3FA9C1", "march.csv", "/in/shop/march.csv"])
+def test_a_delivery_is_named_by_the_start_of_its_hash_or_its_file(text: str) -> None:
+    rows = [row("3fa9c1d2", source_file="/in/shop/march.csv"), row("77aa", source_file="/in/shop/april.csv")]
+    assert corrections.find(rows, text) is rows[0]
+
+
+def test_of_a_file_that_was_replaced_in_place_the_one_that_counts_is_meant() -> None:
+    rows = [row("aaaa", "replaced", source_file="/in/x.csv"), row("bbbb", source_file="/in/x.csv")]
+    assert corrections.find(rows, "x.csv") is rows[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("marhc.csv", r"no delivery marhc.csv; did you mean /in/march.csv \(abcd11\)\?"),
+        ("zzzz", "no delivery zzzz; search_bronze.deliveries lists the 2 that there are"),
+        ("abcd", r"abcd is several deliveries: abcd11 \(ingested, batch-000001\), abcd22"),
+    ],
+)
+def test_an_unknown_or_ambiguous_delivery_is_one_line_with_the_nearest(text: str, expected: str) -> None:
+    rows = [row("abcd11", source_file="/in/march.csv"), row("abcd22", source_file="/in/weekly.csv")]
+    with pytest.raises(UsageError, match=expected):
+        corrections.find(rows, text)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: CorrectParameters("x", " "),
+        lambda: EraseParameters("why"),
+        lambda: EraseParameters("why", term="a", matching="b"),
+        lambda: EraseParameters(" ", term="a"),
+        lambda: EraseParameters("why", matching=".*"),
+        lambda: EraseParameters("why", matching="("),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_usage(wrong: Any) -> None:
+    with pytest.raises(UsageError):
+        wrong()
+
+
+@pytest.mark.parametrize(
+    ("known_name", "status", "replaces"),
+    [("reject", "rejected", None), ("append", "ingested", None), ("replace", "ingested", "old")],
+)
+def test_a_layout_says_what_becomes_of_a_known_name_with_other_content(
+    tmp_path: Path, known_name: str, status: str, replaces: str | None
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.csv").write_text(HEADER + "1,3,2024,hat\n", encoding="utf-8")
+    own = layouts.load()
+    own["origin"] = own["origin"].model_copy(update={"known_name": known_name})
+    seen = [row("old", source_file=str(source / "a.csv"))]
+
+    batch, _ = stage_new_files(tmp_path / "staging", landing.survey(source), Choice(source, layouts=own), seen, NOW)
+
+    assert [(each.status, each.replaces) for each in batch.deliveries] == [(status, replaces)]
+    assert (batch.deliveries[0].reason or "known_name: append or replace").endswith("known_name: append or replace")
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [("withdrawn", "--restore brings it back"), ("erased", r"was erased \(case 17\)$")]
+)
+def test_the_content_of_what_was_taken_out_is_not_taken_under_another_name(
+    tmp_path: Path, status: str, says: str
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "b.csv").write_text(HEADER + "1,3,2024,hat\n", encoding="utf-8")
+    content = landing.content_id(landing.survey(source).parts[0])
+    seen = [row(str(content), status, source_file="/in/a.csv", reason="case 17")]
+
+    batch, _ = stage_new_files(tmp_path / "staging", landing.survey(source), Choice(source), seen, NOW)
+
+    assert [each.status for each in batch.deliveries] == ["rejected"]
+    assert re.search(says, str(batch.deliveries[0].reason))
+
+
+def days(*counts: int, first: int = 0, terms: int = 0) -> overlap.Days:
+    """Records of one day after another, with a number that stands for their terms."""
+    return {FIRST + timedelta(days=first + n): (count, terms + n) for n, count in enumerate(counts)}
+
+
+WEEKS = (31, 24, 18, 40, 22, 35, 27, 30, 25, 19, 41, 21, 36, 28)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "count"),
+    [
+        pytest.param(days(*WEEKS), days(*WEEKS, terms=9), 14, id="the same export, its terms spelled otherwise"),
+        pytest.param(days(*WEEKS, 33), days(*WEEKS), 14, id="one day more"),
+        pytest.param(days(*WEEKS, 33), days(*WEEKS[:-1], 5), 13, id="one day more, the last one cut off then"),
+        pytest.param(days(*WEEKS, *WEEKS), days(*WEEKS), 14, id="all days till now, each time"),
+        pytest.param(days(*WEEKS), days(*WEEKS[3:5], first=3), 0, id="two days alike, other terms"),
+        pytest.param(days(*WEEKS), days(*WEEKS[3:5], first=3, terms=3), 2, id="two days, the same terms"),
+        pytest.param(days(*WEEKS), days(*WEEKS[::-1]), 0, id="another shop's days"),
+        pytest.param(days(*WEEKS), days(*WEEKS, first=30), 0, id="other days"),
+        pytest.param(days(2, 3, 2, 1, 2), days(2, 3, 2, 1, 2), 0, id="too few to tell"),
+        pytest.param(days(), days(*WEEKS), 0, id="no day at all"),
+    ],
+)
+def test_deliveries_are_alike_where_chance_does_not_explain_it(
+    one: overlap.Days, other: overlap.Days, count: int
+) -> None:
+    assert overlap.alike(one, other) == overlap.alike(other, one) == count
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["correct", "a.csv"],
+        ["correct", "a.csv", "--withdraw"],
+        ["correct", "a.csv", "--withdraw", "--restore", "--why", "both"],
+        ["correct", "a.csv", "--by", "nowhere.csv", "--why", "mended"],
+        ["erase", "--term", "hat"],
+        ["erase", "--why", "nothing said"],
+    ],
+)
+def test_a_command_that_does_not_say_what_and_why_is_wrong_usage_of_one_line(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["--lakehouse", str(tmp_path / "lake"), *words]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "lake").exists()

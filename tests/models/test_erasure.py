@@ -1,0 +1,73 @@
+"""Model versions that hold what must not be kept; no Spark."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from search_forecast.lakehouse.forgetting import Sought
+from search_forecast.models import erasure
+from search_forecast.models.registry import DIRECTORY, Registry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TABLE = "search_gold.daily_term_counts"
+
+
+def publish(models: Registry, directory: Path, terms: list[str], table: str = TABLE) -> None:
+    (directory / "forecast").mkdir(parents=True)
+    parquet.write_table(pa.table({"term": terms, "points": [[1.0]] * len(terms)}), directory / "forecast" / "p.parquet")
+    record = {
+        "kind": "forecast",
+        "row_count": 3,
+        "tables": [{"table": table, "delta_version": 3, "content_hash": "sha256:" + "a" * 64}],
+    }
+    (directory / "search_forecast.json").write_text(json.dumps(record), encoding="utf-8")
+    models.publish("search_demand", directory, record, parameters={}, metrics={}, tags={"kind": "forecast"})
+
+
+def test_versions_that_hold_it_go_and_what_cannot_be_trained_again_is_named(tmp_path: Path) -> None:
+    models = Registry(tmp_path / DIRECTORY)
+    publish(models, tmp_path / "one", ["hat", "zebra lamp"])
+    publish(models, tmp_path / "two", ["hat", "zebra lamp shade"])
+    publish(models, tmp_path / "three", ["hat"], table="search_gold.infant_growth")
+
+    result = erasure.erase(models, Sought(frozenset({"zebra lamp"})), [TABLE])
+
+    assert result == {
+        "removed_versions": ["search_demand version 1"],
+        "unreproducible_versions": ["search_demand version 2"],
+    }
+    assert [version.number for version in models.versions()] == [2, 3]
+    assert len(models.run_directories()) == 2
+    assert erasure.erase(models, Sought(pattern="lamp$"), [])["removed_versions"] == []
+    assert erasure.erase(models, Sought(pattern="zebra"), [])["removed_versions"] == ["search_demand version 2"]
+    content = b"".join(path.read_bytes() for path in tmp_path.joinpath(DIRECTORY).rglob("*") if path.is_file())
+    assert b"zebra" not in content
+
+
+def test_a_term_is_found_as_people_type_it_and_in_text_as_whole_words() -> None:
+    sought = Sought(frozenset({"zebra lamp"}))
+    assert sought.rule()(" Zebra\tLAMP ", True)
+    assert not sought.rule()("zebra lamps", True)
+    assert sought.is_in('1,3,2024,"ZEBRA lamp')
+    assert not sought.is_in("a zebra lampshade")
+    assert not sought.rule()(None, True)
+    assert not Sought().is_in("anything")
+
+
+def test_a_file_that_is_damaged_is_looked_through_as_text(tmp_path: Path) -> None:
+    for name in ("cut.parquet", "cut.json", "any.txt"):
+        (tmp_path / name).write_bytes(b'PAR1 {"term": "Zebra Lamp", \xff')
+        assert Sought(frozenset({"zebra lamp"})).is_in_file(tmp_path / name)
+        assert not Sought(frozenset({"ibex"})).is_in_file(tmp_path / name)
+
+
+def test_a_pattern_finds_what_it_says_whatever_the_case() -> None:
+    sought = Sought(pattern=r"[\w.]+@Shop\.example$")
+    assert sought.rule()("Jane.Doe@shop.EXAMPLE", True)
+    assert not sought.rule()("jane at shop", True)
