@@ -41,6 +41,7 @@ class IngestParameters:
         layout: The name of the layout that all of them have.
         layouts: A directory with more layouts.
         time_zone: Of the shop: on which of its days a time lies, where the layout does not say it.
+        processed: Where files go once they are taken in; None to leave them.
     """
 
     source: Path
@@ -48,6 +49,7 @@ class IngestParameters:
     layout: str | None = None
     layouts: Path | None = None
     time_zone: str = "UTC"
+    processed: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.source.exists():
@@ -57,6 +59,13 @@ class IngestParameters:
         if self.layouts is not None and not self.layouts.is_dir():
             raise UsageError(f"ingest: --layouts {self.layouts} is no directory; name one with layouts (*.yml)")
         _check_zone("ingest", self.time_zone)
+        if self.processed is not None and self.processed.resolve().is_relative_to(self.source.resolve()):
+            inside = self.processed.resolve().relative_to(self.source.resolve()).parts
+            if not any(name.startswith((".", "_")) for name in inside):
+                raise UsageError(
+                    f"ingest: --processed {self.processed} lies in --source, where its files would be read again; "
+                    "name a directory elsewhere, or one that begins with an underscore"
+                )
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 @click.option("--layout", metavar="NAME", help="layout of all files (else by folder or columns)")
 @click.option("--layouts", type=PATH, metavar="DIR", help="more layouts (*.yml)")
 @click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop, for times")
+@click.option("--processed", metavar="DIR", help="move files there once they are in (empty: don't)")
 @click.option("--strict", is_flag=True, help="exit 1 if a file was rejected")
 @click.option("--explain", type=PATH, metavar="FILE", help="say how a file would be read, and write nothing")
 @click.pass_obj
@@ -37,6 +38,7 @@ def ingest(
     layout: str | None,
     layouts: Path | None,
     time_zone: str,
+    processed: str | None,
     strict: bool,
     explain: Path | None,
 ) -> int:
@@ -44,7 +46,8 @@ def ingest(
     path = source or explain
     if path is None:
         raise click.UsageError("Missing option '--source'.")
-    parameters = IngestParameters(path, strict, layout, layouts, time_zone)
+    destination = Path(processed) if processed else None
+    parameters = IngestParameters(path, strict, layout, layouts, time_zone, destination)
     if explain is not None:
         return _explain(call, parameters, explain)
     from search_forecast.medallion.ingest import ingest

@@ -15,7 +15,17 @@ from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import DELIVERIES, RAW_SEARCH_TERMS
 from search_forecast.lakehouse.scratch import literal_path
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import batches, bronze, containers, corrections, landing, layouts, overlap, reading
+from search_forecast.medallion import (
+    batches,
+    bronze,
+    containers,
+    corrections,
+    landing,
+    layouts,
+    overlap,
+    processed,
+    reading,
+)
 from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
@@ -30,7 +40,8 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     """Take in every new file below the source; finish first what a killed run had staged.
 
     Returns:
-        batch_id (None where nothing was new) and the numbers of files by status, of records, and of files known before.
+        batch_id (None where nothing was new) and the numbers of files by status, of records, of files known before, and
+        of files moved where they are to be.
     """
     finish_sealed(lakehouse)
     seen = corrections.deliveries(lakehouse)
@@ -51,6 +62,9 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
         "known": len(known),
         "passed_over": len(survey.passed_over),
     }
+    if parameters.processed is not None:
+        everything = (*batch.deliveries, *known)
+        result["moved"] = processed.move(survey, everything, parameters.source, parameters.processed)
     logger.info("ingest: %s", ", ".join(f"{key} {value}" for key, value in result.items()))
     for delivery in (*batch.deliveries, *refused):
         if delivery.warning is not None:
