@@ -41,7 +41,7 @@ def searches(paths: list[Path]) -> Iterator[str]:
     yield "|---" * len(columns) + "|"
     for path in paths:
         terms = list(map(normaliser(), terms_of(path)))
-        suspects = [term for term in terms if not term.isascii() or re.search(SUSPECT, term)]
+        suspects = [term for term in terms if not term.isascii() or "@" in term or sum(map(str.isdigit, term)) >= 7]
         taken = [sum(placeholder(term, country) is not None for term in suspects) for country in COUNTRIES]
         numbers = " | ".join(f"{count} ({count / len(terms):.2%})" for count in taken)
         yield f"| {path.name} | {len(terms):,} | {len(suspects):,} | {numbers} |"
@@ -92,7 +92,7 @@ def made_up_in(shape: str, chance: random.Random, count: int) -> Iterator[str]:
 
 def speed(paths: list[Path]) -> float:
     """Suspicious terms that one core judges a second."""
-    terms = [term for path in paths for term in map(normaliser(), terms_of(path)) if re.search(SUSPECT, term)] * 20
+    terms = [term for path in paths for term in map(normaliser(), terms_of(path)) if SUSPECT.search(term)] * 20
     began = time.perf_counter()
     for term in terms:
         placeholder(term)

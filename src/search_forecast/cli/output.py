@@ -42,14 +42,15 @@ def configure(*, is_debug: bool, is_quiet: bool = False) -> None:
     global _is_quiet  # noqa: PLW0603 - the one setting of this process's output
     _is_quiet = is_quiet
     handler: logging.Handler
+    is_remote = "DATABRICKS_RUNTIME_VERSION" in os.environ
     if errors.is_terminal:
         from rich.logging import RichHandler
 
         handler = RichHandler(console=errors, show_path=False, show_time=False, show_level=False, markup=False)
     else:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    is_remote = "DATABRICKS_RUNTIME_VERSION" in os.environ
+        if is_remote or is_debug:
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.setLevel(logging.DEBUG if is_debug else logging.INFO if is_remote else logging.WARNING)
     handler.addFilter(_harmless)
     logger.handlers = [handler]

@@ -77,8 +77,9 @@ def assess(
     regressions, left_out = _regressions(lakehouse, series, parameters, directory)
     if series.gaps:
         left_out["gaps"] = f"{len(series.gaps)} periods without any search, {series.gaps[0]} to {series.gaps[-1]}"
-    for what, why in left_out.items():
-        logger.warning("train: without %s: %s", what, why)
+    for why in dict.fromkeys(left_out.values()):
+        names = ", ".join(name for name, reason in left_out.items() if reason == why)
+        logger.warning("train: without %s: %s", names, why)
     untested = forecaster(series, parameters, regressions, {})
     tests = save_rows(backtests(series.packed, untested, parameters), directory / "backtests")
     all_terms = assessment.pooled(tests)

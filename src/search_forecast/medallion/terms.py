@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.lakehouse.normalisation import normaliser
-from search_forecast.medallion.personal import PLACEHOLDERS, SUSPECT, finder
+from search_forecast.medallion.personal import PLACEHOLDERS, finder
 
 _ASCII_UNTIDY = r"[\x00-\x1F\x7F]|\A | {2}| \z"
 _ASCII_SPACES = r"[\x09-\x0D\x1C-\x1F ]+"
@@ -54,7 +54,7 @@ def with_placeholder(records: DataFrame, country: str | None = None) -> DataFram
     """
     text, malformed = F.col("searchterm"), F.col("malformed_record")
     judged = F.coalesce(text, malformed)
-    is_plain = F.coalesce(is_ascii(judged) & ~judged.rlike(SUSPECT), F.lit(True))
+    is_plain = F.coalesce(is_ascii(judged) & ~may_be_personal(judged), F.lit(True))
     find = F.udf(finder(country), "string", useArrow=False)
     is_placeholder = judged.isin(*PLACEHOLDERS)
     plain = records.where(is_plain).withColumns(
@@ -63,6 +63,12 @@ def with_placeholder(records: DataFrame, country: str | None = None) -> DataFram
     term = _normalise()(F.coalesce(text, F.lit("")))  # null where the line could not be split
     others = records.where(~is_plain).withColumn("term", F.when(text.isNotNull(), term))
     return plain.unionByName(others.withColumn("placeholder", find(F.coalesce("term", malformed))))
+
+
+def may_be_personal(text: Column) -> Column:
+    """Whether ASCII text has an `@` or at least seven digits, as all personal data; regular expressions are slow."""
+    others = F.translate(text, "0123456789", "")
+    return text.contains("@") | (F.octet_length(text) - F.octet_length(others) >= 7)
 
 
 def _normalise() -> Callable[[Column | str], Column]:
