@@ -20,6 +20,7 @@ PAGES = (
     "docs/models.md",
     "docs/forecasting.md",
     "docs/bring-your-own-export.md",
+    "docs/personal-data.md",
     "docs/correct-and-erase.md",
     "docs/personal-data.md",
 )
