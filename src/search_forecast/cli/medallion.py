@@ -50,8 +50,9 @@ def ingest(
     parameters = IngestParameters(path, strict, layout, layouts, time_zone, destination)
     if explain is not None:
         return _explain(call, parameters, explain)
-    from search_forecast.medallion.ingest import ingest
+    from search_forecast.medallion.ingest import ingest, layout_choice
 
+    layout_choice(parameters)  # a layout that can't be is said before Spark starts
     with call.opened(writes=True, source=path) as lakehouse:
         return call.result(ingest(lakehouse, parameters, call.now()), next_step="clean")
 
