@@ -37,7 +37,7 @@ def house(spark, tmp_path_factory) -> Lakehouse:
     write_counts(lake, made_on, {"laptop": [3, 0, 4], "tv": [1, 1, 0]})
     for table, rows in (
         (TERM_SUMMARY, [("laptop", 7, 7 / 9, 1, made_on, first, 2), ("tv", 2, 2 / 9, 2, made_on, first, 2)]),
-        (BATCHES, [("batch-000001", 40, 40, 16, 24, 16, True, now, now)]),
+        (BATCHES, [("batch-000001", 40, 40, 16, 24, 16, 16, True, now, now)]),
         (TERM_FORECASTS, [forecast]),
         (
             BACKTEST_METRICS,
