@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,13 +23,22 @@ def test_ctrl_c_while_spark_works_stops_the_command_without_a_trace(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    endless = spark.range(10**12).selectExpr("sum(hash(id)) as n")
+    endless, jobs = spark.range(10**12).selectExpr("sum(hash(id)) as n"), spark.sparkContext.statusTracker()
     monkeypatch.setattr(application.ROOT, "main", lambda *_, **__: endless.collect())
-    threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    def interrupt() -> None:
+        # A job that is not submitted yet can't be cancelled, and would keep both cores busy for all tests to come.
+        while not jobs.getActiveStageIds():
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     try:
         assert application.main([]) == 130
     finally:
-        spark.sparkContext.cancelAllJobs()
+        while jobs.getActiveJobsIds():
+            spark.sparkContext.cancelAllJobs()
+            time.sleep(0.1)
 
     assert caplog.records == []
     assert capfd.readouterr().err == STOPPED
