@@ -26,7 +26,7 @@ PYTHON = VENV / "bin" / "python"
 UNDER_WAY = VENV / ".under-way"
 BUILD, RUNTIME, DEV = "requirements-build.txt", "requirements.txt", "requirements-dev.txt"
 HEARTBEAT_SECONDS = 5
-# Modules that no command imports: compiling them would take as long as all the others.
+# Modules that no command imports: compiling them too would take half as long again.
 NOT_COMPILED = "/(tests|testing|examples|pip|mypy|bundles|lexers|setuptools|pyasn1_modules|fontTools|distutils|genai)/"
 # uv does not read pip's settings, which know a company's mirror and certificates.
 UV_VARIABLES = {
@@ -71,7 +71,7 @@ def install(requirements: list[str], lock: int) -> None:
     run([*uv, "--require-hashes", *(f"--requirement={name}" for name in requirements)], lock, environment)
     run([*uv, "--no-build-isolation", "--editable", "."], lock, environment)
     # uv leaves that to the first import. Where Python is told to write no bytecode, as in many containers, each process
-    # and each of Spark's Python workers would compile three thousand modules again: 5 s instead of 1.
+    # and each of Spark's Python workers would compile what it imports again: training, three thousand modules.
     site_packages = next((VENV / "lib").glob("python*")) / "site-packages"
     # What does not compile is of no use to this Python, and no error.
     compiler = [str(PYTHON), "-m", "compileall", "-qq", "-j", "0", "-x", NOT_COMPILED, str(site_packages)]

@@ -119,11 +119,18 @@ class CleanParameters:
         return now.astimezone(ZoneInfo(self.time_zone)).date()
 
 
-def _check_zone(command: str, name: str) -> None:
+def is_time_zone(name: str) -> bool:
+    """Whether there is a time zone of that name."""
     try:
         ZoneInfo(name)
-    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-        raise UsageError(f"{command}: --time-zone {name} is none, such as Pacific/Auckland or UTC") from error
+    except (ValueError, OSError, TypeError, ZoneInfoNotFoundError):
+        return False
+    return True
+
+
+def _check_zone(command: str, name: str) -> None:
+    if not is_time_zone(name):
+        raise UsageError(f"{command}: --time-zone {name} is none, such as Pacific/Auckland or UTC")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from deltalake import DeltaTable
 from pyarrow import parquet
 
+from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts.base import STRING, Table, TableColumn
 from search_forecast.lakehouse.purge import purge
 from search_forecast.lakehouse.tables import Lakehouse
@@ -25,6 +27,20 @@ def texts(directory: Path) -> str:
     files = [path for path in directory.rglob("*") if path.is_file()]
     values = [str(parquet.read_table(path).to_pylist()) for path in files if path.suffix == ".parquet"]
     return "".join([*values, *(path.read_bytes().decode("utf-8", "replace") for path in files)])
+
+
+def test_where_the_log_cannot_be_read_no_file_is_removed(tmp_path: Path) -> None:
+    house: Any = SimpleNamespace(open=lambda _: "words", location=lambda _: tmp_path, spark=None)
+    log = tmp_path / "_delta_log"
+    log.mkdir()
+    (log / f"{0:020d}.json").write_text("no JSON", encoding="utf-8")
+    (tmp_path / "part-0.parquet").write_bytes(b"PAR1")
+
+    with pytest.raises(DataError, match=f"^the log of {tmp_path} can't be read"):
+        purge(house, WORDS)
+
+    assert (tmp_path / "part-0.parquet").exists()
+    assert [path.name for path in log.iterdir()] == [f"{0:020d}.json"]
 
 
 def test_rows_that_were_deleted_are_in_no_file_and_no_log(spark: SparkSession, tmp_path: Path) -> None:

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from search_forecast.lakehouse import tables
+from search_forecast.lakehouse.tables import Lakehouse
 from support import reference
-from support.flow import HEADER, STEPS, assert_gold_is, rows, versions
+from support.flow import HEADER, STEPS, KilledError, assert_gold_is, killed_writing, rows, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.usefixtures("spark")
-
-
-class Killed(BaseException):
-    """Ends a run right after a commit, as a kill would."""
 
 
 def write(path: Path, *records: str) -> Path:
@@ -54,16 +50,9 @@ def test_a_delivery_is_withdrawn_replaced_and_restored_and_gold_follows(
         run(step)
     assert_gold_is(lake, counted(a, b))
 
-    write_table = tables.Lakehouse.write
-
-    def killed(self: Any, df: Any, table: Any, **options: Any) -> None:
-        write_table(self, df, table, **options)
-        if table.name == "deliveries":
-            raise Killed
-
     with monkeypatch.context() as patch:
-        patch.setattr(tables.Lakehouse, "write", killed)
-        with pytest.raises(Killed):
+        patch.setattr(Lakehouse, "write", killed_writing("deliveries"))
+        with pytest.raises(KilledError):
             run("correct", "a.csv", "--withdraw", "--why", "test data")
     cleaned, aggregated, _ = (run(step) for step in STEPS)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,9 +26,10 @@ from search_forecast.medallion.clean import clean
 from search_forecast.medallion.ingest import ingest
 from search_forecast.medallion.reconcile import reconcile
 from search_forecast.parameters import CleanParameters, IngestParameters, local_directory
+from support.flow import KilledError, killed_writing
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 NOW = datetime(2024, 3, 4, 10, tzinfo=timezone.utc)
 HEADER = "day,month,year,searchterm\n"
@@ -59,22 +59,6 @@ def rejected(house: Lakehouse) -> dict[str, list[str]]:
     return {row["searchterm"]: row["reject_reasons"] for row in house.read(REJECTED_RECORDS).collect()}
 
 
-class KilledError(BaseException):
-    pass
-
-
-def killed_after(table: Table) -> Callable[..., None]:
-    """A write after which the process dies where it was of that table."""
-    write = Lakehouse.write
-
-    def killed(house: Lakehouse, rows: DataFrame, written: Table, **options: str | None) -> None:
-        write(house, rows, written, **options)
-        if written is table:
-            raise KilledError
-
-    return killed
-
-
 def lose(house: Lakehouse, table: Table) -> None:
     for file in house.read(table).inputFiles():
         Path(unquote(urlsplit(file).path)).unlink()
@@ -100,7 +84,7 @@ def test_a_day_that_has_come_is_judged_again_and_the_shop_says_which_day_it_is(
     aggregate(house)
     assert reconcile(house, NOW)["rejected_count"] == 4  # a batch that is done
     with monkeypatch.context() as patch:
-        patch.setattr(Lakehouse, "write", killed_after(SEARCH_EVENTS))
+        patch.setattr(Lakehouse, "write", killed_writing("search_events"))
         with pytest.raises(KilledError):
             clean(house, CleanParameters("Pacific/Kiritimati"), NOW)
 

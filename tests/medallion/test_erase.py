@@ -13,10 +13,10 @@ import pytest
 from deltalake import DeltaTable
 from pyarrow import parquet
 
-from search_forecast.lakehouse import tables
+from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import erase
 from support import delta, reference
-from support.flow import assert_gold_is, rows
+from support.flow import KilledError, assert_gold_is, killed_writing, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +32,6 @@ FIRST = (
     "2,3,2024,,z",
 )
 SECOND = ("2,3,2024,ZEBRA LAMP,x", "3,3,2024,ibex boots,x", "3,3,2024,hat,y")
-
-
-class Killed(BaseException):
-    """Ends a run right after a commit, as a kill would."""
 
 
 def holding(root: Path, words: str) -> list[str]:
@@ -109,17 +105,10 @@ def test_nothing_of_an_erased_term_or_delivery_is_in_any_byte_of_the_lakehouse(
     seed_what_other_jobs_wrote(lake)
     assert len(holding(lake, "zebra")) > 15
 
-    write = tables.Lakehouse.write
-
-    def killed(self: Any, df: Any, table: Any, **options: Any) -> None:
-        write(self, df, table, **options)
-        if table.name == "raw_search_terms":
-            raise Killed
-
     words = ("erase", "--term", "zebra LAMP", "--why", "case 17")
     with monkeypatch.context() as patch:
-        patch.setattr(tables.Lakehouse, "write", killed)
-        with pytest.raises(Killed):
+        patch.setattr(Lakehouse, "write", killed_writing("raw_search_terms"))
+        with pytest.raises(KilledError):
             run(*words)
     erased = run(*words)
 

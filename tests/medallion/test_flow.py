@@ -118,6 +118,11 @@ def test_unreadable_files_are_rejected_until_mended_and_the_others_go_on(
     counts = {r["term"]: r["search_count"] for r in rows(lake, "search_gold/term_summary")}
     assert counts == {"hat": 1, "shoes": 1}
 
+    # grown.csv is another content under a known name: rejected, so it stays.
+    assert run("ingest", "--source", str(source), "--processed", str(tmp_path / "done"))["moved"] == 1
+    assert [path.name for path in (tmp_path / "done").iterdir()] == ["binary.csv"]
+    assert (source / "grown.csv").exists()
+
 
 def test_the_fixtures_give_the_answers_of_the_readme(run: Callable[..., Any], tmp_path: Path) -> None:
     answers = run("demo", "--fixtures", str(REPOSITORY / "fixtures" / "landing"))

@@ -8,13 +8,9 @@ import pytest
 
 from search_forecast.lakehouse import tables
 from search_forecast.medallion import batches
-from support.flow import HEADER, assert_gold_is, delivered, gold_rows, pipeline, rows
+from support.flow import HEADER, KilledError, assert_gold_is, delivered, gold_rows, pipeline, rows
 
 pytestmark = pytest.mark.usefixtures("spark")
-
-
-class Killed(BaseException):
-    """Ends a run at a chosen point, as a kill would."""
 
 
 # What each command does, in order: its commits and steps of staging, before or after which it is killed.
@@ -32,10 +28,10 @@ def killing(work: Callable[..., Any], point: str, when: str) -> Callable[..., An
     def killed(*args: Any, **options: Any) -> Any:
         name = getattr(args[2], "name", None) if work is WRITE else work.__name__
         if name == point and when == "before":
-            raise Killed
+            raise KilledError
         result = work(*args, **options)
         if name == point:
-            raise Killed
+            raise KilledError
         return result
 
     return killed
@@ -62,7 +58,7 @@ def test_a_run_killed_at_every_point_in_turn_and_run_again_gives_the_same_tables
                 patch.setattr(batches, "seal", killing(SEAL, point, when))
                 try:
                     run(*words)
-                except Killed:
+                except KilledError:
                     continue
             # Only a commit that the run before was killed right after is not made again.
             assert point in {"rejected_records", "term_variants", "batches"}, f"{command} never came to {point}"

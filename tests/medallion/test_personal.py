@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from search_forecast.errors import UsageError
-from search_forecast.lakehouse.contracts import DELIVERIES, RAW_SEARCH_TERMS, TERM_SUMMARY, Table
+from search_forecast.lakehouse.contracts import DELIVERIES, RAW_SEARCH_TERMS, TERM_SUMMARY
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import silver, terms
@@ -31,7 +31,7 @@ from search_forecast.medallion.personal import (
 )
 from search_forecast.medallion.reconcile import reconcile
 from search_forecast.parameters import CleanParameters, IngestParameters, Personal
-from support.flow import rows
+from support.flow import KilledError, killed_writing, rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -231,10 +231,6 @@ def test_python_sees_only_what_may_be_personal_or_is_not_ascii(
     assert sorted(seen) == sorted([*(normaliser()(term) for _, term, *_ in RECORDS if len(term) > 10), MALFORMED[0]])
 
 
-class KilledError(BaseException):
-    pass
-
-
 def test_silver_and_gold_never_hold_it_and_bronze_as_long_as_it_may(
     house: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,15 +238,9 @@ def test_silver_and_gold_never_hold_it_and_bronze_as_long_as_it_may(
     assert clean(house, CleanParameters(), NOW)["masked_batches"] == []
     assert clean(house, at_once, NOW)["masked_batches"] == []
     assert held(house) == {"raw_search_terms"}
-    later, write = NOW + timedelta(days=30), Lakehouse.write
-
-    def killed(house: Lakehouse, rows: DataFrame, table: Table, **options: str | None) -> None:
-        if table is DELIVERIES:
-            raise KilledError
-        write(house, rows, table, **options)
-
+    later = NOW + timedelta(days=30)
     with monkeypatch.context() as patch:
-        patch.setattr(Lakehouse, "write", killed)
+        patch.setattr(Lakehouse, "write", killed_writing("deliveries", is_before=True))
         with pytest.raises(KilledError):
             clean(house, CleanParameters(), later)
     assert clean(house, CleanParameters(), later)["masked_batches"] == ["batch-000001"]

@@ -8,10 +8,28 @@ from typing import Any
 
 from deltalake import DeltaTable
 
+from search_forecast.lakehouse.tables import Lakehouse
 from support import reference
 
 HEADER = "day,month,year,searchterm\n"
 STEPS = ("clean", "aggregate", "reconcile")
+
+
+class KilledError(BaseException):
+    """Ends a run at a chosen point, as a kill would: nothing of ours catches it."""
+
+
+def killed_writing(name: str, *, is_before: bool = False) -> Callable[..., None]:
+    """In place of `Lakehouse.write`: the process dies once a table of that name is written, or before."""
+    write = Lakehouse.write
+
+    def killed(house: Lakehouse, rows: Any, table: Any, **options: Any) -> None:
+        if table.name != name or not is_before:
+            write(house, rows, table, **options)
+        if table.name == name:
+            raise KilledError
+
+    return killed
 
 
 def pipeline(run: Callable[..., Any], source: Path) -> list[Any]:

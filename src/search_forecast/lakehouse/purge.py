@@ -4,14 +4,11 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import Table
-from search_forecast.lakehouse.tables import Lakehouse
-
-if TYPE_CHECKING:
-    from deltalake import DeltaTable
+from search_forecast.lakehouse.contracts.base import literals
+from search_forecast.lakehouse.tables import Lakehouse, delta_log
 
 logger = logging.getLogger(__name__)
 
@@ -35,35 +32,26 @@ def purge(lakehouse: Lakehouse, table: Table) -> None:
         DataError: Delta wrote no checkpoint, without which its log must stay.
     """
     name, location = lakehouse.open(table), lakehouse.location(table)
-    if location is None or _has_vectors(location):
+    if location is None or _VECTORS in delta_log(location).reader_features:
         lakehouse.spark.sql(f"reorg table {name} apply (purge)")  # rows that are marked as deleted and still there
     settings = ", ".join(f"'{key}' = '{value}'" for key, value in _AT_ONCE.items())
     lakehouse.spark.sql(f"alter table {name} set tblproperties ({settings})")
     if location is None:
         lakehouse.spark.sql(f"vacuum {name}")
     else:
-        version = _delta_table(location).version()
-        if not list((location / "_delta_log").glob(f"{version:020d}.checkpoint*.parquet")):
-            raise DataError(f"{table.full_name}: no checkpoint of version {version} in {location}; erase it once more")
-        _remove(_unused(lakehouse, table, location))
-        _remove(_older(location / "_delta_log", version))
-    lakehouse.spark.sql(f"alter table {name} unset tblproperties ({', '.join(map(repr, _AT_ONCE))})")
+        log = delta_log(location)
+        if not list((location / "_delta_log").glob(f"{log.version:020d}.checkpoint*.parquet")):
+            raise DataError(
+                f"{table.full_name}: no checkpoint of version {log.version} in {location}; erase it once more"
+            )
+        _remove(_unused(location, set(log.files)))
+        _remove(_older(location / "_delta_log", log.version))
+    lakehouse.spark.sql(f"alter table {name} unset tblproperties ({literals(_AT_ONCE)})")
     logger.info("purged %s", table.full_name)
 
 
-def _delta_table(location: Path) -> "DeltaTable":
-    from deltalake import DeltaTable  # noqa: PLC0415 - not installed on Databricks
-
-    return DeltaTable(location.absolute().as_uri())
-
-
-def _has_vectors(location: Path) -> bool:
-    return _VECTORS in (_delta_table(location).protocol().reader_features or [])
-
-
-def _unused(lakehouse: Lakehouse, table: Table, location: Path) -> Iterator[Path]:
+def _unused(location: Path, used: set[Path]) -> Iterator[Path]:
     """All below a table's directory but its log and the files that it consists of."""
-    used = set(lakehouse.data_files(table))
     for path in location.rglob("*"):
         inside = path.relative_to(location).parts
         if path.is_file() and inside[0] != "_delta_log" and path not in used and path.suffix != ".bin":

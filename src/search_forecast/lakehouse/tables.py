@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from search_forecast.errors import ContractError
+from search_forecast.errors import ContractError, DataError
 from search_forecast.lakehouse import evolution
 from search_forecast.lakehouse.contracts import Table
 from search_forecast.lakehouse.contracts.base import literal
@@ -26,6 +26,33 @@ _NEUTRAL_OPERATIONS = (
     *("OPTIMIZE", "VACUUM START", "VACUUM END", "CLUSTER BY", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES"),
     *("ADD CONSTRAINT", "DROP CONSTRAINT", "ADD COLUMNS", "CHANGE COLUMN"),
 )
+
+
+@dataclass(frozen=True)
+class DeltaLog:
+    """What the log of a table on this machine says: its latest version, reader features, and the files of its rows."""
+
+    version: int
+    reader_features: frozenset[str]
+    files: tuple[Path, ...]
+
+
+def delta_log(location: Path) -> DeltaLog:
+    """Read a table's log without Spark.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    from deltalake import DeltaTable  # noqa: PLC0415 - not installed on Databricks
+    from deltalake.exceptions import DeltaError  # noqa: PLC0415
+
+    try:
+        table = DeltaTable(location.absolute().as_uri())
+        uris = table.get_add_actions().column("path").to_pylist()
+        features = frozenset(table.protocol().reader_features or [])
+    except DeltaError as error:
+        raise DataError(f"the log of {location} can't be read: {' '.join(str(error).split())[:200]}") from error
+    return DeltaLog(table.version(), features, tuple(location / unquote(urlsplit(uri).path) for uri in uris))
 
 
 @dataclass(frozen=True)
@@ -178,22 +205,15 @@ class Lakehouse:
         return None
 
     def lost_files(self, table: Table) -> list[Path]:
-        """Data files of the table that are gone; on Databricks, whose storage is not looked into, none."""
-        return [path for path in self.data_files(table) if not path.exists()]
+        """Data files of the table that are gone; on Databricks, whose storage is not looked into, none.
 
-    def data_files(self, table: Table) -> list[Path]:
-        """The files that hold the table's rows; on Databricks, whose storage is not looked into, none."""
+        Raises:
+            DataError: the table's log can't be read.
+        """
         location = self.location(table)
         if location is None or not self.exists(table):
             return []
-        from deltalake import DeltaTable  # noqa: PLC0415 - not installed on Databricks
-        from deltalake.exceptions import DeltaError  # noqa: PLC0415
-
-        try:  # not by Spark, which takes most of a second to plan the listing of a table's files
-            uris = DeltaTable(location.absolute().as_uri()).get_add_actions().column("path").to_pylist()
-        except DeltaError:  # a broken log: Spark's reading of the table says so
-            return []
-        return [location / unquote(urlsplit(uri).path) for uri in uris]
+        return [path for path in delta_log(location).files if not path.exists()]
 
     def changes(self, table: Table, after: int, until: int) -> DataFrame:
         """Rows that came and went in versions after+1..until: the table's columns and `change` (1 came, -1 went)."""

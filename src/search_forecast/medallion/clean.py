@@ -7,8 +7,10 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from search_forecast.lakehouse.contracts import BATCHES, DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, SEARCH_EVENTS
+from search_forecast.lakehouse.contracts.base import literals
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import reading, silver, terms
+from search_forecast.medallion import corrections, reading, silver, terms
+from search_forecast.medallion.corrections import Row
 from search_forecast.medallion.reading import Reading
 from search_forecast.parameters import CleanParameters
 
@@ -26,20 +28,20 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
         batches: the ids cleaned; event_count and rejected_count: their records; masked_batches: those whose raw records
         were looked through for personal data.
     """
-    today = parameters.today(now)
-    expected = _expected_counts(lakehouse)
+    today, deliveries = parameters.today(now), corrections.deliveries(lakehouse)
+    expected = _expected_counts(lakehouse, deliveries)
     held = _silver_counts(lakehouse, sorted(expected))
     # Each table takes a batch in one commit: all of its rows are there, or none.
     different = {
         batch_id: ids for batch_id, counts in expected.items() if (ids := _different(counts, held.get(batch_id, {})))
     }
-    due = _due_batches(lakehouse, today)
+    due = _due_batches(lakehouse, deliveries, today)
     pending = sorted(different.keys() | due)
     for batch_id in pending:
-        readings = _readings(lakehouse, {batch_id})
+        readings = _readings(deliveries, {batch_id})
         own_rows = f"batch_id = '{batch_id}'"
         if batch_id not in due and held.get(batch_id):  # the others' days stay as they are
-            own_rows += f" and delivery_id in ({_literals(sorted(different[batch_id]))})"
+            own_rows += f" and delivery_id in ({literals(sorted(different[batch_id]))})"
         raw = lakehouse.read(RAW_SEARCH_TERMS).where(own_rows).where(F.col("delivery_id").isin(*readings))
         records = silver.classified(raw, today, readings, parameters.personal)
         # Rejected records last: until they are written, those of the future still say that there is something to do.
@@ -82,54 +84,48 @@ def _mask_raw(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) 
     personal = sorted(row["batch_id"] for row in judged.select("batch_id").distinct().collect())
     if personal:
         records = silver.masked(raw.where(F.col("batch_id").isin(personal)), country)
-        lakehouse.write(records, RAW_SEARCH_TERMS, where=f"batch_id in ({_literals(personal)})")
+        lakehouse.write(records, RAW_SEARCH_TERMS, where=f"batch_id in ({literals(personal)})")
     marked = deliveries.where(F.col("batch_id").isin(due)).withColumn(
         "masked_at", F.when(is_due, F.lit(now)).otherwise(F.col("masked_at"))
     )
-    lakehouse.write(marked, DELIVERIES, where=f"batch_id in ({_literals(due)})")
+    lakehouse.write(marked, DELIVERIES, where=f"batch_id in ({literals(due)})")
     logger.info("clean: raw records of %d batches looked through, personal data in %d", len(due), len(personal))
     return due
 
 
-def _literals(ids: list[str]) -> str:
-    return ", ".join(map(repr, ids))
-
-
-def _due_batches(lakehouse: Lakehouse, today: date) -> set[str]:
+def _due_batches(lakehouse: Lakehouse, deliveries: list[Row], today: date) -> set[str]:
     """Batches with a record that was rejected as one of the future and is none any more."""
     early = lakehouse.read(REJECTED_RECORDS).where(F.array_contains("reject_reasons", "date_in_future"))
     batches = {row["batch_id"] for row in early.select("batch_id").distinct().collect()}
     if not batches:
         return set()
-    dated = silver.with_event_date(early, _readings(lakehouse, batches))
+    dated = silver.with_event_date(early, _readings(deliveries, batches))
     due = dated.where(F.col("event_date") <= F.lit(today)).select("batch_id").distinct()
     return {row["batch_id"] for row in due.collect()}
 
 
-def _readings(lakehouse: Lakehouse, batch_ids: set[str]) -> dict[str, Reading]:
-    """How to read the records of each delivery of some batches, by delivery_id."""
-    ingested = lakehouse.read(DELIVERIES).where("status = 'ingested'").where(F.col("batch_id").isin(*batch_ids))
+def _readings(deliveries: list[Row], batch_ids: set[str]) -> dict[str, Reading]:
+    """How to read the records of each delivery that counts of some batches, by delivery_id."""
     return {
-        row["delivery_id"]: reading.parse(row["reading"]) for row in ingested.select("delivery_id", "reading").collect()
+        row["delivery_id"]: reading.parse(row["reading"])
+        for row in deliveries
+        if row["status"] == corrections.INGESTED and row["batch_id"] in batch_ids
     }
 
 
-def _expected_counts(lakehouse: Lakehouse) -> dict[str, dict[str, int]]:
+def _expected_counts(lakehouse: Lakehouse, deliveries: list[Row]) -> dict[str, dict[str, int]]:
     """Records that count of each delivery that has any, by batch: batches not reconciled since they changed last."""
-    checked = lakehouse.read(BATCHES).where("reconciled").select("batch_id", "finished_at")
-    rows = (
-        lakehouse.read(DELIVERIES)
-        .where("record_count is not null")
-        .join(checked, "batch_id", how="left")
-        .withColumn("is_open", F.expr("finished_at is null or corrected_at > finished_at"))
-        .withColumn("count", F.expr("record_count - coalesce(erased_count, 0)"))
-        .select("batch_id", "delivery_id", "status", "count", "is_open")
-        .collect()
-    )
-    result: dict[str, dict[str, int]] = {row["batch_id"]: {} for row in rows if row["is_open"]}
-    for row in rows:
-        if row["batch_id"] in result and row["status"] == "ingested" and row["count"]:
-            result[row["batch_id"]][row["delivery_id"]] = row["count"]
+    reconciled = lakehouse.read(BATCHES).where("reconciled").select("batch_id", "finished_at").collect()
+    finished = {row["batch_id"]: row["finished_at"] for row in reconciled}
+    result: dict[str, dict[str, int]] = {}
+    for row in deliveries:
+        at = finished.get(row["batch_id"])
+        is_open = at is None or (row["corrected_at"] is not None and row["corrected_at"] > at)
+        if row["record_count"] is not None and is_open:
+            result[row["batch_id"]] = {}
+    for row in deliveries:
+        if row["batch_id"] in result and row["status"] == corrections.INGESTED and corrections.valid_count(row):
+            result[row["batch_id"]][row["delivery_id"]] = corrections.valid_count(row)
     return result
 
 

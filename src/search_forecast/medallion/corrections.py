@@ -14,6 +14,7 @@ from typing import Any
 
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import CORRECTIONS, DELIVERIES
+from search_forecast.lakehouse.contracts.base import literals
 from search_forecast.lakehouse.tables import Lakehouse
 
 Row = dict[str, Any]  # of search_bronze.deliveries
@@ -180,7 +181,7 @@ def commit(
     ids = sorted({delivery_id for delivery_id, _, _ in news})
     # A content may have been seen under several names: a row for each.
     affected = [news.get(_key(row), row) for row in rows if row["delivery_id"] in ids]
-    conditions = [*([where] if where else []), *([f"delivery_id in ({', '.join(map(repr, ids))})"] if ids else [])]
+    conditions = [*([where] if where else []), *([f"delivery_id in ({literals(ids)})"] if ids else [])]
     if conditions:
         log(lakehouse, rows)  # what the rows say now is said nowhere else once they change
         names = DELIVERIES.schema.names

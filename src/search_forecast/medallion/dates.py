@@ -3,10 +3,11 @@
 import re
 from functools import reduce
 from operator import or_
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+
+from search_forecast.parameters import is_time_zone
 
 ISO = "iso"  # 2024-03-01, 2024-03-01T12:30:45.123Z, 2024-03-01 12:30:45 +01:00, 2024-03-01 12:30:45 UTC
 EPOCHS = {"epoch_s": (11, 1_000_000), "epoch_ms": (14, 1_000), "epoch_us": (17, 1)}  # digits, microseconds in one
@@ -52,10 +53,8 @@ def checked_zone(name: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, TypeError, ZoneInfoNotFoundError) as error:
-        raise ValueError("expected a time zone such as Europe/Zurich or UTC") from error
+    if not is_time_zone(name):
+        raise ValueError("expected a time zone such as Europe/Zurich or UTC")
     return name
 
 

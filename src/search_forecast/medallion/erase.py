@@ -23,6 +23,7 @@ from search_forecast.lakehouse.contracts import (
     TERM_VARIANTS,
     Table,
 )
+from search_forecast.lakehouse.contracts.base import literals
 from search_forecast.lakehouse.forgetting import Sought
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.lakehouse.purge import purge
@@ -99,7 +100,7 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
     corrections.commit(lakehouse, rows, _decided(rows, affected, whole, what, decision))
     batch_ids = sorted({batch_id for batch_id, _, _ in affected.values()})
     if batch_ids:
-        own_rows = f"batch_id in ({', '.join(map(repr, batch_ids))})"
+        own_rows = f"batch_id in ({literals(batch_ids)})"
         lakehouse.write(raw.where(own_rows).where("not is_sought").drop("is_sought"), RAW_SEARCH_TERMS, where=own_rows)
     clean(lakehouse, parameters.cleaning, now)
     aggregate(lakehouse)

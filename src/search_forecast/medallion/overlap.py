@@ -90,7 +90,7 @@ def _by_day(events: DataFrame) -> dict[str, Days]:
     """Days of each delivery, from search_silver.search_events."""
     term = terms.normalise_ascii(F.col("searched_as"))
     counted = events.groupBy("delivery_id", "event_date").agg(
-        F.sum(F.coalesce("search_count", F.lit(1))).alias("searches"), F.sum(F.xxhash64(term) % _MODULUS).alias("terms")
+        F.sum("search_count").alias("searches"), F.sum(F.xxhash64(term) % _MODULUS).alias("terms")
     )
     result: dict[str, dict[date, tuple[int, int]]] = {}
     for row in counted.collect():

@@ -17,6 +17,7 @@ from search_forecast.lakehouse.contracts import (
     REJECTED_RECORDS,
     SEARCH_EVENTS,
 )
+from search_forecast.lakehouse.contracts.base import literals
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import corrections
 
@@ -42,7 +43,7 @@ def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
     changed = checked.join(before, ["batch_id", *COUNTS, "reconciled"], how="left_anti")
     rows: list[tuple[object, ...]] = [tuple(row) for row in changed.select(*BATCHES.schema.names).collect()]
     if rows:
-        own_rows = f"batch_id in ({', '.join(repr(row[0]) for row in rows)})"
+        own_rows = f"batch_id in ({literals(str(row[0]) for row in rows)})"
         lakehouse.write(lakehouse.create(rows, BATCHES), BATCHES, where=own_rows)
     wrong = F.min(F.when(~F.col("reconciled"), F.struct("batch_id", *COUNTS))).alias("wrong")
     searches = lakehouse.read(DAILY_TERM_COUNTS).agg(_total("search_count").alias("gold_count"))

@@ -1,7 +1,7 @@
 """What a contract is: columns with types and comments, a grain, checks; and whether a DataFrame keeps it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -117,3 +117,8 @@ class Table:
 def literal(text: str) -> str:
     """A SQL string literal."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def literals(texts: Iterable[str]) -> str:
+    """SQL string literals with commas, as they stand in a list."""
+    return ", ".join(map(literal, texts))
