@@ -118,7 +118,8 @@ def main() -> None:
     print("What it means: [personal data](personal-data.md). Columns of countries: with `--country`.")
     for title, lines in sections.items():
         print(f"\n## {title}", *lines, sep="\n")
-    rate, machine = f"{round(speed([products]), -3):,.0f}", f"{time.strftime("%Y-%m-%d")}, {os.cpu_count()} cores"
+    rate = f"{round(speed([products]), -3):,.0f}"
+    machine = f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores"
     print(f"\nOne core judges {rate} of the suspicious product searches a second ({machine}).")
 
 
