@@ -112,9 +112,10 @@ def _run_tasks(
     from search_forecast.bundle import streams
     from search_forecast.bundle.attempts import Backend
     from search_forecast.bundle.runner import Runner
+    from search_forecast.cli.call import reader
     from search_forecast.cli.run_view import View
     from search_forecast.lakehouse.spark_errors import spark_complaint
-    from search_forecast.lakehouse.tables import Lakehouse
+    from search_forecast.lakehouse.tables import DEFAULT_SCHEMAS, Lakehouse
 
     spark, root = lakehouse.spark, lakehouse.root or Path.cwd()
     local = partial(_local_path, root=root, bundle=bundle)
@@ -125,7 +126,8 @@ def _run_tasks(
         task = parse([local(text) for text in words])
         schemas = {layer: str(name) for layer, name in task.call.schemas.items()}
         staging = task.call.staging if job_run.target and task.call.staging else lakehouse.staging
-        task.run(Lakehouse(spark, root, staging, schemas=schemas))
+        is_default = schemas == DEFAULT_SCHEMAS  # the reader knows no other names
+        task.run(Lakehouse(spark, root, staging, schemas=schemas, reader=reader(root) if is_default else None))
 
     def explain(error: Exception) -> str:
         return str(error) if isinstance(error, SearchForecastError) else spark_complaint(error) or f"{error!r}"

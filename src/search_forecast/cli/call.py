@@ -13,7 +13,7 @@ from search_forecast.parameters import local_directory
 
 if TYPE_CHECKING:
     from search_forecast.lakehouse.session import Size
-    from search_forecast.lakehouse.tables import Lakehouse
+    from search_forecast.lakehouse.tables import Lakehouse, Reader
     from search_forecast.models.registry import Registry
 
 LAYERS = ("bronze", "silver", "gold")
@@ -100,7 +100,9 @@ class Call:
 
             read = COMPRESSION * _bytes_below(self.root, "*.parquet") + (_bytes_below(source) if source else 0)
             size: Size = "large" if read > LARGE_BYTES else "small"
-            return Lakehouse(session(size=size), self.root, self.root / "_staging", is_writable=writes)
+            return Lakehouse(
+                session(size=size), self.root, self.root / "_staging", is_writable=writes, reader=reader(self.root)
+            )
 
     def check_there(self, *, writes: bool = False) -> None:
         """Raise DataError where a command that only reads finds no local lakehouse."""
@@ -148,6 +150,13 @@ class Call:
         if not self.quiet and self.task_lakehouse is None and self.catalog is None:
             place = "" if self.lakehouse == DEFAULT_LAKEHOUSE else f" --lakehouse {output.shell_word(self.lakehouse)}"
             output.note(f"next: {output.program()} {command}{place}")
+
+
+def reader(root: Path) -> "Reader":
+    """Answers what tasks ask of the tables in a directory; DuckDB starts with the first question."""
+    from search_forecast.queries.local import LocalEngine
+
+    return LocalEngine(root).rows
 
 
 def _bytes_below(path: Path, pattern: str = "*") -> int:

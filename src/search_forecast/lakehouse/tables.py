@@ -5,21 +5,28 @@ Plain SQL and DataFrames only: that works on classic Spark, on Spark Connect and
 
 import getpass
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from search_forecast.errors import ContractError, DataError
 from search_forecast.lakehouse import evolution
 from search_forecast.lakehouse.contracts import Table
-from search_forecast.lakehouse.contracts.base import literal
+from search_forecast.lakehouse.contracts.base import FINGERPRINT, literal
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 logger = logging.getLogger(__name__)
 
+# Answers a query of Spark's SQL on tables, by their full names, without Spark: column names and rows; None if it can't.
+Reader = Callable[[str, Sequence[str]], tuple[Sequence[str], Sequence[tuple[Any, ...]]] | None]
 DEFAULT_SCHEMAS = {"bronze": "search_bronze", "silver": "search_silver", "gold": "search_gold"}
 # Commits that move data without changing it, or change no data: they don't end a position's validity.
 _NEUTRAL_OPERATIONS = (
@@ -59,7 +66,8 @@ def delta_log(location: Path) -> DeltaLog:
 class Lakehouse:
     """A set of tables: a directory on this machine (`root`), or schemas of a catalog on Databricks (`root` is None).
 
-    Where it is writable, a table that an earlier release made is brought up to its contract when it is opened.
+    Where it is writable, a table that an earlier release made is brought up to its contract when it is opened. A
+    `reader` answers what `ask` asks of tables in a directory, faster than Spark does.
     """
 
     spark: SparkSession
@@ -68,7 +76,9 @@ class Lakehouse:
     catalog: str = "spark_catalog"
     schemas: Mapping[str, str] = field(default_factory=lambda: DEFAULT_SCHEMAS)
     is_writable: bool = True
+    reader: Reader | None = None
     _opened: set[str] = field(default_factory=set, repr=False)
+    _empty: set[str] = field(default_factory=set, repr=False)  # made by this run, which has the lock, and not written
 
     def user(self) -> str:
         """Who is at work, by name."""
@@ -119,12 +129,29 @@ class Lakehouse:
             self.spark.conf.set(shown, str(location))
         if not is_new:
             self._adopt(table, name)
+        elif location is not None:
+            self._empty.add(name)
         self._opened.add(name)
         return name
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """The table's rows, now or as of a version."""
         return self.at(self.open(table), version)
+
+    def ask(self, sql: str, *tables: Table) -> list[dict[str, Any]]:
+        """The rows of a query, few enough for one machine; times are in UTC and say so.
+
+        Args:
+            sql: Spark's SQL, in which `{name}` stands for a table.
+            tables: those that it names.
+        """
+        if self.reader is not None and all(self._is_up_to_date(table) for table in tables):
+            full_names = {table.name: table.full_name for table in tables}
+            answer = self.reader(sql.format(**full_names), list(full_names.values()))
+            if answer is not None:
+                return [dict(zip(answer[0], map(_saying_utc, row), strict=True)) for row in answer[1]]
+        rows = self.spark.sql(sql.format(**{table.name: self.open(table) for table in tables})).collect()
+        return [{name: _to_utc(value) for name, value in row.asDict().items()} for row in rows]
 
     def write(self, df: DataFrame, table: Table, *, where: str | None = None, position: str | None = None) -> None:
         """Replace the rows that match `where` (all rows without it) by `df`, in one commit.
@@ -142,12 +169,15 @@ class Lakehouse:
         """
         table.check(df)
         name = self.open(table)
-        writer = df.select(*table.schema.names).write.format("delta").mode("overwrite")
-        # Without a replaceWhere Delta recreates the table and forgets its clustering.
-        writer = writer.option("replaceWhere", "true" if where is None else where)
+        writer = df.select(*table.schema.names).write.format("delta")
+        if name in self._empty:  # nothing to look for and replace, which costs more than to write a few rows
+            writer = writer.mode("append")
+        else:  # without a replaceWhere Delta recreates the table and forgets its clustering
+            writer = writer.mode("overwrite").option("replaceWhere", "true" if where is None else where)
         if position is not None:
             writer = writer.option("userMetadata", position)
         writer.saveAsTable(name)
+        self._empty.discard(name)
 
     def add(self, df: DataFrame, table: Table, keys: tuple[str, ...]) -> int:
         """Add the rows whose key the table does not hold yet, in one commit; adding them again changes nothing.
@@ -173,6 +203,7 @@ class Lakehouse:
             f"merge into {name} present using news_of_{table.name} news on {same} "  # noqa: S608 - names from contracts
             f"when not matched then insert ({columns}) values ({values})"
         )
+        self._empty.discard(name)
         return int(merged.collect()[0]["num_inserted_rows"])
 
     def latest(self, source: str) -> int:
@@ -188,14 +219,18 @@ class Lakehouse:
         """A DataFrame of the contract's schema from a few rows."""
         return self.spark.createDataFrame(rows, table.schema)
 
-    def history(self, table: Table) -> list[Row]:
-        """The table's commits, newest first (Delta keeps 30 days of them)."""
+    def history(self, table: Table) -> list[dict[str, Any]]:
+        """The table's commits, newest first (Delta keeps 30 days of them): version, operation, userMetadata."""
         columns = ("version", "operation", "userMetadata")
-        return self.spark.sql(f"describe history {self.open(table)}").select(*columns).collect()
+        if (log := self._log(table)) is not None:
+            return [{name: commit.get(name) for name in columns} for commit in log.history()]
+        commits = self.spark.sql(f"describe history {self.open(table)}").select(*columns)
+        return [commit.asDict() for commit in commits.collect()]
 
     def version(self, table: Table) -> int:
         """The table's latest version."""
-        return self.latest(self.open(table))
+        name, log = self.open(table), self._log(table)
+        return self.latest(name) if log is None else int(log.version())
 
     def position(self, table: Table) -> str | None:
         """What the last write said about how far it had read; None where something else changed the table since."""
@@ -223,6 +258,26 @@ class Lakehouse:
         rows = feed.table(self.open(table)).withColumn("change", F.when(came, 1).otherwise(-1))
         return rows.select(*table.schema.names, "change")
 
+    def _log(self, table: Table) -> "DeltaTable | None":
+        """The log of a table on this machine, which answers in milliseconds; None where only Spark can read it."""
+        location = self.location(table)
+        if location is None or not self.exists(table):
+            return None
+        from deltalake import DeltaTable  # noqa: PLC0415 - not installed on Databricks
+        from deltalake.exceptions import DeltaError  # noqa: PLC0415
+
+        try:
+            return DeltaTable(location.absolute().as_uri(), without_files=True)
+        except DeltaError:
+            return None
+
+    def _is_up_to_date(self, table: Table) -> bool:
+        """Whether a table on this machine isn't there yet, or was made or brought up to date for this contract."""
+        if not self.exists(table) or self.name(table) in self._opened:
+            return True
+        log = self._log(table)
+        return log is not None and log.metadata().configuration.get(FINGERPRINT) == table.fingerprint
+
     def _adopt(self, table: Table, name: str) -> None:
         """Check a table that was there, once it is brought up to its contract where this lakehouse is writable."""
         missing, others = table.differences(self.spark.table(name))
@@ -237,3 +292,13 @@ class Lakehouse:
                 f"{table.full_name}: {'; '.join(missing + others)}; the table was made by another version of "
                 f"search_forecast or another program: {older}move it away or use another lakehouse"
             )
+
+
+def _saying_utc(value: Any) -> Any:
+    """A value of a reader, whose times are in UTC without saying so."""
+    return value.replace(tzinfo=timezone.utc) if isinstance(value, datetime) else value
+
+
+def _to_utc(value: Any) -> Any:
+    """A value that Spark collected, whose times are in this process's time zone without saying so."""
+    return value.astimezone(timezone.utc) if isinstance(value, datetime) else value

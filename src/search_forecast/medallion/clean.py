@@ -53,7 +53,7 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
         "batches": pending,
         "event_count": sum(event_counts),
         "rejected_count": sum(rejected_counts),
-        "masked_batches": _mask_raw(lakehouse, parameters, now),
+        "masked_batches": _mask_raw(lakehouse, deliveries, parameters, now),
     }
     logger.info("clean: %d batches, %d events, %d rejected", len(pending), sum(event_counts), sum(rejected_counts))
     return result
@@ -65,7 +65,7 @@ def _different(expected: dict[str, int], held: dict[str, tuple[int, int]]) -> se
     return {each for each in expected.keys() | totals.keys() if expected.get(each) != totals.get(each)}
 
 
-def _mask_raw(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> list[str]:
+def _mask_raw(lakehouse: Lakehouse, deliveries: list[Row], parameters: CleanParameters, now: datetime) -> list[str]:
     """Mask personal data in the raw records that were kept as long as they may be; give the batches looked through.
 
     Their deliveries say so afterwards. A run that is killed before does it again, which masks what is masked.
@@ -73,9 +73,13 @@ def _mask_raw(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) 
     if parameters.personal.policy == "keep":
         return []
     until = now - timedelta(days=parameters.raw_retention_days)
-    is_due = F.col("record_count").isNotNull() & F.col("masked_at").isNull() & (F.col("received_at") <= F.lit(until))
-    deliveries = lakehouse.read(DELIVERIES)
-    due = sorted(row["batch_id"] for row in deliveries.where(is_due).select("batch_id").distinct().collect())
+    due = sorted(
+        {
+            row["batch_id"]
+            for row in deliveries
+            if row["record_count"] is not None and row["masked_at"] is None and row["received_at"] <= until
+        }
+    )
     if not due:
         return []
     country = parameters.personal.country
@@ -85,9 +89,9 @@ def _mask_raw(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) 
     if personal:
         records = silver.masked(raw.where(F.col("batch_id").isin(personal)), country)
         lakehouse.write(records, RAW_SEARCH_TERMS, where=f"batch_id in ({literals(personal)})")
-    marked = deliveries.where(F.col("batch_id").isin(due)).withColumn(
-        "masked_at", F.when(is_due, F.lit(now)).otherwise(F.col("masked_at"))
-    )
+    is_due = F.col("record_count").isNotNull() & F.col("masked_at").isNull() & (F.col("received_at") <= F.lit(until))
+    rows = lakehouse.read(DELIVERIES).where(F.col("batch_id").isin(due))
+    marked = rows.withColumn("masked_at", F.when(is_due, F.lit(now)).otherwise(F.col("masked_at")))
     lakehouse.write(marked, DELIVERIES, where=f"batch_id in ({literals(due)})")
     logger.info("clean: raw records of %d batches looked through, personal data in %d", len(due), len(personal))
     return due
@@ -95,11 +99,13 @@ def _mask_raw(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) 
 
 def _due_batches(lakehouse: Lakehouse, deliveries: list[Row], today: date) -> set[str]:
     """Batches with a record that was rejected as one of the future and is none any more."""
-    early = lakehouse.read(REJECTED_RECORDS).where(F.array_contains("reject_reasons", "date_in_future"))
-    batches = {row["batch_id"] for row in early.select("batch_id").distinct().collect()}
+    reasons = "select batch_id, explode(reject_reasons) as reason from {rejected_records}"
+    early = f"select distinct batch_id from ({reasons}) where reason = 'date_in_future'"  # noqa: S608 - no input
+    batches = {row["batch_id"] for row in lakehouse.ask(early, REJECTED_RECORDS)}
     if not batches:
         return set()
-    dated = silver.with_event_date(early, _readings(deliveries, batches))
+    records = lakehouse.read(REJECTED_RECORDS).where(F.array_contains("reject_reasons", "date_in_future"))
+    dated = silver.with_event_date(records, _readings(deliveries, batches))
     due = dated.where(F.col("event_date") <= F.lit(today)).select("batch_id").distinct()
     return {row["batch_id"] for row in due.collect()}
 
@@ -115,7 +121,7 @@ def _readings(deliveries: list[Row], batch_ids: set[str]) -> dict[str, Reading]:
 
 def _expected_counts(lakehouse: Lakehouse, deliveries: list[Row]) -> dict[str, dict[str, int]]:
     """Records that count of each delivery that has any, by batch: batches not reconciled since they changed last."""
-    reconciled = lakehouse.read(BATCHES).where("reconciled").select("batch_id", "finished_at").collect()
+    reconciled = lakehouse.ask("select batch_id, finished_at from {batches} where reconciled", BATCHES)
     finished = {row["batch_id"]: row["finished_at"] for row in reconciled}
     result: dict[str, dict[str, int]] = {}
     for row in deliveries:
@@ -133,16 +139,21 @@ def _silver_counts(lakehouse: Lakehouse, batch_ids: list[str]) -> dict[str, dict
     """Events and rejected records of each delivery of a few batches, those that have any."""
     if not batch_ids:
         return {}
-    is_event = F.lit(True).alias("is_event")
-    events = lakehouse.read(SEARCH_EVENTS).select("batch_id", "delivery_id", is_event)
-    rejected = lakehouse.read(REJECTED_RECORDS).select("batch_id", "delivery_id", (~is_event).alias("is_event"))
-    counts = (
-        events.unionByName(rejected)
-        .where(F.col("batch_id").isin(batch_ids))
-        .groupBy("batch_id", "delivery_id")
-        .agg(F.count_if("is_event").alias("events"), F.count_if(~F.col("is_event")).alias("rejected"))
+    counts = lakehouse.ask(
+        f"""
+        select batch_id, delivery_id, sum(events) as events, sum(rejected) as rejected
+        from (
+            select batch_id, delivery_id, 1 as events, 0 as rejected from {{search_events}}
+            union all
+            select batch_id, delivery_id, 0 as events, 1 as rejected from {{rejected_records}}
+        )
+        where batch_id in ({literals(batch_ids)})
+        group by batch_id, delivery_id
+        """,  # noqa: S608 - ids from deliveries, quoted
+        SEARCH_EVENTS,
+        REJECTED_RECORDS,
     )
     result: dict[str, dict[str, tuple[int, int]]] = {}
-    for row in counts.collect():
-        result.setdefault(row["batch_id"], {})[row["delivery_id"]] = (row["events"], row["rejected"])
+    for row in counts:
+        result.setdefault(row["batch_id"], {})[row["delivery_id"]] = (int(row["events"]), int(row["rejected"]))
     return result

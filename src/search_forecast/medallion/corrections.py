@@ -153,12 +153,12 @@ def valid_count(row: Row) -> int:
 
 def deliveries(lakehouse: Lakehouse) -> list[Row]:
     """search_bronze.deliveries: one row per file ever seen, like the listing of the landing directory itself."""
-    return [row.asDict() for row in lakehouse.read(DELIVERIES).collect()]
+    return lakehouse.ask("select * from {deliveries}", DELIVERIES)
 
 
 def corrected(lakehouse: Lakehouse) -> list[Row]:
     """The rows of search_bronze.deliveries that were ever corrected."""
-    return [row.asDict() for row in lakehouse.read(DELIVERIES).where("correction is not null").collect()]
+    return lakehouse.ask("select * from {deliveries} where correction is not null", DELIVERIES)
 
 
 def commit(
@@ -204,7 +204,7 @@ def log(lakehouse: Lakehouse, rows: Sequence[Row]) -> int:
     if not decided:
         return 0
     known, erased_before = set(), Counter[str]()
-    for noted in lakehouse.read(CORRECTIONS).collect():
+    for noted in lakehouse.ask("select * from {corrections}", CORRECTIONS):
         known.add((noted["delivery_id"], noted["corrected_at"]))
         erased_before[noted["delivery_id"]] += noted["record_count"] if noted["what"] == ERASED else 0
     news: list[tuple[object, ...]] = []

@@ -1,12 +1,9 @@
 """`reconcile`: prove that no record was lost or counted twice."""
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
-from functools import reduce
 from typing import Any
-
-from pyspark.sql import Column, DataFrame, Row
-from pyspark.sql import functions as F
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import (
@@ -23,6 +20,48 @@ from search_forecast.medallion import corrections
 
 logger = logging.getLogger(__name__)
 
+_LAYERS = (DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, SEARCH_EVENTS, DAILY_TERM_COUNTS)
+# search_gold.batches but for finished_at: one row per batch that any layer knows, of deliveries that count. Of the
+# events, those count as aggregated that lie on days for which gold counts as many searches as silver.
+_CHECKED_BATCHES = """
+with taken as (
+    select * from {deliveries} where record_count is not null
+), outside as (
+    select delivery_id from taken where status <> 'ingested'
+), by_day as (
+    select event_date, batch_id, count(*) as event_count, sum(search_count) as search_count
+    from {search_events} group by event_date, batch_id
+), silver as (
+    select event_date, sum(search_count) as search_count from by_day group by event_date
+), gold as (
+    select event_date, sum(search_count) as search_count from {daily_term_counts} group by event_date
+), right_days as (
+    select silver.event_date from silver join gold using (event_date) where silver.search_count = gold.search_count
+), counts as (
+    select batch_id, received_at as started_at, 0 as raw_count, 0 as event_count, 0 as rejected_count,
+        0 as search_count, 0 as aggregated_count,
+        if(status = 'ingested', record_count - coalesce(erased_count, 0), 0) as delivered_count
+    from taken
+    union all
+    select batch_id, null, count(*), 0, 0, 0, 0, 0
+    from {raw_search_terms} left anti join outside using (delivery_id)
+    group by batch_id
+    union all
+    select batch_id, null, 0, 0, count(*), 0, 0, 0 from {rejected_records} group by batch_id
+    union all
+    select batch_id, null, 0, event_count, 0, search_count, 0, 0 from by_day
+    union all
+    select batch_id, null, 0, 0, 0, 0, event_count, 0 from by_day left semi join right_days using (event_date)
+), totals as (
+    select batch_id, min(started_at) as started_at, sum(delivered_count) as delivered_count,
+        sum(raw_count) as raw_count, sum(event_count) as event_count, sum(rejected_count) as rejected_count,
+        sum(search_count) as search_count, sum(aggregated_count) as aggregated_count
+    from counts group by batch_id
+)
+select *, delivered_count = raw_count and raw_count = event_count + rejected_count
+    and event_count = aggregated_count as reconciled
+from totals
+"""
 COUNTS = ("delivered_count", "raw_count", "event_count", "rejected_count", "search_count", "aggregated_count")
 
 
@@ -38,84 +77,33 @@ def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
         DataError: the layers disagree; the message names the first batch and layer.
     """
     corrections.log(lakehouse, corrections.corrected(lakehouse))
-    checked = checked_batches(lakehouse).withColumn("finished_at", F.lit(now))
-    before = lakehouse.read(BATCHES).select("batch_id", *COUNTS, "reconciled")
-    changed = checked.join(before, ["batch_id", *COUNTS, "reconciled"], how="left_anti")
-    rows: list[tuple[object, ...]] = [tuple(row) for row in changed.select(*BATCHES.schema.names).collect()]
-    if rows:
-        own_rows = f"batch_id in ({literals(str(row[0]) for row in rows)})"
-        lakehouse.write(lakehouse.create(rows, BATCHES), BATCHES, where=own_rows)
-    wrong = F.min(F.when(~F.col("reconciled"), F.struct("batch_id", *COUNTS))).alias("wrong")
-    searches = lakehouse.read(DAILY_TERM_COUNTS).agg(_total("search_count").alias("gold_count"))
-    totals = lakehouse.read(BATCHES).agg(F.count("*").alias("batches"), *map(_total, COUNTS), wrong).crossJoin(searches)
-    result: dict[str, Any] = totals.collect()[0].asDict()
-    first_wrong = result.pop("wrong")
+    before = {row["batch_id"]: row for row in lakehouse.ask("select * from {batches}", BATCHES)}
+    checked = {row["batch_id"]: row for row in lakehouse.ask(_CHECKED_BATCHES, *_LAYERS)}
+    compared = (*COUNTS, "reconciled")
+    changed = {
+        batch_id: {**row, "finished_at": now}
+        for batch_id, row in checked.items()
+        if batch_id not in before or any(row[name] != before[batch_id][name] for name in compared)
+    }
+    if changed:
+        rows: list[tuple[object, ...]] = [tuple(row[name] for name in BATCHES.schema.names) for row in changed.values()]
+        lakehouse.write(lakehouse.create(rows, BATCHES), BATCHES, where=f"batch_id in ({literals(changed)})")
+    batches = before | changed
+    result = {"batches": len(batches), **{name: sum(row[name] for row in batches.values()) for name in COUNTS}}
     logger.info("reconcile: %s", ", ".join(f"{key} {value}" for key, value in result.items()))
-    if first_wrong is not None:
-        raise DataError(_mismatch(first_wrong))
-    in_gold = result.pop("gold_count")
-    if in_gold != result["search_count"]:
+    wrong = sorted(batch_id for batch_id, row in batches.items() if not row["reconciled"])
+    if wrong:
+        raise DataError(_mismatch(batches[wrong[0]]))
+    [gold] = lakehouse.ask("select coalesce(sum(search_count), 0) as n from {daily_term_counts}", DAILY_TERM_COUNTS)
+    if gold["n"] != result["search_count"]:
         raise DataError(
-            f"reconcile: gold: {in_gold} searches in {DAILY_TERM_COUNTS.full_name}, "
+            f"reconcile: gold: {gold['n']} searches in {DAILY_TERM_COUNTS.full_name}, "
             f"expected {result['search_count']}; run aggregate --full"
         )
     return result
 
 
-def checked_batches(lakehouse: Lakehouse) -> DataFrame:
-    """search_gold.batches but for `finished_at`: one row per batch that any layer knows, of deliveries that count."""
-    taken = lakehouse.read(DELIVERIES).where("record_count is not null")
-    delivered = F.expr("if(status = 'ingested', record_count - coalesce(erased_count, 0), 0)")
-    outside = F.broadcast(taken.where("status <> 'ingested'").select("delivery_id"))
-    raw = lakehouse.read(RAW_SEARCH_TERMS).join(outside, "delivery_id", how="left_anti")
-    layers = [
-        taken.select("batch_id", delivered.alias("delivered_count"), F.col("received_at").alias("started_at")),
-        _counted(raw, "raw_count"),
-        _counted(lakehouse.read(REJECTED_RECORDS), "rejected_count"),
-        _events_and_aggregated(lakehouse),
-    ]
-    together = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), layers)
-    joined = together.groupBy("batch_id").agg(F.min("started_at").alias("started_at"), *map(_total, COUNTS))
-    agree = (
-        "delivered_count = raw_count and raw_count = event_count + rejected_count and event_count = aggregated_count"
-    )
-    return joined.withColumn("reconciled", F.expr(agree))
-
-
-def _total(name: str) -> Column:
-    """The sum of a column under its own name, 0 where there is nothing to add."""
-    return F.coalesce(F.sum(name), F.lit(0)).alias(name)
-
-
-def _counted(records: DataFrame, name: str) -> DataFrame:
-    return records.groupBy("batch_id").agg(F.count("*").alias(name))
-
-
-def _events_and_aggregated(lakehouse: Lakehouse) -> DataFrame:
-    """Per batch its events, and those of them on days for which gold counts as many searches as silver."""
-    by_day = (
-        lakehouse.read(SEARCH_EVENTS)
-        .groupBy("event_date", "batch_id")
-        .agg(F.count("*").alias("event_count"), F.sum("search_count").alias("search_count"))
-    )
-    silver = by_day.groupBy("event_date").agg(F.sum("search_count").alias("silver_count"))
-    counts = lakehouse.read(DAILY_TERM_COUNTS)
-    gold = counts.groupBy("event_date").agg(F.sum("search_count").alias("gold_count"))
-    is_right = F.col("silver_count") == F.coalesce("gold_count", F.lit(0))
-    days = silver.join(gold, "event_date", how="left").select("event_date", is_right.alias("is_right"))
-    aggregated = F.sum(F.when(F.col("is_right"), F.col("event_count")).otherwise(0))
-    return (
-        by_day.join(days, "event_date", how="inner")
-        .groupBy("batch_id")
-        .agg(
-            F.sum("event_count").alias("event_count"),
-            F.sum("search_count").alias("search_count"),
-            aggregated.alias("aggregated_count"),
-        )
-    )
-
-
-def _mismatch(batch: Row) -> str:
+def _mismatch(batch: Mapping[str, Any]) -> str:
     """One line on a batch that does not add up: which layer, how many, what to do."""
     delivered, raw, events, rejected, _, aggregated = (batch[name] for name in COUNTS)
     if raw != delivered:

@@ -1,5 +1,6 @@
 """Answers on this machine in a second: DuckDB over the files that Delta's log lists; Spark where that won't do."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -15,16 +16,18 @@ from search_forecast.queries import snapshots, translation
 from search_forecast.queries.answers import Answer, Engine
 from search_forecast.queries.snapshots import NeedsSpark
 
+logger = logging.getLogger(__name__)
+
 
 class LocalEngine:
     """Runs queries on the lakehouse in a directory. Each sees the tables as they are when it begins.
 
     Args:
         root: The directory.
-        spark: Starts what answers where DuckDB can't.
+        spark: Starts what answers in `run` and `ask` where DuckDB can't.
     """
 
-    def __init__(self, root: Path, spark: Callable[[], Engine]) -> None:
+    def __init__(self, root: Path, spark: Callable[[], Engine] | None = None) -> None:
         self._root, self._start_spark = root.resolve(), spark
         self._connection = duckdb.connect()
         for statement in (
@@ -41,6 +44,8 @@ class LocalEngine:
 
     @cached_property
     def _spark(self) -> Engine:
+        if self._start_spark is None:
+            raise NeedsSpark("there is none")
         return self._start_spark()
 
     def has(self, table: str) -> bool:
@@ -63,17 +68,29 @@ class LocalEngine:
             inputs: the tables that it reads; one that isn't there is read as empty.
         """
         try:
-            translated = translation.duckdb_sql(sql, values)
-            for table in inputs:
-                self._show(table)
-            asked = self._connection.execute(translated)
-            columns = [str(column[0]) for column in asked.description or []]
-            return Answer(columns, [tuple(map(_plain, row)) for row in asked.fetchall()])
+            return self._run(sql, values, inputs)
         except (NeedsSpark, duckdb.Error) as error:
             reason = " ".join(str(error).split())
             if isinstance(error, duckdb.BinderException) and "Referenced column" in reason:
                 raise DataError(f"{reason.removeprefix('Binder Error: ').partition(' LINE ')[0]}") from error
             return replace(self._spark.run(sql, values, inputs), note=f"answered by Spark: {reason[:200]}")
+
+    def rows(self, sql: str, inputs: Sequence[str]) -> tuple[list[str], list[tuple[Any, ...]]] | None:
+        """Column names and rows of a query without values; None where Spark is needed."""
+        try:
+            answer = self._run(sql, {}, inputs)
+        except (NeedsSpark, duckdb.Error) as error:
+            logger.debug("DuckDB can't answer: %s", error)
+            return None
+        return answer.columns, answer.rows
+
+    def _run(self, sql: str, values: Mapping[str, object], inputs: Sequence[str]) -> Answer:
+        translated = translation.duckdb_sql(sql, values)
+        for table in inputs:
+            self._show(table)
+        asked = self._connection.execute(translated)
+        columns = [str(column[0]) for column in asked.description or []]
+        return Answer(columns, [tuple(map(_plain, row)) for row in asked.fetchall()])
 
     def ask(self, sql: str) -> Answer:
         """Run a query of one's own, on tables of any layer; those of gold need no schema before their name.
