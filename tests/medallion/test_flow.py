@@ -5,9 +5,11 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import duckdb
 import pytest
@@ -15,8 +17,12 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from search_forecast.medallion import bronze, gold, landing, silver
+from search_forecast.cli.call import reader
+from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.medallion import bronze, corrections, gold, landing, silver
+from search_forecast.medallion.clean import early_batches, silver_counts
 from search_forecast.medallion.containers import Part
+from search_forecast.medallion.reconcile import CHECKED_BATCHES, LAYERS
 from support.flow import HEADER, assert_gold_is, delivered, gold_rows, pipeline, rows, versions
 from support.origin import TERM_COUNTS
 from support.places import PROJECT as REPOSITORY
@@ -26,7 +32,24 @@ pytestmark = pytest.mark.usefixtures("spark")
 ORIGINAL = REPOSITORY.parent / "shared" / "data" / "searchterms.csv"
 
 
-def test_generated_deliveries_with_dirt_come_out_as_their_truth_says(run: Callable[..., Any], tmp_path: Path) -> None:
+def assert_spark_and_duckdb_answer_what_tasks_ask_alike(spark: SparkSession, lake: Path) -> None:
+    by_spark = Lakehouse(spark, lake, lake / "_staging")
+    by_duckdb = replace(by_spark, reader=reader(lake))
+    questions: list[Callable[[Lakehouse], Any]] = [
+        corrections.deliveries,
+        lambda house: sorted(house.ask(CHECKED_BATCHES, *LAYERS), key=repr),
+        lambda house: silver_counts(house, ["batch-000001"]),
+        early_batches,
+    ]
+    expected = [question(by_spark) for question in questions]
+    with mock.patch.object(SparkSession, "sql", side_effect=AssertionError("Spark was asked")):
+        assert [question(by_duckdb) for question in questions] == expected
+    assert all(expected)
+
+
+def test_generated_deliveries_with_dirt_come_out_as_their_truth_says(
+    run: Callable[..., Any], tmp_path: Path, spark: SparkSession
+) -> None:
     run("generate", "--rows", "5000", "--seed", "7", "--dirty", "0.05", "--out", str(tmp_path / "in"))
     truth = json.loads((tmp_path / "in" / "truth.json").read_text(encoding="utf-8"))
 
@@ -48,6 +71,7 @@ def test_generated_deliveries_with_dirt_come_out_as_their_truth_says(run: Callab
     assert variants == truth["variants"]
     # The oracle written for the Spark code agrees with the generator's own count.
     assert_gold_is(lake, delivered(tmp_path / "in"))
+    assert_spark_and_duckdb_answer_what_tasks_ask_alike(spark, lake)
 
 
 def test_late_repeated_and_deleted_records_rebuild_their_days_to_what_a_full_rebuild_gives(

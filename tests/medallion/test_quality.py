@@ -84,7 +84,8 @@ def classified(spark: SparkSession, records: list[tuple[object, ...]]) -> DataFr
     dated = dated.withColumn("search_count", quality.read_count(columns, ORIGIN))
     named = terms.with_normalised(dated, "searchterm", "term")
     record = {name: F.col(name) for name in named.columns}
-    return named.withColumn("reject_reasons", quality.reject_reasons(record, RECEIVED)).orderBy("id")
+    judged = named.withColumn("reject_reasons", quality.reject_reasons(record, RECEIVED))
+    return judged.withColumn("is_search", quality.is_search(record, RECEIVED)).orderBy("id")
 
 
 def dated(day: str, month: str, year: str, *reasons: str) -> tuple[object, ...]:
@@ -201,7 +202,9 @@ def test_a_number_loses_spaces_and_tabs_around_it_and_nothing_else(spark: SparkS
 def test_a_record_is_rejected_for_every_rule_that_it_breaks(
     spark: SparkSession, records: list[tuple[object, ...]]
 ) -> None:
-    assert_column_equality(classified(spark, records), "reject_reasons", "expected")
+    judged = classified(spark, records).withColumn("is_flawless", F.size("expected") == 0)
+    assert_column_equality(judged, "reject_reasons", "expected")
+    assert_column_equality(judged, "is_search", "is_flawless")
 
 
 NUMBERS = (
@@ -228,5 +231,5 @@ def test_any_record_is_judged_as_by_the_calendar_of_python(
         reference.classify(reference.RawRecord(*fields, term, extra or {}), RECEIVED) for fields, term, extra in records
     ]
     assert [tuple(row["reject_reasons"]) for row in rows] == [getattr(e, "reasons", ()) for e in expected]
-    good = [(row["event_date"], row["term"]) for row in rows if not row["reject_reasons"]]
+    good = [(row["event_date"], row["term"]) for row in rows if row["is_search"]]
     assert good == [(e.event_date, e.term) for e in expected if isinstance(e, reference.Event)]

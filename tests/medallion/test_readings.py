@@ -151,6 +151,7 @@ def judged(spark: SparkSession) -> dict[str, tuple[date | None, int | None, list
     readings = {name: reading for name, reading, *_ in cases} | {"origin": ORIGIN}
     raw = spark.createDataFrame([*rows, origin], contracts.RAW_SEARCH_TERMS.schema)
     actual = silver.classified(raw, TODAY, readings).collect()
+    assert [row["is_search"] for row in actual] == [not row["reject_reasons"] for row in actual]
     assert len(actual) == len(rows) + 1
     return {row["delivery_id"]: (row["event_date"], row["search_count"], row["reject_reasons"]) for row in actual}
 

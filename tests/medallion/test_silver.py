@@ -90,7 +90,9 @@ def test_every_record_is_judged_as_by_the_reference(classified: DataFrame) -> No
     records = [reference.RawRecord(*fields[:4], fields[4] or {}, fields[5]) for fields in FIELDS]
     expected = reference.expected(records, NOON.date())
 
-    reasons = [tuple(row["reject_reasons"]) for row in classified.select("reject_reasons").collect()]
+    judged = classified.select("reject_reasons", "is_search").collect()
+    reasons = [tuple(row["reject_reasons"]) for row in judged]
+    assert [row["is_search"] for row in judged] == [not each for each in reasons]
 
     assert sorted(filter(None, reasons)) == sorted(expected.rejected_by_reasons.elements())
     assert reasons.count(()) == expected.event_count

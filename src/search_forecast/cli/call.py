@@ -12,6 +12,8 @@ from search_forecast.errors import DataError, UsageError
 from search_forecast.parameters import local_directory
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from search_forecast.lakehouse.session import Size
     from search_forecast.lakehouse.tables import Lakehouse, Reader
     from search_forecast.models.registry import Registry
@@ -94,15 +96,17 @@ class Call:
         return Lakehouse(session(), None, self.staging, str(self.catalog), schemas, is_writable=writes)
 
     def _here(self, source: Path | None, *, writes: bool) -> "Lakehouse":
-        with output.progress(f"{self.command}: starting Spark"):
-            from search_forecast.lakehouse.session import session
-            from search_forecast.lakehouse.tables import Lakehouse
+        from search_forecast.lakehouse.tables import Lakehouse
 
-            read = COMPRESSION * _bytes_below(self.root, "*.parquet") + (_bytes_below(source) if source else 0)
-            size: Size = "large" if read > LARGE_BYTES else "small"
-            return Lakehouse(
-                session(size=size), self.root, self.root / "_staging", is_writable=writes, reader=reader(self.root)
-            )
+        def spark() -> "SparkSession":
+            with output.progress(f"{self.command}: starting Spark"):
+                from search_forecast.lakehouse.session import session
+
+                read = COMPRESSION * _bytes_below(self.root, "*.parquet") + (_bytes_below(source) if source else 0)
+                size: Size = "large" if read > LARGE_BYTES else "small"
+                return session(size=size)
+
+        return Lakehouse(spark, self.root, self.root / "_staging", is_writable=writes, reader=reader(self.root))
 
     def check_there(self, *, writes: bool = False) -> None:
         """Raise DataError where a command that only reads finds no local lakehouse."""

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -70,7 +71,7 @@ class Lakehouse:
     `reader` answers what `ask` asks of tables in a directory, faster than Spark does.
     """
 
-    spark: SparkSession
+    source_of_spark: SparkSession | Callable[[], SparkSession]
     root: Path | None
     staging: Path
     catalog: str = "spark_catalog"
@@ -79,6 +80,11 @@ class Lakehouse:
     reader: Reader | None = None
     _opened: set[str] = field(default_factory=set, repr=False)
     _empty: set[str] = field(default_factory=set, repr=False)  # made by this run, which has the lock, and not written
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The session that works on the tables."""
+        return self.source_of_spark() if callable(self.source_of_spark) else self.source_of_spark
 
     def user(self) -> str:
         """Who is at work, by name."""
@@ -222,18 +228,21 @@ class Lakehouse:
     def history(self, table: Table) -> list[dict[str, Any]]:
         """The table's commits, newest first (Delta keeps 30 days of them): version, operation, userMetadata."""
         columns = ("version", "operation", "userMetadata")
-        if (log := self._log(table)) is not None:
-            return [{name: commit.get(name) for name in columns} for commit in log.history()]
+        log = self._log(table) if self._is_up_to_date(table) else None
+        if log is not None:
+            return [{column: commit.get(column) for column in columns} for commit in log.history()]
         commits = self.spark.sql(f"describe history {self.open(table)}").select(*columns)
         return [commit.asDict() for commit in commits.collect()]
 
     def version(self, table: Table) -> int:
         """The table's latest version."""
-        name, log = self.open(table), self._log(table)
-        return self.latest(name) if log is None else int(log.version())
+        log = self._log(table) if self._is_up_to_date(table) else None
+        return self.latest(self.open(table)) if log is None else int(log.version())
 
     def position(self, table: Table) -> str | None:
         """What the last write said about how far it had read; None where something else changed the table since."""
+        if not self.exists(table):
+            return None
         for commit in self.history(table):
             if commit["operation"] not in _NEUTRAL_OPERATIONS:
                 return str(commit["userMetadata"]) if commit["userMetadata"] else None
@@ -267,13 +276,13 @@ class Lakehouse:
         from deltalake.exceptions import DeltaError  # noqa: PLC0415
 
         try:
-            return DeltaTable(location.absolute().as_uri(), without_files=True)
+            return DeltaTable(location.absolute().as_uri())
         except DeltaError:
             return None
 
     def _is_up_to_date(self, table: Table) -> bool:
         """Whether a table on this machine isn't there yet, or was made or brought up to date for this contract."""
-        if not self.exists(table) or self.name(table) in self._opened:
+        if self.name(table) in self._opened or not self.exists(table):
             return True
         log = self._log(table)
         return log is not None and log.metadata().configuration.get(FINGERPRINT) == table.fingerprint

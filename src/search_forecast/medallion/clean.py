@@ -30,7 +30,7 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
     """
     today, deliveries = parameters.today(now), corrections.deliveries(lakehouse)
     expected = _expected_counts(lakehouse, deliveries)
-    held = _silver_counts(lakehouse, sorted(expected))
+    held = silver_counts(lakehouse, sorted(expected))
     # Each table takes a batch in one commit: all of its rows are there, or none.
     different = {
         batch_id: ids for batch_id, counts in expected.items() if (ids := _different(counts, held.get(batch_id, {})))
@@ -47,7 +47,7 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
         # Rejected records last: until they are written, those of the future still say that there is something to do.
         lakehouse.write(silver.search_events(records), SEARCH_EVENTS, where=own_rows)
         lakehouse.write(silver.rejected_records(records), REJECTED_RECORDS, where=own_rows)
-    cleaned = [counts for batch in _silver_counts(lakehouse, pending).values() for counts in batch.values()]
+    cleaned = [counts for batch in silver_counts(lakehouse, pending).values() for counts in batch.values()]
     event_counts, rejected_counts = zip((0, 0), *cleaned, strict=True)
     result = {
         "batches": pending,
@@ -99,15 +99,20 @@ def _mask_raw(lakehouse: Lakehouse, deliveries: list[Row], parameters: CleanPara
 
 def _due_batches(lakehouse: Lakehouse, deliveries: list[Row], today: date) -> set[str]:
     """Batches with a record that was rejected as one of the future and is none any more."""
-    reasons = "select batch_id, explode(reject_reasons) as reason from {rejected_records}"
-    early = f"select distinct batch_id from ({reasons}) where reason = 'date_in_future'"  # noqa: S608 - no input
-    batches = {row["batch_id"] for row in lakehouse.ask(early, REJECTED_RECORDS)}
+    batches = early_batches(lakehouse)
     if not batches:
         return set()
     records = lakehouse.read(REJECTED_RECORDS).where(F.array_contains("reject_reasons", "date_in_future"))
     dated = silver.with_event_date(records, _readings(deliveries, batches))
     due = dated.where(F.col("event_date") <= F.lit(today)).select("batch_id").distinct()
     return {row["batch_id"] for row in due.collect()}
+
+
+def early_batches(lakehouse: Lakehouse) -> set[str]:
+    """Batches with a record that was rejected as one of the future."""
+    reasons = "select batch_id, explode(reject_reasons) as reason from {rejected_records}"
+    early = f"select distinct batch_id from ({reasons}) where reason = 'date_in_future'"  # noqa: S608 - no input
+    return {row["batch_id"] for row in lakehouse.ask(early, REJECTED_RECORDS)}
 
 
 def _readings(deliveries: list[Row], batch_ids: set[str]) -> dict[str, Reading]:
@@ -135,7 +140,7 @@ def _expected_counts(lakehouse: Lakehouse, deliveries: list[Row]) -> dict[str, d
     return result
 
 
-def _silver_counts(lakehouse: Lakehouse, batch_ids: list[str]) -> dict[str, dict[str, tuple[int, int]]]:
+def silver_counts(lakehouse: Lakehouse, batch_ids: list[str]) -> dict[str, dict[str, tuple[int, int]]]:
     """Events and rejected records of each delivery of a few batches, those that have any."""
     if not batch_ids:
         return {}

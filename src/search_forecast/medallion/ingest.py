@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.errors import DataError, UsageError
@@ -46,7 +46,7 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     finish_sealed(lakehouse)
     seen = corrections.deliveries(lakehouse)
     survey, choice = landing.survey(parameters.source), layout_choice(parameters)
-    _check_patterns(lakehouse.spark, choice)
+    _check_patterns(lakehouse, choice)
     batch, known = stage_new_files(lakehouse.staging, survey, choice, seen, now)
     batch, refused = _without_overlap(lakehouse, batch, seen, is_strict=parameters.is_strict)
     if batch.deliveries:
@@ -89,7 +89,7 @@ def layout_choice(parameters: IngestParameters) -> Choice:
     return Choice(parameters.source, parameters.layout, parameters.time_zone, layouts.load(*more))
 
 
-def _check_patterns(spark: SparkSession, choice: Choice) -> None:
+def _check_patterns(lakehouse: Lakehouse, choice: Choice) -> None:
     """Let Spark read the regular expressions of layouts that others wrote: clean would fail on one for ever.
 
     Raises:
@@ -99,7 +99,7 @@ def _check_patterns(spark: SparkSession, choice: Choice) -> None:
     for name, export in choice.layouts.items():
         if export.totals is not None and export != own.get(name):
             try:
-                spark.range(1).select(F.lit("").rlike(export.totals.pattern)).collect()
+                lakehouse.spark.range(1).select(F.lit("").rlike(export.totals.pattern)).collect()
             except PySparkException as error:
                 problem = " ".join(str(error).split())[:200]
                 raise UsageError(f"layout {name}: totals.pattern: Java can't read it ({problem})") from error

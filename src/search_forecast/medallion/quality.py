@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from functools import reduce
-from operator import or_
+from operator import and_, or_
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -58,6 +58,32 @@ def read_count(record: Mapping[str, Column], reading: Reading) -> Column:
     return F.when(F.abs(whole) <= MAX_COUNT, whole)
 
 
+def is_search(record: Mapping[str, Column], today: date, reading: Reading = ORIGIN) -> Column:
+    """Whether a record breaks no rule, BOOLEAN: what `reject_reasons` says at length, for the few that break one.
+
+    The comparisons leave out nulls by themselves: no date, no count and no term are none within bounds.
+
+    Args:
+        record: see `reject_reasons`.
+        today: see `reject_reasons`.
+        reading: see `reject_reasons`.
+    """
+    flaws = [_has_bad_encoding(record, reading), *_other_lines(record, reading).values()]
+    return F.coalesce(
+        reduce(
+            and_,
+            [
+                record["event_date"].between(F.lit(FIRST_VALID_DATE).cast("date"), F.lit(today)),
+                F.char_length(record["term"]).between(1, MAX_TERM_LENGTH),
+                *([record["search_count"] > 0] if reading.has_count else []),
+                *([record["placeholder"].isNull()] if "placeholder" in record else []),
+                *(~F.coalesce(flaw, F.lit(False)) for flaw in flaws),
+            ],
+        ),
+        F.lit(False),
+    )
+
+
 def reject_reasons(record: Mapping[str, Column], today: date, reading: Reading = ORIGIN) -> Column:
     """All rules that a record breaks, sorted: ARRAY<STRING>, empty for a search.
 
@@ -68,10 +94,8 @@ def reject_reasons(record: Mapping[str, Column], today: date, reading: Reading =
         reading: how date and count were read.
     """
     day, term = record["event_date"], F.coalesce(record["term"], F.lit(""))
-    extra = F.array_join(F.map_values(record["extra_fields"]), "", "")
-    texts = [*(record[name] for name in RAW_TEXTS if name in _columns(reading)), extra]
     broken = {
-        "bad_encoding": reduce(or_, [F.coalesce(text.contains(REPLACEMENT), F.lit(False)) for text in texts]),
+        "bad_encoding": _has_bad_encoding(record, reading),
         "date_in_future": day > F.lit(today),
         "date_too_early": day < F.lit(FIRST_VALID_DATE).cast("date"),
         "empty_term": term == "",
@@ -86,6 +110,12 @@ def reject_reasons(record: Mapping[str, Column], today: date, reading: Reading =
     for name, is_so in _other_lines(record, reading).items():
         reasons = F.when(is_so, F.array(F.lit(name))).otherwise(reasons)
     return reasons
+
+
+def _has_bad_encoding(record: Mapping[str, Column], reading: Reading) -> Column:
+    extra = F.array_join(F.map_values(record["extra_fields"]), "", "")
+    texts = [*(record[name] for name in RAW_TEXTS if name in _columns(reading)), extra]
+    return reduce(or_, [F.coalesce(text.contains(REPLACEMENT), F.lit(False)) for text in texts])
 
 
 def _columns(reading: Reading) -> tuple[str, ...]:

@@ -20,10 +20,10 @@ from search_forecast.medallion import corrections
 
 logger = logging.getLogger(__name__)
 
-_LAYERS = (DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, SEARCH_EVENTS, DAILY_TERM_COUNTS)
+LAYERS = (DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, SEARCH_EVENTS, DAILY_TERM_COUNTS)
 # search_gold.batches but for finished_at: one row per batch that any layer knows, of deliveries that count. Of the
 # events, those count as aggregated that lie on days for which gold counts as many searches as silver.
-_CHECKED_BATCHES = """
+CHECKED_BATCHES = """
 with taken as (
     select * from {deliveries} where record_count is not null
 ), outside as (
@@ -78,7 +78,7 @@ def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
     """
     corrections.log(lakehouse, corrections.corrected(lakehouse))
     before = {row["batch_id"]: row for row in lakehouse.ask("select * from {batches}", BATCHES)}
-    checked = {row["batch_id"]: row for row in lakehouse.ask(_CHECKED_BATCHES, *_LAYERS)}
+    checked = {row["batch_id"]: row for row in lakehouse.ask(CHECKED_BATCHES, *LAYERS)}
     compared = (*COUNTS, "reconciled")
     changed = {
         batch_id: {**row, "finished_at": now}

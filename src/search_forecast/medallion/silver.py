@@ -31,8 +31,8 @@ def classified(
         normalised: adds a column (the last name) with another one normalised, where personal data is kept.
 
     Returns:
-        raw with `event_date`, `search_count`, the normalised `term` and `reject_reasons` (empty for a search), personal
-        data masked unless it is kept. Row order is not kept.
+        raw with `event_date`, `search_count`, the normalised `term`, `is_search` and `reject_reasons` (empty for a
+        search), personal data masked unless it is kept. Row order is not kept.
     """
     numbered, distinct = _numbered(raw, readings or {})
     record = {name: F.col(name) for name in numbered.columns}
@@ -47,8 +47,12 @@ def classified(
     else:
         named = terms.with_placeholder(dated, personal.country)
     record = {name: F.col(name) for name in named.columns if name != "placeholder" or personal.policy == "reject"}
-    reasons = _by_reading(distinct, lambda reading: quality.reject_reasons(record, today, reading))
-    judged = named.withColumn("reject_reasons", reasons).drop(_READING)
+    judged = named.withColumns(
+        {
+            "is_search": _by_reading(distinct, lambda reading: quality.is_search(record, today, reading)),
+            "reject_reasons": _by_reading(distinct, lambda reading: quality.reject_reasons(record, today, reading)),
+        }
+    ).drop(_READING)
     return judged if personal.policy == "keep" else _masked(judged)
 
 
@@ -78,13 +82,13 @@ def with_event_date(records: DataFrame, readings: Mapping[str, Reading]) -> Data
 
 def search_events(records: DataFrame) -> DataFrame:
     """The classified records that broke no rule, as search_silver.search_events."""
-    searches = records.where(F.size("reject_reasons") == 0).withColumnRenamed("searchterm", "searched_as")
+    searches = records.where("is_search").withColumnRenamed("searchterm", "searched_as")
     return searches.select(*(column.name for column in contracts.SEARCH_EVENTS.columns))
 
 
 def rejected_records(records: DataFrame) -> DataFrame:
     """The classified records that broke a rule, as search_silver.rejected_records."""
-    rejected = records.where(F.size("reject_reasons") > 0)
+    rejected = records.where("not is_search")
     return rejected.select(*(column.name for column in contracts.REJECTED_RECORDS.columns))
 
 
