@@ -68,9 +68,15 @@ def test_a_delivery_is_withdrawn_replaced_and_restored_and_gold_follows(
     assert versions(lake) == before
 
     mended = write(place / "mended" / "b.csv", "2,3,2024,hat", "3,3,2024,boots", "4,3,2024,boots")
-    out = run("correct", "b.csv", "--by", str(mended), "--why", "they are boots")
+    by_mended = ("correct", "b.csv", "--by", str(mended), "--why", "they are boots")
+    with monkeypatch.context() as patch:
+        patch.setattr(Lakehouse, "write", killed_writing("raw_search_terms", is_before=True))
+        with pytest.raises(KilledError):
+            run(*by_mended)
+    out = run(*by_mended)  # it is staged: what b.csv is called by now is the one that counts
 
-    assert (out["status"], out["cleaned"]) == ("replaced", ["batch-000001", "batch-000002"])
+    assert (out["status"], out["cleaned"]) == ("ingested", ["batch-000001", "batch-000002"])
+    assert statuses(lake)["b.csv"] == "ingested"
     assert_gold_is(lake, counted(mended))
     again = run("ingest", "--source", str(place / "in"))
     assert (again["known"], again["batch_id"]) == (2, None)
