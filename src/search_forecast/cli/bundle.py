@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from getpass import getuser
@@ -16,6 +17,8 @@ from search_forecast.cli.command import PATH, Command, KeyValue, Task
 from search_forecast.errors import DataError, SearchForecastError, UsageError
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from search_forecast.bundle.configuration import Bundle, User
     from search_forecast.bundle.graph import Job
     from search_forecast.bundle.runs import JobRun
@@ -117,10 +120,18 @@ def _run_tasks(
     from search_forecast.lakehouse.spark_errors import spark_complaint
     from search_forecast.lakehouse.tables import DEFAULT_SCHEMAS, Lakehouse
 
-    spark, root = lakehouse.spark, lakehouse.root or Path.cwd()
+    root, lock, thread = lakehouse.root or Path.cwd(), threading.Lock(), threading.local()
     local = partial(_local_path, root=root, bundle=bundle)
     for volume in bundle.resources("volumes").values():
         Path(local(volume["volume_path"])).mkdir(parents=True, exist_ok=True)
+
+    def spark() -> "SparkSession":
+        """The session, started by the first task that needs it; what this thread asks of it belongs to its task."""
+        with lock:
+            session = lakehouse.spark
+        session.clearTags()
+        session.addTag(thread.tag)
+        return session
 
     def execute(words: Sequence[str]) -> None:
         task = parse([local(text) for text in words])
@@ -133,17 +144,16 @@ def _run_tasks(
         return str(error) if isinstance(error, SearchForecastError) else spark_complaint(error) or f"{error!r}"
 
     def tagged(key: str) -> None:
-        spark.clearTags()
-        spark.addTag(_tag(key))
+        thread.tag = _tag(key)
 
-    backend = Backend(execute, lambda key: _interrupt(spark, key), tagged, explain)
+    def interrupt(key: str) -> None:
+        if lakehouse.has_spark:
+            lakehouse.spark.interruptTag(_tag(key))
+
+    backend = Backend(execute, interrupt, tagged, explain)
     view = View()
     with streams.split(), view.open():
         return Runner(bundle, job, job_run, backend, view.show).execute()
-
-
-def _interrupt(spark: Any, key: str) -> None:
-    spark.interruptTag(_tag(key))
 
 
 def _tag(key: str) -> str:

@@ -86,6 +86,11 @@ class Lakehouse:
         """The session that works on the tables."""
         return self.source_of_spark() if callable(self.source_of_spark) else self.source_of_spark
 
+    @property
+    def has_spark(self) -> bool:
+        """Whether the session has been asked for."""
+        return "spark" in vars(self)
+
     def user(self) -> str:
         """Who is at work, by name."""
         if self.root is None:
