@@ -1,8 +1,8 @@
-"""A small shop's lakehouse, written without Spark: twenty weeks of searches, forecasts, trends and what was rejected."""
+"""A small shop's lakehouse, written without Spark: twenty weeks of searches, forecasts, trends, rejects."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -55,6 +55,7 @@ def counts() -> dict[tuple[date, str], int]:
     return made
 
 
+@cache
 def total(first: date, last: date, term: str | None = None) -> int:
     """Searches from one day to another, of a term or of all."""
     return sum(n for (day, of), n in counts().items() if first <= day <= last and term in (None, of))
@@ -74,13 +75,14 @@ def ranking(first: date, last: date) -> list[tuple[str, int]]:
 
 
 def forecast(term: str, step: int) -> float:
-    """A forecast whose number tells which it is."""
-    return len(term) + step + 0.25
+    """A forecast whose fraction tells which day it is for."""
+    last = total(LAST_COMPLETE - timedelta(days=27), LAST_COMPLETE, None if term[0] == "(" else term)
+    return last // 28 + step / 100
 
 
 def lakehouse(root: Path) -> Path:
     """Write all tables that the page reads."""
-    return write(root, {**gold(), **forecasts(), **layers_below()})
+    return write(root, {**gold(), **forecasts(), **layers_below(), "term_trends": trends()})
 
 
 def gold() -> dict[str, Rows]:
@@ -89,16 +91,19 @@ def gold() -> dict[str, Rows]:
         {
             "event_date": day,
             "search_count": total(day, day),
-            "distinct_term_count": sum(of == day for of, _ in counts()),
+            "distinct_term_count": len(ranking(day, day)),
             "is_complete_day": day <= LAST_COMPLETE,
         }
         for day in days()
     ]
     everything = total(FIRST, FIRST + timedelta(days=DAY_COUNT))
+    seen = defaultdict(list)
+    for day, term in sorted(counts()):
+        seen[term].append(day)
     summary = []
     for rank, (term, count) in enumerate(ranking(FIRST, FIRST + timedelta(days=DAY_COUNT)), start=1):
-        seen = sorted(day for day, of in counts() if of == term)
-        ends = {"first_seen_date": seen[0], "last_seen_date": seen[-1], "active_day_count": len(seen)}
+        days_of = seen[term]
+        ends = {"first_seen_date": days_of[0], "last_seen_date": days_of[-1], "active_day_count": len(days_of)}
         summary.append({"term": term, "search_count": count, "share_ratio": count / everything, "rank": rank, **ends})
     return {"daily_term_counts": rows, "daily_totals": totals, "term_summary": summary}
 
@@ -122,7 +127,7 @@ def forecasts() -> dict[str, Rows]:
         }
         for term in ("(total)", "(other)", *FORECAST)
         for step in range(1, HORIZON + 1)
-        for level, half in ((0.8, 1.0), (0.95, 2.0))
+        for level, half in ((0.8, 4.0), (0.95, 6.0))
     ]
     errors = {"selection": 0.11, "ets": 0.12, "historic_mean": 0.16, "seasonal_naive": 0.2, "naive": 0.3}
     verdicts = {"gaming laptop": "no better than the mean"}
@@ -161,6 +166,44 @@ def forecasts() -> dict[str, Rows]:
         for weeks in range(1, 7)
     ]
     return {"term_forecasts": ahead, "backtest_metrics": measured, "forecast_accuracy": accuracy}
+
+
+def trends() -> Rows:
+    """The last whole week and month, and the ones that have just begun."""
+    moves = {
+        "camping tent": (90, 60, 0.55, 0.001, "rising"),
+        HOSTILE[0]: (31, 20, 0.4, 0.04, "rising"),
+        "coffee machine": (20, 40, -0.45, 0.002, "falling"),
+        "gaming laptop": (80, 81, -0.01, 0.9, "stable"),
+        "usb-c cable": (40, 40, 0.01, 1.0, "stable"),
+        "constructor": (33, 0, None, None, "new"),
+        "w" * 256: (0, 29, -1.0, 0.03, "lost"),
+    }
+    return [
+        {
+            "grain": grain,
+            "period_start_date": start,
+            "term": term,
+            "search_count": count * factor,
+            "previous_count": previous * factor,
+            "share_ratio": 0.1,
+            "rank": 1 if count else None,
+            "previous_rank": 1 if previous else None,
+            "growth_ratio": growth,
+            "index_0_100": 50,
+            "p_value": p_value,
+            "status": status,
+            "is_partial_period": is_partial,
+        }
+        for grain, start, factor, is_partial in (
+            ("week", date(2026, 7, 6), 1, False),
+            ("week", date(2026, 7, 13), 2, False),
+            ("week", date(2026, 7, 20), 3, True),
+            ("month", date(2026, 6, 1), 8, False),
+            ("month", date(2026, 7, 1), 9, True),
+        )
+        for term, (count, previous, growth, p_value, status) in moves.items()
+    ]
 
 
 def layers_below() -> dict[str, Rows]:

@@ -9,6 +9,7 @@ from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, Command
 from search_forecast.cli.queries import local_engine
+from search_forecast.errors import UsageError
 
 
 @click.command("report", cls=Command, example="report --out searches.html")
@@ -17,6 +18,8 @@ from search_forecast.cli.queries import local_engine
 @click.pass_obj
 def report(call: Call, out: Path | None, is_opened: bool) -> int:
     """Write one HTML page to look at and to send: figures, trends, forecasts, quality; it needs no network."""
+    if out is not None and not out.absolute().parent.is_dir():
+        raise UsageError(f"report: no directory {out.absolute().parent}; make it, or say another --out")
     with local_engine(call) as engine:
         from search_forecast.pages.report import NAME, write_report
 

@@ -80,6 +80,12 @@ select count(*) as batch_count, sum(delivered_count) as delivered_count, sum(raw
   sum(case when reconciled then 1 else 0 end) as reconciled_count
 from batches
 """
+_DELIVERIES = """
+select status, count(*) as delivery_count, coalesce(sum(record_count), 0) as record_count
+from deliveries
+group by status
+order by status
+"""
 _VERSIONS = """
 select model_version, candidate, wape, mase, rmsse, interval_coverage, window_count
 from backtest_metrics
@@ -121,9 +127,11 @@ def _gather(engine: Engine) -> Facts:
         "weekdays": lambda: _weekdays(whole),
         "rejected": lambda: _rejected(engine),
         "batches": lambda: _batches(engine),
-        "deliveries": lambda: _query(engine, "deliveries_by_status") if _is_there(engine, "deliveries") else None,
+        "deliveries": lambda: _deliveries(engine),
         "models": lambda: _models(engine),
-        "accuracy": lambda: _query(engine, "forecast_accuracy_by_date") if _is_there(engine, "forecast_accuracy") else None,
+        "accuracy": lambda: (
+            _query(engine, "forecast_accuracy_by_date") if _is_there(engine, "forecast_accuracy") else None
+        ),
     }
     return {name: _plain(section()) for name, section in sections.items()} | {"sources": SOURCES}
 
@@ -203,6 +211,13 @@ def _batches(engine: Engine) -> Facts | None:
     return {**totals, "latest": _query(engine, "batch_checks", limit="10")}
 
 
+def _deliveries(engine: Engine) -> Rows | None:
+    """How many files had each fate: not which, as the page is made to be sent."""
+    if not _is_there(engine, "deliveries"):
+        return None
+    return _rows(engine.run(_DELIVERIES, {}, ["deliveries"]))
+
+
 def _models(engine: Engine) -> Facts | None:
     """The backtest of the version that forecasts, candidate by candidate and term by term; all versions' in short."""
     if not _is_there(engine, "backtest_metrics"):
@@ -217,11 +232,13 @@ def _models(engine: Engine) -> Facts | None:
         "terms": terms[:50],
         "verdicts": Counter(row["verdict"] for row in terms),
         "versions": [
-            row
-            for row in _rows(engine.run(_VERSIONS, {}, ["backtest_metrics"]))
-            if row["candidate"] in _BASELINES
+            row for row in _rows(engine.run(_VERSIONS, {}, ["backtest_metrics"])) if row["candidate"] in _BASELINES
         ],
     }
+
+
+def _accuracy(engine: Engine) -> Rows | None:
+    return _query(engine, "forecast_accuracy_by_date") if _is_there(engine, "forecast_accuracy") else None
 
 
 def _versions(engine: Engine) -> dict[str, int]:

@@ -60,7 +60,7 @@
     const made = element("table", {}, element("caption", {}, caption), element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
     const scroll = element("div", { className: "scroll", tabIndex: 0 }, made);
     scroll.setAttribute("role", "region");
-    scroll.setAttribute("aria-label", caption);
+    scroll.setAttribute("aria-label", `${say("as_table")}: ${caption}`);
     return scroll;
   };
   const folded = (title, ...content) => element("details", {}, element("summary", {}, title), ...content);
@@ -74,7 +74,6 @@
     return value[0] === "@" ? say(value.slice(1)) : value[0] === "$" ? colour(value.slice(1)) : value;
   };
   const theme = () => ({
-    aria: false,
     font: "system-ui, sans-serif",
     axis: {
       labelColor: colour("text"), titleColor: colour("soft"), gridColor: colour("line"), domainColor: colour("line"),
@@ -85,16 +84,20 @@
   });
   /** Draw a figure into a new element; `description` is what a screen reader says of it, beside the table. */
   const figure = (name, rows, description) => {
-    const place = element("div", { className: "figure", id: name });
+    const drawing = element("div", { ariaHidden: "true" }); // Vega gives this one a role and a label of its own
+    const place = element("div", { className: "figure", id: name }, drawing);
     place.setAttribute("role", "img");
     place.setAttribute("aria-label", description);
     const specification = { ...resolved(specifications[name]), datasets: { [name]: rows } };
+    // Vega warns of a layer of which no row has the value.
+    const hasValue = channel => !channel?.field || rows.some(row => row[channel.field] != null);
+    if (specification.layer) specification.layer = specification.layer.filter(({ encoding, transform }) => transform || (hasValue(encoding.x) && hasValue(encoding.y)));
     // A whole height, with room for the axis: Vega-Lite warns of steps where the width is that of the place.
     if (specification.height.step) specification.height = specification.height.step * rows.length + 48;
     const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
     const options = { mode: "vega-lite", actions: false, renderer: "svg", ast: true, expressionFunctions: formats, config: theme(), tooltip: { theme: isDark ? "dark" : "light" } };
     // Once it is in the page: its width is that of its place.
-    requestAnimationFrame(() => vegaEmbed(place, specification, options).then(() => { place.dataset.drawn = "yes"; }, console.error));
+    requestAnimationFrame(() => vegaEmbed(drawing, specification, options).then(() => { place.dataset.drawn = "yes"; }, console.error));
     return element("figure", {}, place);
   };
   const section = (eyebrow, title, ...content) => {
@@ -145,11 +148,11 @@
 
   const weekdays = () => {
     const mean = facts.weekdays.reduce((sum, day) => sum + day.search_count, 0) / facts.weekdays.length;
-    const rows = facts.weekdays.map(day => ({ ...day, mean, name: utc(Date.UTC(2024, 0, day.weekday), { weekday: innerWidth < 600 ? "short" : "long" }) }));
+    const rows = facts.weekdays.map(day => ({ ...day, mean, ...Object.fromEntries(["short", "long"].map(weekday => [weekday, utc(Date.UTC(2024, 0, day.weekday), { weekday })])) }));
     const sorted = [...rows].sort((a, b) => b.search_count - a.search_count), first = sorted[0], last = sorted.at(-1);
     const isFlat = first.search_count < last.search_count * 1.05;
-    const title = isFlat ? say("weekdays_alike") : say("busiest", { first: first.name, more: asChange(first.search_count / mean - 1), last: last.name, less: asChange(last.search_count / mean - 1) });
-    const columns = [["weekday", row => row.name], ["searches_a_day", row => asCount(row.search_count), true], ["days_title", row => asCount(row.day_count), true]];
+    const title = isFlat ? say("weekdays_alike") : say("busiest", { first: first.long, more: asChange(first.search_count / mean - 1), last: last.long, less: asChange(last.search_count / mean - 1) });
+    const columns = [["weekday", row => row.long], ["searches_a_day", row => asCount(row.search_count), true], ["days_title", row => asCount(row.day_count), true]];
     return section("weekdays", title, key(["main", say("searches_a_day")], ["rule", say("mean")]), figure("weekdays", rows, title), folded(say("as_table"), table(title, columns, rows)));
   };
 
@@ -204,7 +207,7 @@
   };
 
   const tables = () => {
-    const columns = [["table", row => element("code", {}, row.table)], ["delta_version", row => String(row.version), true], ["rows", row => asCount(row.row_count), true]];
+    const columns = [["table", row => element("code", {}, ...row.table.split(/(?<=[._])/).flatMap(part => [part, element("wbr", {})]))], ["delta_version", row => String(row.version), true], ["rows", row => asCount(row.row_count), true]];
     return section("sources", say("made_from", { count: facts.tables.length }), table(say("sources"), columns, facts.tables));
   };
 

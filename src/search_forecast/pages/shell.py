@@ -12,16 +12,14 @@ _FILES = ("page.html", "page.css", "page.js", "strings.json", "charts.py", "shel
 _LIBRARIES = ("altair", "vl-convert-python")
 DATA = "@@data@@"
 # Nothing is fetched, from anywhere; only the scripts of this page run, and none makes code of text.
-_POLICY = (
-    "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-)
+_POLICY = "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def shell() -> str:
     """The page with the marker `DATA` where the facts belong.
 
-    Making it takes three seconds, most of it to bundle Vega's JavaScript: it is kept in the user's cache, by a name that
-    says what it was made from.
+    Making it takes three seconds, most of it to bundle Vega's JavaScript: it is kept in the user's cache, by a name
+    that says what it was made from.
     """
     texts = {name: resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in _FILES}
     versions = [metadata.version(name) for name in _LIBRARIES]
@@ -37,13 +35,15 @@ def shell() -> str:
 
 
 def _made(texts: dict[str, str]) -> str:
-    import altair  # noqa: PLC0415 - both only where the page is not kept yet: half a second
+    import altair as alt  # noqa: PLC0415 - both only where the page is not kept yet: half a second
     import vl_convert  # noqa: PLC0415
 
     from search_forecast.pages.charts import specifications  # noqa: PLC0415
 
-    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version).replace("</script", r"<\/script")
+    version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version).replace(
+        "</script", r"<\/script"
+    )
     parts = {
         "style": texts["page.css"],
         "specifications": in_html(specifications()),
