@@ -51,8 +51,8 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
     from search_forecast.medallion.reconcile import reconcile
     from search_forecast.models.promotion import promote_latest
     from search_forecast.models.registry import CHAMPION
-    from search_forecast.pages.report import NAME, write_report
-    from search_forecast.parameters import CleanParameters, ForecastParameters, IngestParameters
+    from search_forecast.pages.report import write_report
+    from search_forecast.parameters import REPORT, CleanParameters, ForecastParameters, IngestParameters
     from search_forecast.queries.local import LocalEngine
     from search_forecast.queries.spark import SparkEngine
 
@@ -65,7 +65,9 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
         "train": lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now()),
         "promote": lambda: promote_latest(models, MODEL, CHAMPION, now()),
         "score": lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None),
-        "report": lambda: write_report(LocalEngine(call.root, lambda: SparkEngine(lakehouse)), call.root / NAME, now()),
+        "report": lambda: write_report(
+            LocalEngine(call.root, lambda: SparkEngine(lakehouse)), call.root / REPORT, now()
+        ),
     }
     results = {}
     for number, (name, task) in enumerate(tasks.items(), start=1):

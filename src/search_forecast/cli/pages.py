@@ -10,6 +10,7 @@ from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, Command
 from search_forecast.cli.queries import local_engine
 from search_forecast.errors import UsageError
+from search_forecast.parameters import REPORT
 
 
 @click.command("report", cls=Command, example="report --out searches.html")
@@ -21,9 +22,9 @@ def report(call: Call, out: Path | None, is_opened: bool) -> int:
     if out is not None and not out.absolute().parent.is_dir():
         raise UsageError(f"report: no directory {out.absolute().parent}; make it, or say another --out")
     with local_engine(call) as engine:
-        from search_forecast.pages.report import NAME, write_report
+        from search_forecast.pages.report import write_report
 
-        path = out or call.root / NAME
+        path = out or call.root / REPORT
         written = write_report(engine, path, call.now())
     call.result(written)
     if not call.json:

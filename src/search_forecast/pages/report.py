@@ -10,8 +10,6 @@ from search_forecast.pages.facts import gather
 from search_forecast.pages.shell import DATA, in_html, shell
 from search_forecast.queries.answers import Engine
 
-NAME = "report.html"
-
 
 def write_report(engine: Engine, path: Path, made_at: datetime) -> dict[str, Any]:
     """Write the page; what stood there is replaced, at once and whole.
