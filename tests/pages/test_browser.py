@@ -66,9 +66,7 @@ def opened(browser: Browser, path: Path, **settings: Any) -> Iterator[Page]:
 
 
 def drawn(page: Page) -> None:
-    page.wait_for_function(
-        "[...document.querySelectorAll('.figure')].every(f => f.dataset.drawn === 'yes')", timeout=60_000
-    )
+    expect(page.locator(".figure:not([data-drawn])")).to_have_count(0, timeout=30_000)
 
 
 def rows(page: Page, section: str) -> list[list[str]]:
@@ -161,7 +159,9 @@ def test_a_hostile_term_is_text(browser: Browser, report: Path) -> None:
             choose(page, term)
             expect(page.locator("#history-title")).to_contain_text(f"“{term}”")
             expect(page.locator("#history")).to_have_attribute("aria-label", re.compile(re.escape(term)))
-        assert page.locator("img, main script, #history-title *").count() == 0
+        page.locator("#trends svg .mark-rect path").nth(1).hover()
+        expect(page.locator("#hint")).to_contain_text(shop.HOSTILE[0])
+        assert page.locator("#hint dd *, img, main script, #history-title *").count() == 0
         assert page.title() == "Search demand"
 
 

@@ -318,12 +318,12 @@ def test_the_command_says_where_the_page_is(tmp_path: Path, capsys: pytest.Captu
 
 def test_both_languages_have_a_word_for_everything() -> None:
     english, spanish = STRINGS["en"], STRINGS["es"]
-    html, script = ((PAGES / name).read_text() for name in ("page.html", "page.js"))
+    html, *scripts = ((PAGES / name).read_text() for name in ("page.html", "drawing.js", "page.js"))
     figures = set(re.findall(r'"@(\w+)"', json.dumps(charts.specifications())))
     names = (
         {"selection", *BASELINES, *CANDIDATES, *figures}
         | set(re.findall(r'data-text="(\w+)"', html))
-        | set(re.findall(r'say\("(\w+)"', script))
+        | set(re.findall(r'say\("(\w+)"', "".join(scripts)))
     )
 
     assert english.keys() == spanish.keys()

@@ -16,33 +16,6 @@ from search_forecast.lakehouse.contracts import TABLES
 
 Rows = Sequence[Mapping[str, Any]]  # a column that a row lacks is null
 CONTRACTS = {table.name: table for table in TABLES}
-if "term_trends" not in CONTRACTS:  # TEMPORARY, until branch trends is merged
-    from dataclasses import replace as _r
-    from search_forecast.lakehouse.contracts.base import BOOLEAN, DATE, LONG, RATIO, STRING, TableColumn
-
-    _c = [
-        ("grain", STRING),
-        ("period_start_date", DATE),
-        ("term", STRING),
-        ("search_count", LONG),
-        ("previous_count", LONG),
-        ("share_ratio", RATIO),
-        ("rank", LONG),
-        ("previous_rank", LONG),
-        ("growth_ratio", RATIO),
-        ("index_0_100", LONG),
-        ("p_value", RATIO),
-        ("status", STRING),
-        ("is_partial_period", BOOLEAN),
-    ]
-    CONTRACTS["term_trends"] = _r(
-        TABLES[-1],
-        layer="gold",
-        name="term_trends",
-        columns=tuple(TableColumn(n, t, "", True) for n, t in _c),
-        checks={},
-        cluster_by=(),
-    )
 
 
 def arrow_table(name: str, rows: Rows) -> pa.Table:

@@ -1,7 +1,7 @@
 """The figures as Vega-Lite specifications, without their data, words and colours, which the page gives them.
 
 A text that begins with `@` is a key of strings.json, one that begins with `$` a colour of page.css; `as...` are formats
-that page.js defines by the reader's locale.
+that drawing.js defines by the reader's locale.
 """
 
 from typing import Any

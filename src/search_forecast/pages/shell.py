@@ -8,7 +8,7 @@ from importlib import metadata, resources
 
 from search_forecast.lakehouse.toolchain import paths
 
-_FILES = ("page.html", "page.css", "page.js", "strings.json", "charts.py", "shell.py")
+_FILES = ("page.html", "page.css", "drawing.js", "page.js", "strings.json", "charts.py", "shell.py")
 _LIBRARIES = ("altair", "vl-convert-python")
 DATA = "@@data@@"
 # Nothing is fetched, from anywhere; only the scripts of this page run, and none makes code of text.
@@ -44,13 +44,14 @@ def _made(texts: dict[str, str]) -> str:
     library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version).replace(
         "</script", r"<\/script"
     )
+    script = f"(() => {{\n{texts['drawing.js']}{texts['page.js']}}})();"
     parts = {
         "style": texts["page.css"],
         "specifications": in_html(specifications()),
         "strings": in_html(json.loads(texts["strings.json"])),
         "library": library,
-        "script": texts["page.js"],
-        "policy": _POLICY.format(scripts=" ".join(f"'{_digest(script)}'" for script in (library, texts["page.js"]))),
+        "script": script,
+        "policy": _POLICY.format(scripts=" ".join(f"'{_digest(script)}'" for script in (library, script))),
         "data": DATA,
     }
     return re.sub("@@([a-z]+)@@", lambda marker: parts[marker[1]], texts["page.html"])
