@@ -130,6 +130,15 @@ class Delivery:
                 f"select term, searched_as, search_count from {{gold}}.term_variants {of_mark}",
                 [(*key, count) for key, count in self.searches.variants.items()],
             ),
+            *(
+                Check(
+                    "trends",
+                    table,
+                    f"select term, sum(search_count) from {{gold}}.{table} {of_mark} and {once} group by term",
+                    list(self.searches.search_count_by_term.items()),
+                )
+                for table, once in (("term_trends", "grain = 'month'"), ("term_profile", "profile = 'weekday'"))
+            ),
             Check(
                 "reconcile",
                 "batches",

@@ -25,7 +25,7 @@ def test_the_jobs_run_through_spark_connect(tmp_path: Path) -> None:
     write_counts(tmp_path / "demand", date(2025, 3, 3), {"tv": np.random.default_rng(11).poisson(40, 84).tolist()})
     exported = str(tmp_path / "exported.model")
     commands = {
-        "medallion": [["ingest", "--source", LANDING], ["clean"], ["aggregate"], ["reconcile"]],
+        "medallion": [["ingest", "--source", LANDING], ["clean"], ["aggregate"], ["reconcile"], ["trends"]],
         "demand": [
             ["train", "--candidates", "theta", "--windows", "3"],
             ["promote", "search_demand"],

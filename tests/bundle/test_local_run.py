@@ -474,7 +474,7 @@ def test_dry_run_of_a_target_shows_its_names_as_json(tmp_path, capsys):
     assert main(["--lakehouse", str(tmp_path), "run", "medallion", "--dry-run", "--json", "--target", "dev"]) == 0
 
     plan = json.loads(capsys.readouterr().out)
-    assert [task["task"] for task in plan["tasks"]] == ["ingest", "clean", "aggregate", "reconcile"]
+    assert [task["task"] for task in plan["tasks"]] == ["ingest", "clean", "aggregate", "reconcile", "trends"]
     assert any(text.startswith("--gold-schema=dev_") for text in plan["tasks"][2]["parameters"])
 
 

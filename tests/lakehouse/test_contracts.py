@@ -33,12 +33,14 @@ SUFFIX_OF_TYPE = {
     ),
     T.BooleanType(): re.compile(r"is_\w+|reconciled"),  # the design names search_gold.batches.reconciled
 }
-SINGULAR = ("term_summary", "infant_growth", "forecast_accuracy", "demand_drift")  # the design's names
+SINGULAR = ("term_summary", "infant_growth", "forecast_accuracy", "demand_drift", "term_profile")  # the design's names
+UNBOUNDED = ("skill_ratio", "growth_ratio")  # as far below 0 as a forecast is bad, above 1 as a term grows
 NULLABLE = (
     contracts.REJECTED_RECORDS,
     contracts.MODEL_SCORES,
     contracts.BACKTEST_METRICS,
     contracts.FORECAST_ACCURACY,
+    contracts.TERM_TRENDS,
 )
 PAIR = Table(
     "gold",
@@ -99,7 +101,7 @@ def test_a_table_checks_and_clusters_by_columns_that_it_has(table: Table) -> Non
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_every_ratio_is_checked_to_lie_between_0_and_1(table: Table) -> None:
     for column in table.columns:
-        if column.name.endswith("_ratio") and column.name != "skill_ratio":  # as far below 0 as a forecast is bad
+        if column.name.endswith("_ratio") and column.name not in UNBOUNDED:
             assert any(column.name in check and "0" in check and "1" in check for check in table.checks.values())
             assert "0..1" in column.comment
 

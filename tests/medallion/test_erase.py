@@ -101,7 +101,7 @@ def test_nothing_of_an_erased_term_or_delivery_is_in_any_byte_of_the_lakehouse(
     for name, records in (("a.csv", FIRST), ("b.csv", SECOND)):
         (source / name).write_text(HEADER + "\n".join(records) + "\n", encoding="utf-8")
     run("ingest", "--source", str(source))
-    for step in ("clean", "aggregate"):
+    for step in ("clean", "aggregate", "trends"):
         run(step)
     seed_what_other_jobs_wrote(lake)
     assert len(holding(lake, "zebra")) > 15

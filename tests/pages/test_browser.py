@@ -208,7 +208,7 @@ def test_what_is_not_there_yet_is_said_with_the_command_that_fills_it(browser: B
         "search_gold.batches is not there or empty: search-forecast reconcile fills it.",
         "search_gold.forecast_accuracy is not there or empty: search-forecast run monitoring fills it.",
         "search_gold.term_forecasts is not there or empty: search-forecast run demand_forecast fills it.",
-        "search_gold.term_trends is not there or empty: search-forecast aggregate fills it.",
+        "search_gold.term_trends is not there or empty: search-forecast trends fills it.",
         "search_silver.rejected_records is not there or empty: search-forecast clean fills it.",
     ]
 

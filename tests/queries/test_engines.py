@@ -42,6 +42,10 @@ TERMS = (
     f"{LONG}x",
 )
 WHOLE_WEEK = date(2024, 1, 1)
+PERIODS = {
+    "week": [WHOLE_WEEK - timedelta(days=364), WHOLE_WEEK - timedelta(days=7), WHOLE_WEEK],
+    "month": [date(2023, 1, 1), date(2024, 1, 1)],
+}
 
 
 def generated(chance: random.Random) -> dict[str, list[Row]]:
@@ -62,6 +66,33 @@ def generated(chance: random.Random) -> dict[str, list[Row]]:
         return ratio() or 0.25
 
     counts = {(day, term): chance.randrange(1, 4) for day in days for term in chance.sample(TERMS, 6)}
+    counts[WHOLE_WEEK + timedelta(days=35), "a"] = 90  # breaks out
+    trends = [
+        {
+            "grain": grain,
+            "period_start_date": start,
+            "term": term,
+            "search_count": chance.randrange(3),
+            "previous_count": 1,
+            "share_ratio": chance.choice([0.0, 0.1, 1 / 3]),
+            "rank": chance.choice([None, 1, 2]),
+            "previous_rank": chance.choice([None, 3]),
+            "growth_ratio": ratio(),
+            "index_0_100": chance.randrange(101),
+            "p_value": chance.choice([None, 0.0, 0.04]),
+            "status": chance.choice(["new", "rising", "falling", "lost", "stable"]),
+            "is_partial_period": chance.choice([True, False]),
+        }
+        for grain, starts in PERIODS.items()
+        for start in starts
+        for term in TERMS
+    ]
+    profiles = [
+        {"term": term, "profile": profile, "value": value, "search_count": value, "share_ratio": number()}
+        for profile in ("weekday", "month")
+        for term in TERMS
+        for value in (1, 2, 7)
+    ]
     summaries = [
         {
             "term": term,
@@ -178,6 +209,8 @@ def generated(chance: random.Random) -> dict[str, list[Row]]:
             for day in days
         ],
         "term_summary": summaries,
+        "term_trends": trends,
+        "term_profile": profiles,
         "batches": batches,
         "term_forecasts": forecasts,
         "backtest_metrics": metrics,
@@ -239,6 +272,10 @@ VALUES = {
     "latest_forecasts": {"periods": "2147483647"},
     "forecast_accuracy_by_date": {"window": "8-14", "limit": "2147483647"},
     "rejected_by_reason": {"examples": "100"},
+    "trend_of_term": {"term": "\\", "grain": "month"},
+    "profile_of_term": {"term": "'"},
+    "lost_terms": {"grain": "month", "period": "2023-01-01"},
+    "breakouts": {"day": "2024-02-05"},
 }
 
 

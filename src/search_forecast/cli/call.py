@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LAYERS = ("bronze", "silver", "gold")
 DEFAULT_LAKEHOUSE = Path(".lakehouse")
-_MEDALLION = ("ingest", "clean", "aggregate", "reconcile", "correct", "erase")  # never two of them at once
+_MEDALLION = ("ingest", "clean", "aggregate", "reconcile", "trends", "correct", "erase")  # never two of them at once
 LARGE_BYTES = 64 * 2**20
 COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
 

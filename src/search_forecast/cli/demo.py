@@ -48,6 +48,7 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
     from search_forecast.medallion.aggregate import aggregate
     from search_forecast.medallion.clean import clean
     from search_forecast.medallion.ingest import ingest
+    from search_forecast.medallion.publish_trends import publish_trends
     from search_forecast.medallion.reconcile import reconcile
     from search_forecast.models.promotion import promote_latest
     from search_forecast.models.registry import CHAMPION
@@ -62,6 +63,7 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
         "clean": lambda: clean(lakehouse, CleanParameters(), now()),
         "aggregate": lambda: aggregate(lakehouse),
         "reconcile": lambda: reconcile(lakehouse, now()),
+        "trends": lambda: publish_trends(lakehouse),
         "train": lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now()),
         "promote": lambda: promote_latest(models, MODEL, CHAMPION, now()),
         "score": lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None),

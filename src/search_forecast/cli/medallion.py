@@ -141,7 +141,18 @@ def reconcile(call: Call) -> int:
     from search_forecast.medallion.reconcile import reconcile
 
     with call.opened(writes=True) as lakehouse:
-        return call.result(reconcile(lakehouse, call.now()), next_step="query top_terms")
+        return call.result(reconcile(lakehouse, call.now()), next_step="trends")
+
+
+@click.command("trends", cls=Command, is_task=True, example="trends")
+@click.option("--full", is_flag=True, help="judge anew even if no count moved")
+@click.pass_obj
+def trends(call: Call, full: bool) -> int:
+    """Say which terms are new, rising, falling or lost by more than chance explains, by week and month."""
+    from search_forecast.medallion.publish_trends import publish_trends
+
+    with call.opened(writes=True) as lakehouse:
+        return call.result(publish_trends(lakehouse, is_full=full), next_step="query rising_terms")
 
 
 @click.command("correct", cls=Command, is_task=True, example='correct 3fa9c1 --withdraw --why "test data"')
@@ -210,4 +221,4 @@ def erase(
     return 0
 
 
-COMMANDS = (ingest, clean, aggregate, reconcile, correct, erase)
+COMMANDS = (ingest, clean, aggregate, reconcile, trends, correct, erase)

@@ -7,7 +7,7 @@ from typing import Any
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import batches, corrections, ingest, landing
+from search_forecast.medallion import batches, corrections, ingest, landing, publish_trends
 from search_forecast.medallion.aggregate import aggregate
 from search_forecast.medallion.clean import clean
 from search_forecast.medallion.corrections import Decision, Row
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 def correct(lakehouse: Lakehouse, parameters: CorrectParameters, now: datetime) -> dict[str, Any]:
     """Decide what counts of a delivery, in one commit, and bring silver and gold up to it.
 
-    Where it is killed after that commit, the next clean, aggregate and reconcile do the rest. Saying the same again
-    changes nothing.
+    Where it is killed after that commit, the next clean, aggregate, reconcile and trends do the rest. Saying the same
+    again changes nothing.
 
     Returns:
         The delivery, its status now, the batches cleaned, the days rebuilt and the searches there are.
@@ -43,6 +43,7 @@ def correct(lakehouse: Lakehouse, parameters: CorrectParameters, now: datetime) 
     cleaned = clean(lakehouse, parameters.cleaning, now)
     aggregated = aggregate(lakehouse)
     totals = reconcile(lakehouse, now)
+    publish_trends.refresh(lakehouse)
     result = _outcome(corrections.deliveries(lakehouse), row)
     logger.info("correct: %s is %s", row["delivery_id"], result["status"])
     return {

@@ -15,7 +15,7 @@ SOURCES = {
     "search_gold.daily_totals": "aggregate",
     "search_gold.daily_term_counts": "aggregate",
     "search_gold.term_summary": "aggregate",
-    "search_gold.term_trends": "aggregate",
+    "search_gold.term_trends": "trends",
     "search_gold.term_forecasts": "run demand_forecast",
     "search_gold.backtest_metrics": "run demand_forecast",
     "search_gold.forecast_accuracy": "run monitoring",

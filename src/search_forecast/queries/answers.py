@@ -10,6 +10,8 @@ from search_forecast.queries.catalogue import Query
 
 _WRITERS = {
     "batches": "reconcile",
+    "term_trends": "trends",
+    "term_profile": "trends",
     "rejected_records": "clean",
     "deliveries": "ingest",
     "backtest_metrics": "train",

@@ -23,6 +23,7 @@ from search_forecast.lakehouse.contracts.searches import (
     TERM_SUMMARY,
     TERM_VARIANTS,
 )
+from search_forecast.lakehouse.contracts.trends import TERM_PROFILE, TERM_TRENDS
 
 __all__ = [
     "ALL",
@@ -42,7 +43,9 @@ __all__ = [
     "SEARCH_EVENTS",
     "TABLES",
     "TERM_FORECASTS",
+    "TERM_PROFILE",
     "TERM_SUMMARY",
+    "TERM_TRENDS",
     "TERM_VARIANTS",
     "TOTAL",
     "Layer",
@@ -60,6 +63,8 @@ TABLES: tuple[Table, ...] = (
     DAILY_TOTALS,
     TERM_SUMMARY,
     TERM_VARIANTS,
+    TERM_TRENDS,
+    TERM_PROFILE,
     CORRECTIONS,
     BATCHES,
     TERM_FORECASTS,

@@ -21,7 +21,7 @@ _DELIVERY_ID = TableColumn(
 )
 _SOURCE_FILE = TableColumn("source_file", STRING, "Path of the delivered file")
 _EVENT_DATE = TableColumn("event_date", DATE, "Day of the search")
-_TERM = TableColumn("term", STRING, "Search term, normalised; a placeholder such as `[e-mail]` for personal data")
+TERM = TableColumn("term", STRING, "Search term, normalised; a placeholder such as `[e-mail]` for personal data")
 _SEARCHED_AS = TableColumn("searched_as", STRING, "Search term as the visitor typed it, or a placeholder as `term`")
 SEARCH_COUNT = TableColumn("search_count", LONG, "Number of searches")
 _RAW_COLUMNS = (
@@ -130,7 +130,7 @@ SEARCH_EVENTS = Table(
     "search, or record that stands for several",
     (
         _EVENT_DATE,
-        _TERM,
+        TERM,
         _SEARCHED_AS,
         replace(SEARCH_COUNT, backfill="1"),  # of before there were counts, as where the layout has none
         _DELIVERY_ID,
@@ -164,7 +164,7 @@ DAILY_TERM_COUNTS = Table(
     "gold",
     "daily_term_counts",
     "(event_date, term) with at least one search",
-    (_EVENT_DATE, _TERM, SEARCH_COUNT),
+    (_EVENT_DATE, TERM, SEARCH_COUNT),
     checks={"counted": "search_count > 0"},
     cluster_by=("event_date",),
 )
@@ -193,7 +193,7 @@ TERM_SUMMARY = Table(
     "term_summary",
     "term",
     (
-        _TERM,
+        TERM,
         SEARCH_COUNT,
         TableColumn("share_ratio", RATIO, "Share of all searches, 0..1"),
         TableColumn("rank", LONG, "1 for the most searched; equal counts share a rank and the next ranks are left out"),
@@ -213,7 +213,7 @@ TERM_VARIANTS = Table(
     "term_variants",
     "(term, searched_as)",
     (
-        _TERM,
+        TERM,
         _SEARCHED_AS,
         SEARCH_COUNT,
         TableColumn(

@@ -1,0 +1,245 @@
+"""What the terms of each week and month did against the one before, and whether that is more than chance explains.
+
+Everything is a full function of gold's daily tables. A comparison is of shares of all searches, over the same days of
+both periods; docs/trends.md says why, and what the figures are worth.
+"""
+
+from datetime import date
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from search_forecast.medallion import significance
+
+FALSE_CALL_RATIO = 0.05
+MIN_SEARCH_COUNT = 10  # in both periods together: fewer can't differ by more than chance among many terms
+YEAR_AGO_RATIO = 0.25  # of the searches compared, that the same two periods a year ago must hold to tell the season
+MIN_CHANGES = 5  # from week to week, of which the dispersion between weeks can be told
+_PRIOR_DAYS, _PRIOR_CHANGES = 30, 8  # by how much evidence a term's own dispersion is drawn to that of all terms
+_QUARTILES_OF_NORMAL = 1.349  # the distance between the quartiles of a standard normal number
+GRAINS = ("week", "month")
+_KEY = ("grain", "period_start_date")
+_OWN = ("search_count", "square_sum", "searched_day_count")
+_COMPARED = ("current", "previous", "year_current", "year_previous")
+
+
+def term_trends(counts: DataFrame, totals: DataFrame, first: date, last: date) -> DataFrame:
+    """Every term of every week and month, against the period before.
+
+    Args:
+        counts: search_gold.daily_term_counts.
+        totals: search_gold.daily_totals.
+        first: The first day of `totals`.
+        last: The last one.
+
+    Returns:
+        search_gold.term_trends: one row per (grain, period_start_date, term) with a search in the period, or on the
+        days of the period before that it is compared with.
+    """
+    days = totals.withColumn("day_count", F.col("search_count"))
+    searches = counts.join(F.broadcast(days.select("event_date", "day_count")), "event_date", how="inner")
+    of_terms = _compared(_by_period(searches, first, last, "term"), first, last, "term")
+    of_all = _compared(_by_period(days, first, last), first, last)
+    of_all = of_all.withColumnsRenamed({name: f"all_{name}" for name in ("search_count", *_COMPARED)})
+    is_complete = F.count_if("is_complete_day").alias("complete_day_count")
+    complete = (
+        days.select(F.explode(_periods()).alias("of"), "is_complete_day")
+        .groupBy(*(f"of.{name}" for name in _KEY))
+        .agg(is_complete)
+    )
+    whole = of_all.drop("square_sum").join(complete, list(_KEY), how="left")
+    changes = (
+        of_terms.drop("searched_day_count")
+        .where("search_count > 0 or previous > 0")
+        .join(F.broadcast(whole), list(_KEY), how="inner")
+        .withColumn("z", _change())
+    )
+    return _published(_judged(changes), first)
+
+
+def _periods() -> Column:
+    """The week and the month of a day."""
+    return F.array(
+        *(
+            F.struct(F.lit(grain).alias("grain"), F.trunc("event_date", grain).alias("period_start_date"))
+            for grain in GRAINS
+        )
+    )
+
+
+def _by_period(daily: DataFrame, first: date, last: date, *keys: str) -> DataFrame:
+    """Sums of each week and month.
+
+    Beside all its days over those like the first days of the last period (`head_count`) and those like the last days of
+    the first one (`tail_count`), which the data may have cut short.
+    """
+    days = daily.withColumn("of", F.explode(_periods()))
+    place = F.datediff("event_date", "of.period_start_date")
+    ends = {grain: [F.datediff(F.lit(day), F.trunc(F.lit(day), grain)) for day in (first, last)] for grain in GRAINS}
+    is_week = F.col("of.grain") == "week"
+    first_place, last_place = (
+        F.when(is_week, week).otherwise(month) for week, month in zip(ends["week"], ends["month"], strict=True)
+    )
+    count = F.col("search_count")
+    return days.groupBy("of.grain", "of.period_start_date", *keys).agg(
+        F.sum("search_count").alias("search_count"),
+        F.sum(F.when(place <= last_place, count).otherwise(0)).alias("head_count"),
+        F.sum(F.when(place >= first_place, count).otherwise(0)).alias("tail_count"),
+        F.sum(F.try_divide(count * count, "day_count")).alias("square_sum"),
+        F.count_if(F.col("day_count") > 0).alias("searched_day_count"),
+    )
+
+
+def _later(start: Column, *, months: int, days: int) -> Column:
+    """The start of a period later or earlier: by months, or by days where the grain is a week."""
+    return F.when(F.col("grain") == "month", F.add_months(start, months)).otherwise(F.date_add(start, days))
+
+
+def _compared(periods: DataFrame, first: date, last: date, *keys: str) -> DataFrame:
+    """Beside each period's searches those to compare: of it, of the one before, and of the same two a year before.
+
+    A period that the data has cut short is compared over the days it has. A year before are twelve months, or 52 weeks.
+    """
+    start, counted = F.col("period_start_date"), F.col("search_count")
+    following, year = _later(start, months=1, days=7), _later(start, months=12, days=364)
+    year_following = _later(year, months=1, days=7)
+    was_cut = _later(start, months=-1, days=-7) < F.lit(first)
+
+    def role(name: str, target: Column, count: Column) -> Column:
+        own = [F.when(F.lit(name == "current"), F.col(each)).alias(each) for each in _OWN]
+        compared = [(count if name == each else F.lit(0)).cast("bigint").alias(each) for each in _COMPARED]
+        return F.struct(target.alias("target"), *own, *compared)
+
+    def over_its_days(target: Column) -> Column:
+        is_cut = F.date_sub(_later(target, months=1, days=7), 1) > F.lit(last)
+        return F.when(is_cut, F.col("head_count")).otherwise(counted)
+
+    roles = F.array(
+        role("current", start, F.when(was_cut, F.col("tail_count")).otherwise(counted)),
+        role("previous", following, over_its_days(following)),
+        role("year_current", year, F.when(was_cut, 0).otherwise(over_its_days(year))),
+        role("year_previous", year_following, F.when(start < F.lit(first), 0).otherwise(over_its_days(year_following))),
+    )
+    return (
+        periods.select("grain", *keys, F.explode(roles).alias("of"))
+        .where(F.col("of.target") <= F.lit(last))
+        .groupBy("grain", F.col("of.target").alias("period_start_date"), *keys)
+        .agg(*(F.coalesce(F.sum(f"of.{name}"), F.lit(0)).alias(name) for name in (*_OWN, *_COMPARED)))
+    )
+
+
+def _change() -> Column:
+    """How far a term's share moved, in standard deviations of searches that come one by one.
+
+    Null where that can't be told. Where a year ago tells how the season moved it, that is what is expected, as
+    uncertain as those counts make it.
+    """
+    current, previous, year_current, year_previous = map(F.col, _COMPARED)
+    all_current, all_previous, all_year, all_year_previous = (F.col(f"all_{name}") for name in _COMPARED)
+    both = current + previous
+    year_both = year_current + year_previous
+    tells = (year_both >= F.greatest(F.lit(MIN_SEARCH_COUNT), both * YEAR_AGO_RATIO)) & (all_year_previous > 0)
+    growth = (year_current + 0.5) / all_year / ((year_previous + 0.5) / all_year_previous)
+    season = F.when(tells & (all_year > 0), growth).otherwise(1.0)
+    chance = all_current * season / (all_current * season + all_previous)
+    # Variances of the logarithms of the two growths.
+    own, of_year = 1 / (current + 0.5) + 1 / (previous + 0.5), 1 / (year_current + 0.5) + 1 / (year_previous + 0.5)
+    certainty = F.when(tells & (all_year > 0), own / (own + of_year)).otherwise(1.0)
+    others = 1 - both / (all_current + all_previous)  # a term that is most of all searches varies less
+    is_told = (both >= MIN_SEARCH_COUNT) & (all_current > 0) & (all_previous > 0) & (others > 0)
+    z = significance.signed_root_deviance(current, previous, chance) * F.sqrt(certainty / others)
+    return F.when(is_told, z)
+
+
+def _judged(changes: DataFrame) -> DataFrame:
+    """With `p_value`, corrected for the number of terms of its period.
+
+    A term's dispersion (the variance of its counts over what chance gives searches that come one by one) is the largest
+    of 1, that of the days of its weeks (Pearson's chi square over its expectation), and that of its changes from week
+    to week once there are five, measured between their quartiles: a steady trend doesn't widen it, nor does a rare
+    leap. Both are its own as far as there is evidence, else that of all terms.
+    """
+    count, all_count = F.col("search_count"), F.col("all_search_count")
+    is_week = (F.col("grain") == "week") & (count >= MIN_SEARCH_COUNT) & (all_count > count)
+    chi_square = F.when(is_week, (F.col("square_sum") * all_count / count - count) / (1 - count / all_count))
+    freedom = F.when(is_week, F.col("searched_day_count") - 1)
+    week_change = F.when(F.col("grain") == "week", F.col("z"))
+    weeks = F.count_distinct(F.when(week_change.isNotNull(), F.col("period_start_date")))
+    ends = [F.percentile_approx(week_change, F.lit(part), F.lit(1000)) for part in (0.75, 0.25)]
+    of_all_terms = changes.agg(
+        F.coalesce(F.try_divide(F.sum(chi_square), F.sum(freedom)), F.lit(1.0)).alias("days_pool"),
+        F.when(weeks >= MIN_CHANGES, _squared_scale(*ends)).alias("changes_pool"),
+    )
+    term = Window.partitionBy("term")
+    quartiles = [F.percentile(week_change, part).over(term) for part in (0.75, 0.25)]
+    own_days, own_freedom, own_changes = (
+        F.coalesce(value, F.lit(0.0))
+        for value in (F.sum(chi_square).over(term), F.sum(freedom).over(term), _squared_scale(*quartiles))
+    )
+    told = F.count(week_change).over(term)
+    by_days = (own_days + _PRIOR_DAYS * F.col("days_pool")) / (own_freedom + _PRIOR_DAYS)
+    by_changes = (told * own_changes + _PRIOR_CHANGES * F.col("changes_pool")) / (told + _PRIOR_CHANGES)
+    return (
+        changes.crossJoin(F.broadcast(of_all_terms))
+        .withColumn("dispersion", F.greatest(F.lit(1.0), by_days, by_changes))
+        .withColumn("chance_ratio", significance.two_sided_p(F.col("z") / F.sqrt("dispersion")))
+        .withColumn("p_value", significance.benjamini_hochberg(F.col("chance_ratio"), *_KEY))
+    )
+
+
+def _squared_scale(upper: Column, lower: Column) -> Column:
+    return ((upper - lower) / _QUARTILES_OF_NORMAL) ** 2
+
+
+def _published(judged: DataFrame, first: date) -> DataFrame:
+    """search_gold.term_trends."""
+    period, own = Window.partitionBy(*_KEY), Window.partitionBy("grain", "term")
+    count, previous, start = F.col("search_count"), F.col("previous"), F.col("period_start_date")
+    share = F.coalesce(F.try_divide(count, "all_search_count"), F.lit(0.0))  # a period without any search
+    growth = F.try_divide(F.col("current") * F.col("all_previous"), previous * F.col("all_current")) - 1
+    is_called = F.coalesce(F.col("p_value") <= FALSE_CALL_RATIO, F.lit(False))
+    is_first = F.min(F.when(count > 0, start)).over(own) == start
+    status = (
+        F.when(is_first & (start > F.lit(first)), "new")
+        .when(is_called & (F.col("z") > 0), "rising")
+        .when(is_called & (count == 0), "lost")
+        .when(is_called & (F.col("z") < 0), "falling")
+        .otherwise("stable")
+    )
+    length = F.datediff(_later(start, months=1, days=7), start)
+    return judged.select(
+        *_KEY,
+        "term",
+        "search_count",
+        previous.alias("previous_count"),
+        share.alias("share_ratio"),
+        F.when(count > 0, F.rank().over(period.orderBy(count.desc()))).cast("bigint").alias("rank"),
+        F.when(previous > 0, F.rank().over(period.orderBy(previous.desc()))).cast("bigint").alias("previous_rank"),
+        growth.alias("growth_ratio"),
+        F.round(100 * share / F.max(share).over(own)).cast("bigint").alias("index_0_100"),
+        "p_value",
+        status.alias("status"),
+        (F.col("complete_day_count") < length).alias("is_partial_period"),
+    )
+
+
+def term_profile(counts: DataFrame) -> DataFrame:
+    """When in the week and in the year a term is searched.
+
+    Args:
+        counts: search_gold.daily_term_counts.
+
+    Returns:
+        search_gold.term_profile: one row per (term, profile, value) with a search.
+    """
+    values = {"weekday": F.weekday("event_date") + 1, "month": F.month("event_date")}
+    kinds = [
+        F.struct(F.lit(kind).alias("profile"), value.cast("bigint").alias("value")) for kind, value in values.items()
+    ]
+    by_value = (
+        counts.withColumn("of", F.explode(F.array(*kinds)))
+        .groupBy("term", "of.profile", "of.value")
+        .agg(F.sum("search_count").alias("search_count"))
+    )
+    share = F.col("search_count") / F.sum("search_count").over(Window.partitionBy("term", "profile"))
+    return by_value.select("term", "profile", "value", "search_count", share.alias("share_ratio"))

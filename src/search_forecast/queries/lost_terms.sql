@@ -1,0 +1,31 @@
+-- Terms that were searched in the period before and not in this one, by more than chance explains.
+-- grain: one row per term, most searched before first
+-- inputs: term_trends
+-- parameters:
+--   grain STRING = week: week or month
+--   period DATE = null: first day of the period; null for the last there is
+--   limit INT = 20: how many terms
+with shown as (
+  select coalesce(:period, max(period_start_date)) as period_start_date
+  from term_trends
+  where grain = :grain
+)
+
+select
+  term_trends.term,
+  term_trends.search_count,
+  term_trends.previous_count,
+  term_trends.growth_ratio,
+  term_trends.share_ratio,
+  term_trends.rank,
+  term_trends.previous_rank,
+  term_trends.p_value,
+  term_trends.period_start_date,
+  term_trends.is_partial_period
+from term_trends
+cross join shown
+where term_trends.grain = :grain
+  and term_trends.period_start_date = shown.period_start_date
+  and term_trends.status = 'lost'
+order by term_trends.previous_count desc, term_trends.term
+limit :limit
