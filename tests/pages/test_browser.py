@@ -20,6 +20,7 @@ from search_forecast.queries.local import LocalEngine
 from support import shop
 from support.delta import write, write_counts
 from support.places import PROJECT
+from support.shop import day
 
 NOW = datetime(2026, 11, 26, 4, 0, 5, tzinfo=timezone.utc)
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -81,10 +82,6 @@ def choose(page: Page, text: str) -> None:
     drawn(page)
 
 
-def day(number: int) -> Any:
-    return shop.FIRST + (shop.LAST_COMPLETE - shop.FIRST) / 139 * number
-
-
 def test_every_figure_is_drawn_and_the_numbers_are_those_of_gold(browser: Browser, report: Path) -> None:
     now = shop.ranking(day(112), day(139))
     before = dict(shop.ranking(day(84), day(111)))
@@ -119,6 +116,7 @@ def test_every_figure_is_drawn_and_the_numbers_are_those_of_gold(browser: Browse
             "Rising terms: 2, falling: 1, in the week of 13 Jul 2026"
         )
         assert ["coffee machine", "falling", "40", "80", "-45%", "0.002"] in rows(page, "#rising_and_falling-section")
+        assert page.locator("#rising_and_falling-section h3").inner_text().startswith("Breaking out on 20 Jul 2026")
         assert ["no term", "9"] in rows(page, "#quality-section")
         assert rows(page, "#models-section")[0][:2] == ["our forecast", "11%"]
         assert page.locator("#models-title").inner_text() == "Version 2 errs 31.3% less than the mean"
@@ -182,18 +180,25 @@ def test_a_phone_shows_it_whole_and_axe_finds_nothing_serious(browser: Browser, 
 
 
 def test_a_reader_of_spanish_gets_spanish_and_may_switch(browser: Browser, report: Path) -> None:
+    searches = f"{shop.total(day(0), day(140)):,}"
     with opened(browser, report, locale="es-ES") as page:
         assert page.locator("html").get_attribute("lang") == "es"
         assert page.locator("h1").inner_text() == "Demanda de búsqueda"
-        assert "34.332 búsquedas de 1117 términos distintos, 2 mar 2026" in page.locator("#summary").inner_text()
+        assert (
+            f"{searches.replace(',', '.')} búsquedas de 1118 términos distintos, 2 mar 2026"
+            in page.locator("#summary").inner_text()
+        )
         assert page.locator("#weekdays svg text").all_text_contents()[:2] == ["lun", "mar"]
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")  # the switch comes first
         drawn(page)
         assert page.locator("h1").inner_text() == "Search demand"
-        assert "34,332 searches" in page.locator("#summary").inner_text()
+        assert f"{searches} searches" in page.locator("#summary").inner_text()
     with opened(browser, report, locale="de-DE") as page:  # English words, German numbers
-        assert "34.332 searches for 1.117 different terms, 02.03.2026" in page.locator("#summary").inner_text()
+        assert (
+            f"{searches.replace(',', '.')} searches for 1.118 different terms, 02.03.2026"
+            in page.locator("#summary").inner_text()
+        )
 
 
 def test_what_is_not_there_yet_is_said_with_the_command_that_fills_it(browser: Browser, tmp_path: Path) -> None:

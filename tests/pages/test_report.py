@@ -27,6 +27,7 @@ from search_forecast.queries.local import LocalEngine
 from support import shop
 from support.delta import CONTRACTS, write, write_counts
 from support.places import PROJECT
+from support.shop import day
 
 PAGES = PROJECT / "src" / "search_forecast" / "pages"
 NOW = datetime(2026, 11, 26, 4, 0, 5, tzinfo=timezone.utc)
@@ -42,10 +43,6 @@ def engine(root: Path) -> LocalEngine:
 def embedded(page: str, name: str) -> Any:
     [text] = re.findall(f'<script type="application/json" id="{name}">(.*?)</script>', page)
     return json.loads(text)
-
-
-def day(number: int) -> date:
-    return shop.FIRST + timedelta(days=number)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +130,9 @@ def test_trends_are_those_of_the_last_whole_week_and_month(shown: Any) -> None:
         ("constructor", "new", 66, None),
         ("w" * 256, "lost", 0, -1.0),
     }
+    assert [(row["term"], row["search_count"], row["expected_count"]) for row in shown["breakouts"]] == [
+        (shop.BREAKOUT, 70, 0)
+    ]
 
 
 def test_weekdays_quality_and_models_are_those_of_the_tables(shown: Any) -> None:

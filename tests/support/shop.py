@@ -32,6 +32,7 @@ HOSTILE = (
     "ポータブル電源",
     "w" * 256,
 )
+BREAKOUT = "fan heater"  # on the last day, never before
 RARE_COUNT = 1100  # more terms than the page holds
 FORECAST = tuple(BASE)
 HORIZON = 14
@@ -43,15 +44,16 @@ def counts() -> dict[tuple[date, str], int]:
     random = Random(7)
     made: dict[tuple[date, str], int] = {}
     for number in range(DAY_COUNT):
-        day = FIRST + timedelta(days=number)
+        when = day(number)
         part = 0.3 if number == DAY_COUNT - 1 else 1.0
         for term, base in BASE.items():
-            mean = base * WEEKDAY[day.weekday()] * DAILY_GROWTH.get(term, 1) ** number
-            made[day, term] = max(1, round(part * random.gauss(mean, mean**0.5)))
+            mean = base * WEEKDAY[when.weekday()] * DAILY_GROWTH.get(term, 1) ** number
+            made[when, term] = max(1, round(part * random.gauss(mean, mean**0.5)))
         for place in range(number, RARE_COUNT, DAY_COUNT - 1):
-            made[day, f"rare thing {place:04}"] = 1 + place % 2
+            made[when, f"rare thing {place:04}"] = 1 + place % 2
     for place, term in enumerate(HOSTILE):
-        made[FIRST + timedelta(days=80 + place), term] = 40 - place
+        made[day(80 + place), term] = 40 - place
+    made[day(DAY_COUNT - 1), BREAKOUT] = 70
     return made
 
 
@@ -61,8 +63,12 @@ def total(first: date, last: date, term: str | None = None) -> int:
     return sum(n for (day, of), n in counts().items() if first <= day <= last and term in (None, of))
 
 
+def day(number: int) -> date:
+    return FIRST + timedelta(days=number)
+
+
 def days() -> Iterator[date]:
-    return (FIRST + timedelta(days=number) for number in range(DAY_COUNT))
+    return map(day, range(DAY_COUNT))
 
 
 def ranking(first: date, last: date) -> list[tuple[str, int]]:

@@ -96,6 +96,7 @@ def _gather(engine: Engine) -> Facts:
         "period": lambda: _period(engine, whole),
         "history": lambda: history.read(engine, whole),
         "trends": lambda: _trends(engine),
+        "breakouts": lambda: query(engine, "breakouts", limit="8"),
         "weekdays": lambda: _weekdays(whole),
         "rejected": lambda: quality.rejected(engine),
         "batches": lambda: quality.batches(engine),

@@ -35,8 +35,16 @@ const top = () => {
   return section("top_terms", title, marks, figure("top", rows, title), folded(say("as_table"), table(title, columns, period.top)));
 };
 
+const breakouts = () => {
+  const date = asDay(range.last_date), rows = facts.breakouts;
+  if (!rows.length) return [paragraph(say("no_breakouts", { date }))];
+  const title = say("breaking_out", { date });
+  const columns = [["term", row => termButton(row.term)], ["searches", row => asCount(row.search_count), true], ["expected_count", row => asCount(row.expected_count), true]];
+  return [element("h3", {}, title), table(title, columns, rows)];
+};
+
 const trends = () => {
-  if (!facts.trends?.length) return section("rising_and_falling", say("unknown"), missing("search_gold.term_trends"));
+  if (!facts.trends?.length) return section("rising_and_falling", say("unknown"), missing("search_gold.term_trends"), ...breakouts());
   const found = facts.trends[shown.grain], { rising = 0, falling = 0, new: fresh = 0, lost = 0 } = found.counts;
   const when = say(`${found.grain}_of`, { date: found.grain === "month" ? utc(found.period_start_date, { month: "long", year: "numeric" }) : asDay(found.period_start_date) });
   const title = rising + falling ? say("trends_found", { rising: asCount(rising), falling: asCount(falling), when }) : say("no_trends", { when });
@@ -46,7 +54,8 @@ const trends = () => {
   return section("rising_and_falling", title, grains,
     moving.length ? figure("trends", moving.map(row => ({ ...row, term: termName(row.term) })), title) : null,
     paragraph(say("trends_note", { fresh: asCount(fresh), lost: asCount(lost) })),
-    found.terms.length ? folded(say("as_table"), table(title, columns, found.terms)) : null);
+    found.terms.length ? folded(say("as_table"), table(title, columns, found.terms)) : null,
+    ...breakouts());
 };
 
 const weekdays = () => {
