@@ -31,7 +31,7 @@ const top = () => {
   const rows = period.top.map(row => ({ ...row, term: termName(row.term) }));
   const title = say("leads", { term: quoted(leader.term), share: asPercent(leader.share_ratio), days });
   const columns = [["term", row => termButton(row.term)], ["searches", row => asCount(row.search_count), true], ["before", row => asCount(row.previous_count), true], ["share", row => asPercent(row.share_ratio), true]];
-  const marks = period.previous_first_date ? key(["main", dates], ["mark", say("days_before", { days })]) : key(["main", dates]);
+  const marks = period.previous_first_date ? key(["main bar", dates], ["mark", say("days_before", { days })]) : key(["main bar", dates]);
   return section("top_terms", title, marks, figure("top", rows, title), folded(say("as_table"), table(title, columns, period.top)));
 };
 
@@ -51,7 +51,7 @@ const trends = () => {
   const moving = found.terms.filter(row => row.growth_ratio !== null && ["rising", "falling"].includes(row.status)).sort((a, b) => b.growth_ratio - a.growth_ratio);
   const grains = element("div", { role: "group" }, ...choice(facts.trends.map(({ grain }) => say(grain)), shown.grain, place => { shown.grain = place; render(); }));
   const columns = [["term", row => termButton(row.term)], ["status", row => say(row.status)], ["searches", row => asCount(row.search_count), true], ["before", row => asCount(row.previous_count), true], ["growth", row => asChange(row.growth_ratio), true], ["p_value", row => number(row.p_value, { maximumSignificantDigits: 2 }), true]];
-  return section("rising_and_falling", title, grains,
+  return section("rising_and_falling", title, facts.trends.length > 1 ? grains : null,
     moving.length ? figure("trends", moving.map(row => ({ ...row, term: termName(row.term) })), title) : null,
     paragraph(say("trends_note", { fresh: asCount(fresh), lost: asCount(lost) })),
     found.terms.length ? folded(say("as_table"), table(title, columns, found.terms)) : null,
@@ -65,7 +65,7 @@ const weekdays = () => {
   const isFlat = first.search_count < last.search_count * 1.05;
   const title = isFlat ? say("weekdays_alike") : say("busiest", { first: first.long, more: asChange(first.search_count / mean - 1), last: last.long, less: asChange(last.search_count / mean - 1) });
   const columns = [["weekday", row => row.long], ["searches_a_day", row => asCount(row.search_count), true], ["days_title", row => asCount(row.day_count), true]];
-  return section("weekdays", title, key(["main", say("searches_a_day")], ["rule", say("mean")]), figure("weekdays", rows, title), folded(say("as_table"), table(title, columns, rows)));
+  return section("weekdays", title, key(["main bar", say("searches_a_day")], ["rule", say("mean")]), figure("weekdays", rows, title), folded(say("as_table"), table(title, columns, rows)));
 };
 
 const quality = () => {
@@ -101,7 +101,7 @@ const models = () => {
   const total = Object.values(found.verdicts).reduce((sum, count) => sum + count, 0);
   const measures = [["wape", row => asPercent(row.wape), true], ["mase", row => number(row.mase, { maximumFractionDigits: 3 }), true], ["coverage", row => asPercent(row.interval_coverage), true]];
   return section("models", title,
-    key(["forecast", say("ours")], ["main", say("others")], ["rule", say("chance")]),
+    key(["forecast bar", say("ours")], ["main bar", say("others")], ["rule", say("chance")]),
     figure("methods", rows, title),
     paragraph(say("verdicts", { count: asCount(found.verdicts.forecastable ?? 0), total: asCount(total) })),
     folded(say("methods_table"), table(title, [["method", row => row.term], ...measures], rows)),
