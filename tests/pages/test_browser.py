@@ -111,6 +111,9 @@ def test_every_figure_is_drawn_and_the_numbers_are_those_of_gold(browser: Browse
         assert [row[:2] for row in history[:84]] == [
             [f"{day(n):%-d %b %Y}", f"{shop.total(day(n), day(n)):,}"] for n in range(56, 140)
         ]
+        ahead = shop.forecast("(total)", 1)
+        intervals = [f"{ahead - half:,.0f} – {ahead + half:,.0f}" for half in (4, 6)]
+        assert history[84][1:] == ["–", f"{ahead:,.0f}", *intervals]
         assert [row[0] for row in history[84:]] == [f"{day(n):%-d %b %Y}" for n in range(140, 154)]
         assert page.locator("#rising_and_falling-title").inner_text() == (
             "Rising terms: 2, falling: 1, in the week of 13 Jul 2026"
@@ -202,11 +205,14 @@ def test_a_reader_of_spanish_gets_spanish_and_may_switch(browser: Browser, repor
 
 
 def test_what_is_not_there_yet_is_said_with_the_command_that_fills_it(browser: Browser, tmp_path: Path) -> None:
-    lake = write_counts(tmp_path, shop.FIRST, {"pen": [3] * 9})
+    lake = write_counts(tmp_path, shop.FIRST, {"pen": [3] * 9 + [0] * 60})
     write(lake, {"term_summary": shop.gold()["term_summary"][:1]})
 
     with opened(browser, written(lake)) as page:
         said = page.locator(".missing").all_inner_texts()
+        assert page.locator("dd strong").all_inner_texts() == ["0", "0", "–"]
+        assert page.locator("#top_terms-title").inner_text() == "No searches on the last 28 days"
+        assert "NaN" not in page.locator("body").inner_text()
 
     assert sorted(said) == [
         "search_gold.backtest_metrics is not there or empty: search-forecast run demand_forecast fills it.",

@@ -18,7 +18,7 @@ const headlines = () => {
   const cards = [
     card(say("searches_of", { days: period.day_count }), asCount(period.search_count), change(period.search_count, period.previous_count)),
     card(say("distinct_terms"), asCount(period.term_count), change(period.term_count, period.previous_term_count)),
-    card(say("top_ten"), asPercent(period.top_ten_ratio), compared ? say("points", { points, days: period.day_count }) : say("nothing_before")),
+    card(say("top_ten"), asPercent(period.top_ten_ratio), compared && period.top_ten_ratio && period.previous_top_ten_ratio ? say("points", { points, days: period.day_count }) : say("nothing_before")),
   ];
   const expected = history.forecasts?.expected;
   if (expected) cards.push(card(say("expected", { days: expected.day_count }), asCount(expected.forecast), say("against_last", { change: asChange(expected.forecast / expected.previous_count - 1), days: expected.day_count })));
@@ -26,6 +26,7 @@ const headlines = () => {
 };
 
 const top = () => {
+  if (!period.top.length) return section("top_terms", say("no_searches", { days: period.day_count }));
   const [leader] = period.top;
   const days = period.day_count, dates = between(period.first_date, period.last_date);
   const rows = period.top.map(row => ({ ...row, term: termName(row.term) }));
@@ -62,8 +63,8 @@ const weekdays = () => {
   const mean = facts.weekdays.reduce((sum, day) => sum + day.search_count, 0) / facts.weekdays.length;
   const rows = facts.weekdays.map(day => ({ ...day, mean, ...Object.fromEntries(["short", "long"].map(weekday => [weekday, utc(Date.UTC(2024, 0, day.weekday), { weekday })])) }));
   const sorted = [...rows].sort((a, b) => b.search_count - a.search_count), first = sorted[0], last = sorted.at(-1);
-  const isFlat = first.search_count < last.search_count * 1.05;
-  const title = isFlat ? say("weekdays_alike") : say("busiest", { first: first.long, more: asChange(first.search_count / mean - 1), last: last.long, less: asChange(last.search_count / mean - 1) });
+  const isFlat = first.search_count <= last.search_count * 1.05, isKnown = rows.length === 7 && rows.every(row => row.day_count > 1);
+  const title = !isKnown ? say("weekdays_few") : isFlat ? say("weekdays_alike") : say("busiest", { first: first.long, more: asChange(first.search_count / mean - 1), last: last.long, less: asChange(last.search_count / mean - 1) });
   const columns = [["weekday", row => row.long], ["searches_a_day", row => asCount(row.search_count), true], ["days_title", row => asCount(row.day_count), true]];
   return section("weekdays", title, key(["main bar", say("searches_a_day")], ["rule", say("mean")]), figure("weekdays", rows, title), folded(say("as_table"), table(title, columns, rows)));
 };
