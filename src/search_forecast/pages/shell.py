@@ -35,15 +35,11 @@ def shell() -> str:
 
 
 def _made(texts: dict[str, str]) -> str:
-    import altair as alt  # noqa: PLC0415 - both only where the page is not kept yet: half a second
-    import vl_convert  # noqa: PLC0415
+    import vl_convert  # noqa: PLC0415 - seconds, as the next one; not where the page is kept
 
     from search_forecast.pages.charts import specifications  # noqa: PLC0415
 
-    version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version).replace(
-        "</script", r"<\/script"
-    )
+    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", r"<\/script")
     script = f"(() => {{\n{texts['drawing.js']}{texts['page.js']}}})();"
     parts = {
         "style": texts["page.css"],
