@@ -121,6 +121,7 @@ def test_every_figure_is_drawn_and_the_numbers_are_those_of_gold(browser: Browse
         assert ["coffee machine", "falling", "40", "80", "-45%", "0.002"] in rows(page, "#rising_and_falling-section")
         assert page.locator("#rising_and_falling-section h3").inner_text().startswith("Breaking out on 20 Jul 2026")
         assert ["no term", "9"] in rows(page, "#quality-section")
+        assert "rejected\t1\t0" in page.locator("#quality-section").inner_text()
         assert rows(page, "#models-section")[0][:2] == ["our forecast", "11%"]
         assert page.locator("#models-title").inner_text() == "Version 2 errs 31.3% less than the mean"
         assert ["search_gold.daily_totals", "1", "141"] in rows(page, "#sources-section")

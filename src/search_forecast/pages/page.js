@@ -84,7 +84,7 @@ const quality = () => {
     const columns = [["reason", row => row.term], ["records", row => asCount(row.record_count), true]];
     content.push(figure("rejected", rows, say("rejected_note")), paragraph(say("rejected_note")), folded(say("as_table"), table(say("rejected_note"), columns, rows)));
   } else content.push(paragraph(say("none_rejected")));
-  if (batches) content.push(folded(say("batches"), table(say("latest_batches"), [["batch", row => row.batch_id], ["started", row => moment(row.started_at, { dateStyle: "medium", timeStyle: "short" })], ["delivered", row => asCount(row.delivered_count), true], ["events", row => asCount(row.event_count), true], ["rejected", row => asCount(row.rejected_count), true], ["is_reconciled", row => say(row.reconciled ? "yes" : "no")]], batches.latest)));
+  if (batches) content.push(folded(say("batches"), table(say("latest_batches"), [["batch", row => row.batch_id], ["started", row => moment(row.started_at, { dateStyle: "medium", timeStyle: "short" })], ["delivered", row => asCount(row.delivered_count), true], ["events", row => asCount(row.event_count), true], ["rejected_title", row => asCount(row.rejected_count), true], ["is_reconciled", row => say(row.reconciled ? "yes" : "no")]], batches.latest)));
   if (facts.deliveries) content.push(folded(say("deliveries"), table(say("deliveries"), [["status", row => say(row.status)], ["files", row => asCount(row.delivery_count), true], ["records", row => asCount(row.record_count), true]], facts.deliveries)));
   return section("quality", title, ...content);
 };
