@@ -54,6 +54,20 @@ MUTATIONS = {
             ("medallion/test_gold.py",),
         ),
         Mutation(
+            "trends_compare_like_days",
+            "medallion/trends.py",
+            'F.when(is_cut, F.col("head_count"))',
+            'F.when(is_cut, F.col("search_count"))',
+            ("medallion/test_trends.py",),
+        ),
+        Mutation(
+            "trends_are_corrected_for_the_number_of_terms",
+            "medallion/significance.py",
+            "F.min(raised).over(larger)",
+            "p_value",
+            ("medallion/test_trends.py",),
+        ),
+        Mutation(
             "content_twice_in_a_batch_counts_once",
             "medallion/ingest.py",
             "past.ingested[delivery.delivery_id] = name",

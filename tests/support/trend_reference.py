@@ -7,7 +7,6 @@ from datetime import date, timedelta
 import numpy as np
 from scipy import stats
 
-PRIOR = 8
 Matrix = np.ndarray  # searches: a row per day, a column per term
 
 
@@ -88,7 +87,7 @@ def z_score(a: int, b: int, all_a: int, all_b: int, year: list[tuple[int, int]] 
     return float(np.sign(a - mean) * np.sqrt(max(deviance, 0) * certainty / (1 - (a + b) / (all_a + all_b))))
 
 
-def dispersions(shop: Shop) -> Matrix:
+def dispersions(shop: Shop, grain: str) -> Matrix:
     """By term, how much more than chance its counts vary."""
     terms = shop.counts.shape[1]
     chi, freedom = np.zeros(terms), np.zeros(terms)
@@ -103,24 +102,26 @@ def dispersions(shop: Shop) -> Matrix:
                 freedom[i] += len(week) - 1
     pool = chi.sum() / freedom.sum() if freedom.sum() else 1.0
     result = np.maximum(1, (chi + 30 * pool) / (freedom + 30))
-    every = np.array(list(z_scores(shop, "week").values()))
-    if (~np.isnan(every)).any(axis=1).sum() >= 5:
-        pool = scale(every[~np.isnan(every)])
+    for each in {"week", grain}:
+        every = np.array(list(z_scores(shop, each).values()))
+        if (~np.isnan(every)).any(axis=1).sum() < 5:
+            continue
+        pool = scale(every[~np.isnan(every)], "inverted_cdf")  # as Spark's approximation of many
         for i in range(terms):
             own = every[~np.isnan(every[:, i]), i]
             of_term = len(own) * scale(own) if len(own) else 0.0
-            result[i] = max(result[i], (of_term + PRIOR * pool) / (len(own) + PRIOR))
+            result[i] = max(result[i], (of_term + 8 * pool) / (len(own) + 8))
     return result
 
 
-def scale(values: Matrix) -> float:
-    return float(np.subtract(*np.percentile(values, [75, 25])) / 1.349) ** 2
+def scale(values: Matrix, method: str = "linear") -> float:
+    return float(np.subtract(*np.percentile(values, [75, 25], method=method)) / 1.349) ** 2
 
 
 def p_values(shop: Shop, grain: str) -> Iterator[tuple[date, Matrix, Matrix]]:
     """For each period by term: p, corrected within the period, and the direction."""
     scores = z_scores(shop, grain)
-    spread = np.sqrt(dispersions(shop))
+    spread = np.sqrt(dispersions(shop, grain))
     for start, score in scores.items():
         chance, told = 2 * stats.norm.sf(np.abs(score / spread)), ~np.isnan(score)
         if told.any():

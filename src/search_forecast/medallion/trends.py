@@ -14,7 +14,7 @@ from search_forecast.medallion import significance
 FALSE_CALL_RATIO = 0.05
 MIN_SEARCH_COUNT = 10  # in both periods together: fewer can't differ by more than chance among many terms
 YEAR_AGO_RATIO = 0.25  # of the searches compared, that the same two periods a year ago must hold to tell the season
-MIN_CHANGES = 5  # from week to week, of which the dispersion between weeks can be told
+MIN_CHANGES = 5  # from period to period, of which the dispersion between periods can be told
 _PRIOR_DAYS, _PRIOR_CHANGES = 30, 8  # by how much evidence a term's own dispersion is drawn to that of all terms
 _QUARTILES_OF_NORMAL = 1.349  # the distance between the quartiles of a standard normal number
 GRAINS = ("week", "month")
@@ -152,39 +152,40 @@ def _change() -> Column:
 
 
 def _judged(changes: DataFrame) -> DataFrame:
-    """With `p_value`, corrected for the number of terms of its period.
-
-    A term's dispersion (the variance of its counts over what chance gives searches that come one by one) is the largest
-    of 1, that of the days of its weeks (Pearson's chi square over its expectation), and that of its changes from week
-    to week once there are five, measured between their quartiles: a steady trend doesn't widen it, nor does a rare
-    leap. Both are its own as far as there is evidence, else that of all terms.
-    """
-    count, all_count = F.col("search_count"), F.col("all_search_count")
-    is_week = (F.col("grain") == "week") & (count >= MIN_SEARCH_COUNT) & (all_count > count)
-    chi_square = F.when(is_week, (F.col("square_sum") * all_count / count - count) / (1 - count / all_count))
-    freedom = F.when(is_week, F.col("searched_day_count") - 1)
-    week_change = F.when(F.col("grain") == "week", F.col("z"))
-    weeks = F.count_distinct(F.when(week_change.isNotNull(), F.col("period_start_date")))
-    ends = [F.percentile_approx(week_change, F.lit(part), F.lit(1000)) for part in (0.75, 0.25)]
-    of_all_terms = changes.agg(
-        F.coalesce(F.try_divide(F.sum(chi_square), F.sum(freedom)), F.lit(1.0)).alias("days_pool"),
-        F.when(weeks >= MIN_CHANGES, _squared_scale(*ends)).alias("changes_pool"),
-    )
-    term = Window.partitionBy("term")
-    quartiles = [F.percentile(week_change, part).over(term) for part in (0.75, 0.25)]
-    own_days, own_freedom, own_changes = (
-        F.coalesce(value, F.lit(0.0))
-        for value in (F.sum(chi_square).over(term), F.sum(freedom).over(term), _squared_scale(*quartiles))
-    )
-    told = F.count(week_change).over(term)
-    by_days = (own_days + _PRIOR_DAYS * F.col("days_pool")) / (own_freedom + _PRIOR_DAYS)
-    by_changes = (told * own_changes + _PRIOR_CHANGES * F.col("changes_pool")) / (told + _PRIOR_CHANGES)
+    """With `p_value`, corrected for the number of terms of its period."""
     return (
-        changes.crossJoin(F.broadcast(of_all_terms))
-        .withColumn("dispersion", F.greatest(F.lit(1.0), by_days, by_changes))
+        _with_dispersion(changes)
         .withColumn("chance_ratio", significance.two_sided_p(F.col("z") / F.sqrt("dispersion")))
         .withColumn("p_value", significance.benjamini_hochberg(F.col("chance_ratio"), *_KEY))
     )
+
+
+def _with_dispersion(changes: DataFrame) -> DataFrame:
+    """With `dispersion`: the variance of a term's counts over what chance gives searches that come one by one.
+
+    The largest of 1, that of the days of its weeks (Pearson's chi square over its expectation), and that of its changes
+    from week to week (of months: also from month to month) once there are five, measured between their quartiles: a
+    steady trend doesn't widen it, nor does a rare leap. All are its own as far as there is evidence, else all terms'.
+    """
+    count, all_count, grain = F.col("search_count"), F.col("all_search_count"), F.col("grain")
+    is_told = (grain == "week") & (count >= MIN_SEARCH_COUNT) & (all_count > count)
+    chi_square = F.when(is_told, (F.col("square_sum") * all_count / count - count) / (1 - count / all_count))
+    freedom = F.when(is_told, F.col("searched_day_count") - 1)
+    term = Window.partitionBy("term")
+    own_days, own_freedom = (F.coalesce(F.sum(sum_).over(term), F.lit(0.0)) for sum_ in (chi_square, freedom))
+    pools = [F.coalesce(F.try_divide(F.sum(chi_square), F.sum(freedom)), F.lit(1.0)).alias("days_pool")]
+    of_grain = {}
+    for name in GRAINS:
+        change = F.when(grain == name, F.col("z"))
+        periods = F.count_distinct(F.when(change.isNotNull(), F.col("period_start_date")))
+        ends = [F.percentile_approx(change, F.lit(part), F.lit(1000)) for part in (0.75, 0.25)]
+        pools.append(F.when(periods >= MIN_CHANGES, _squared_scale(*ends)).alias(f"{name}_pool"))
+        own = F.coalesce(_squared_scale(*(F.percentile(change, part).over(term) for part in (0.75, 0.25))), F.lit(0.0))
+        told = F.count(change).over(term)
+        of_grain[name] = (told * own + _PRIOR_CHANGES * F.col(f"{name}_pool")) / (told + _PRIOR_CHANGES)
+    by_days = (own_days + _PRIOR_DAYS * F.col("days_pool")) / (own_freedom + _PRIOR_DAYS)
+    dispersion = F.greatest(F.lit(1.0), by_days, of_grain["week"], F.when(grain == "month", of_grain["month"]))
+    return changes.crossJoin(F.broadcast(changes.agg(*pools))).withColumn("dispersion", dispersion)
 
 
 def _squared_scale(upper: Column, lower: Column) -> Column:

@@ -2,7 +2,7 @@
 
 A file starts with a header of comments: what it answers, its grain, its inputs (in brackets those that may not be there
 yet), and its parameters as `--   name TYPE [= default]: meaning`. A parameter without a default is required; a TERM is
-normalised before it is looked up.
+normalised before it is looked up; `week|month` in the place of a type is one of these words.
 """
 
 import re
@@ -15,12 +15,12 @@ from search_forecast.errors import UsageError, did_you_mean
 from search_forecast.lakehouse.normalisation import normaliser
 
 _INPUTS = re.compile(r"^-- inputs: (.+)$", re.MULTILINE)
-_PARAMETER = re.compile(r"^--   (\w+) (INT|DATE|STRING|TERM)(?: = (\S+))?: (.+)$", re.MULTILINE)
+_PARAMETER = re.compile(r"^--   (\w+) (INT|DATE|STRING|TERM|\w+(?:\|\w+)+)(?: = (\S+))?: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A named marker of a query: its SQL type, default (None: SQL null) and meaning."""
+    """A named marker of a query: its SQL type or the words it may be, default (None: SQL null) and meaning."""
 
     name: str
     type: str
@@ -38,6 +38,9 @@ class Parameter:
         Raises:
             UsageError: it is not of the parameter's type.
         """
+        words = self.type.split("|")
+        if len(words) > 1 and text not in words:
+            raise UsageError(f"query: {self.name}={text} is not {' or '.join(words)}")
         try:
             if self.type == "INT":
                 return _natural(text)

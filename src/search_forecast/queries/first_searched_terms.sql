@@ -2,7 +2,7 @@
 -- grain: one row per term, most searched first
 -- inputs: term_trends
 -- parameters:
---   grain STRING = week: week or month
+--   grain week|month = week: of which periods
 --   period DATE = null: first day of the period; null for the last there is
 --   limit INT = 20: how many terms
 with shown as (

@@ -3,7 +3,7 @@
 -- inputs: term_profile
 -- parameters:
 --   term TERM: the term
---   profile STRING = weekday: weekday or month
+--   profile weekday|month = weekday: which profile
 with all_terms as (
   select
     value,

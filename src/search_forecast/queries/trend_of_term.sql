@@ -3,7 +3,7 @@
 -- inputs: term_trends
 -- parameters:
 --   term TERM: the term
---   grain STRING = week: week or month; a year before a week is 52 weeks before
+--   grain week|month = week: of which periods; a year before a week is 52 weeks before
 with trend as (
   select
     period_start_date,
