@@ -21,6 +21,7 @@ PAGES = (
     "docs/forecasting.md",
     "docs/bring-your-own-export.md",
     "docs/personal-data.md",
+    "docs/report.md",
     "docs/correct-and-erase.md",
     "docs/personal-data.md",
 )

@@ -82,8 +82,9 @@ def seed_what_other_jobs_wrote(lake: Path) -> None:
         ("_runs/medallion/20240304-1/task.log", "rejected: zebra  lamp"),
         ("_runs/medallion/20240304-2/run.json", '{"state": "SUCCESS"}'),
         ("_staging/scratch/tmp1/part.csv", "zebra lamp"),
+        ("report.html", "the page of the command report, with zebra lamp"),
     ):
-        (lake / name).parent.mkdir(parents=True)
+        (lake / name).parent.mkdir(parents=True, exist_ok=True)
         (lake / name).write_text(text, encoding="utf-8")
     for run in ("cut-off", "other"):
         files = lake / "_mlflow" / "artifacts" / run / "artifacts" / "model"

@@ -161,6 +161,7 @@ def test_the_fixtures_give_the_answers_of_the_readme(run: Callable[..., Any], tm
     flagged = [r for r in rows(tmp_path / "lake", "search_gold/daily_totals") if not r["is_complete_day"]]
     assert sorted(r["event_date"] for r in flagged) == [date(2021, 11, 12), date(2021, 12, 25)]
     files = DeltaTable(str(tmp_path / "lake" / "search_gold" / "term_summary")).file_uris()
+    assert '"search_count":10016,' in Path(answers["report"]).read_text(encoding="utf-8")
     with duckdb.connect() as connection:
         counted = connection.execute("select sum(search_count), max(search_count) from read_parquet(?)", [files])
         assert counted.fetchone() == (10016, 2312)

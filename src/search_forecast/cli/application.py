@@ -8,7 +8,19 @@ from contextlib import contextmanager
 
 import click
 
-from search_forecast.cli import bundle, command, demand, demo, machine, medallion, models, output, queries, synthetic
+from search_forecast.cli import (
+    bundle,
+    command,
+    demand,
+    demo,
+    machine,
+    medallion,
+    models,
+    output,
+    pages,
+    queries,
+    synthetic,
+)
 from search_forecast.cli.call import Call
 from search_forecast.errors import EnvironmentProblem, SearchForecastError
 from search_forecast.lakehouse.spark_errors import spark_complaint
@@ -19,7 +31,7 @@ ROOT = command.Commands(
     {
         "Start here": demo.COMMANDS,
         "From files to gold": medallion.COMMANDS,
-        "Questions to gold": queries.COMMANDS,
+        "Questions to gold": (*queries.COMMANDS, *pages.COMMANDS),
         "Demand forecasts": demand.COMMANDS,
         "Models": models.COMMANDS,
         "The bundle": bundle.COMMANDS,

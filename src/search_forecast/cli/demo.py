@@ -52,7 +52,10 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
     from search_forecast.medallion.reconcile import reconcile
     from search_forecast.models.promotion import promote_latest
     from search_forecast.models.registry import CHAMPION
-    from search_forecast.parameters import CleanParameters, ForecastParameters, IngestParameters
+    from search_forecast.pages.report import write_report
+    from search_forecast.parameters import REPORT, CleanParameters, ForecastParameters, IngestParameters
+    from search_forecast.queries.local import LocalEngine
+    from search_forecast.queries.spark import SparkEngine
 
     models, now = call.registry(writes=True), call.now
     tasks: dict[str, Callable[[], dict[str, Any]]] = {
@@ -64,6 +67,9 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
         "train": lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now()),
         "promote": lambda: promote_latest(models, MODEL, CHAMPION, now()),
         "score": lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None),
+        "report": lambda: write_report(
+            LocalEngine(call.root, lambda: SparkEngine(lakehouse)), call.root / REPORT, now()
+        ),
     }
     results = {}
     for number, (name, task) in enumerate(tasks.items(), start=1):
@@ -75,6 +81,7 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
         "terms": _query(lakehouse, "forecastable_terms"),
         "training": results["train"],
         "reconciliation": results["reconcile"],
+        "report": results["report"]["report"],
         "lakehouse": str(lakehouse.root),
     }
 
@@ -138,6 +145,8 @@ def _show(answers: dict[str, Any]) -> None:
     _show_forecast(answers)
     output.heading(f"The tables, in {answers['lakehouse']}")
     output.records([{"table": table.full_name, "one row per": table.grain} for table in TABLES])
+    output.heading("The same to look at: open this file in a browser")
+    output.line(f"  {Path(answers['report']).resolve().as_uri()}")
     output.heading("Try next")
     for command in NEXT:
         output.line(f"  {output.program()} {command}")

@@ -24,7 +24,8 @@ def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 
 
 @contextmanager
-def _local(call: Call) -> "Iterator[LocalEngine]":
+def local_engine(call: Call) -> "Iterator[LocalEngine]":
+    """What answers on this machine."""
     call.check_there()
     from search_forecast.queries.local import LocalEngine
 
@@ -42,7 +43,7 @@ def _local(call: Call) -> "Iterator[LocalEngine]":
 def _engine(call: Call) -> "Iterator[Engine]":
     """What answers: Spark in a workspace and in a job's task, DuckDB here."""
     if call.task_lakehouse is None and call.catalog is None:
-        with _local(call) as engine:
+        with local_engine(call) as engine:
             yield engine
     else:
         from search_forecast.queries.spark import SparkEngine
@@ -82,7 +83,7 @@ def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> 
 @click.pass_obj
 def sql(call: Call, statement: str) -> int:
     """Answer a query of your own, in Spark's SQL, on the tables of the lakehouse."""
-    with _local(call) as engine:
+    with local_engine(call) as engine:
         return _show(call, engine.ask(statement))
 
 

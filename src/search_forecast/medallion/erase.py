@@ -35,7 +35,7 @@ from search_forecast.medallion.aggregate import aggregate
 from search_forecast.medallion.clean import clean
 from search_forecast.medallion.corrections import Decision, Row
 from search_forecast.medallion.reconcile import reconcile
-from search_forecast.parameters import EraseParameters
+from search_forecast.parameters import REPORT, EraseParameters
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +114,8 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
         purge(lakehouse, table)
     for directory in lakehouse.staging.glob("*"):  # nobody else ingests now, and what else is under way can be repeated
         shutil.rmtree(directory, ignore_errors=True)
+    if lakehouse.root is not None:
+        (lakehouse.root / REPORT).unlink(missing_ok=True)  # a picture of gold as it was
     erased_count = sum(count for _, _, count in affected.values())
     logger.info("erase: %d records of %d deliveries, %d tables purged", erased_count, len(affected), len(tables))
     return {

@@ -1,0 +1,179 @@
+"""What the report shows, read from gold (and, of quality, the layers below) with the reader that answers queries."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import timedelta
+from statistics import fmean
+
+from search_forecast.errors import DataError
+from search_forecast.pages import history, quality
+from search_forecast.pages.reading import Facts, Rows, is_there, plain, query, rows
+from search_forecast.queries.answers import Engine
+
+# Every table that the page reads, and the command that fills it where it isn't there or empty.
+SOURCES = {
+    "search_gold.daily_totals": "aggregate",
+    "search_gold.daily_term_counts": "aggregate",
+    "search_gold.term_summary": "aggregate",
+    "search_gold.term_trends": "trends",
+    "search_gold.term_forecasts": "run demand_forecast",
+    "search_gold.backtest_metrics": "run demand_forecast",
+    "search_gold.forecast_accuracy": "run monitoring",
+    "search_gold.batches": "reconcile",
+    "search_silver.rejected_records": "clean",
+    "search_bronze.deliveries": "ingest",
+}
+_NEEDED = list(SOURCES)[:3]
+_TOP_COUNT = 15
+_TRENDS_OF_A_STATUS = 8
+_LONGEST_PERIOD_DAYS = 28
+
+_PERIOD_TERMS = """
+select
+  term,
+  sum(case when event_date >= :begin then search_count else 0 end) as search_count,
+  sum(case when event_date < :begin then search_count else 0 end) as previous_count
+from daily_term_counts
+where event_date between :before and :last
+group by term
+order by search_count desc, term
+"""
+_TRENDS = """
+with latest as (
+  select grain, max(period_start_date) as period_start_date
+  from term_trends
+  where not is_partial_period
+  group by grain
+),
+
+ranked as (
+  select
+    t.grain, t.period_start_date, t.status, t.term, t.search_count, t.previous_count, t.growth_ratio, t.p_value,
+    t.rank, t.previous_rank,
+    row_number() over (
+      partition by t.grain, t.status order by abs(t.search_count - coalesce(t.previous_count, 0)) desc, t.term
+    ) as place,
+    count(*) over (partition by t.grain, t.status) as status_count
+  from term_trends as t
+  inner join latest on latest.grain = t.grain and latest.period_start_date = t.period_start_date
+)
+
+select grain, period_start_date, status, status_count, term, search_count, previous_count, growth_ratio, p_value,
+  rank, previous_rank
+from ranked
+where place <= :limit
+order by grain, status, place
+"""
+
+
+def gather(engine: Engine) -> Facts:
+    """All that the page shows, of one state of the tables.
+
+    Returns:
+        Sections by name; one whose table is absent or empty is None. Dates are ISO text, ratios 0..1.
+
+    Raises:
+        DataError: there is no search in gold, or tables are written faster than they can be read.
+    """
+    for table in _NEEDED:
+        if not engine.has(table):
+            raise DataError(f"report: no {table} yet; run {SOURCES[table]} first")
+    for _ in range(3):
+        before = _versions(engine)
+        facts = _gather(engine)
+        if _versions(engine) == before:
+            return {**facts, "tables": [{**_size(engine, name), "version": before[name]} for name in before]}
+    raise DataError("report: its tables were being written each time they were read; try again once that is done")
+
+
+def _gather(engine: Engine) -> Facts:
+    days = query(engine, "daily_activity")
+    if not days:
+        raise DataError("report: no searches in search_gold.daily_totals; run ingest, clean and aggregate first")
+    whole = [day for day in days if day["is_complete_day"]] or days
+    sections: dict[str, Callable[[], object]] = {
+        "range": lambda: _range(engine, days, whole),
+        "period": lambda: _period(engine, whole),
+        "history": lambda: history.read(engine, whole),
+        "trends": lambda: _trends(engine),
+        "breakouts": lambda: query(engine, "breakouts", limit="8"),
+        "weekdays": lambda: _weekdays(whole),
+        "rejected": lambda: quality.rejected(engine),
+        "batches": lambda: quality.batches(engine),
+        "deliveries": lambda: quality.deliveries(engine),
+        "models": lambda: quality.models(engine),
+        "accuracy": lambda: quality.accuracy(engine),
+    }
+    return {name: plain(section()) for name, section in sections.items()} | {"sources": SOURCES}
+
+
+def _range(engine: Engine, days: Rows, whole: Rows) -> Facts:
+    [totals] = query(engine, "row_count")
+    ends = {"first_date": days[0]["event_date"], "last_date": days[-1]["event_date"]}
+    left_out = [day["event_date"] for day in days if day not in whole]
+    return {**totals, **ends, "incomplete_dates": left_out}
+
+
+def _period(engine: Engine, whole: Rows) -> Facts:
+    """The latest whole weeks, up to four, and the same number before them; all days where there are no two weeks."""
+    length = min(_LONGEST_PERIOD_DAYS, len(whole) // 14 * 7)
+    has_previous, length = length > 0, length or len(whole)
+    last = whole[-1]["event_date"]
+    begin, before = last - timedelta(days=length - 1), last - timedelta(days=2 * length - 1)
+    values = {"begin": begin, "before": before if has_previous else begin, "last": last}
+    terms = rows(engine.run(_PERIOD_TERMS, values, ["daily_term_counts"]))
+    total, previous = (sum(term[name] for term in terms) for name in ("search_count", "previous_count"))
+    return {
+        "day_count": length,
+        "first_date": begin,
+        "last_date": last,
+        "previous_first_date": before if has_previous else None,
+        "search_count": total,
+        "previous_count": previous if has_previous else None,
+        "term_count": sum(term["search_count"] > 0 for term in terms),
+        "previous_term_count": sum(term["previous_count"] > 0 for term in terms) if has_previous else None,
+        "top_ten_ratio": _top_ten_ratio(terms, "search_count"),
+        "previous_top_ten_ratio": _top_ten_ratio(terms, "previous_count") if has_previous else None,
+        "top": [
+            {**term, "share_ratio": term["search_count"] / total, **({} if has_previous else {"previous_count": None})}
+            for term in terms[:_TOP_COUNT]
+            if term["search_count"]
+        ],
+    }
+
+
+def _top_ten_ratio(terms: Rows, name: str) -> float | None:
+    counts = sorted((term[name] for term in terms), reverse=True)
+    return sum(counts[:10]) / sum(counts) if sum(counts) else None
+
+
+def _trends(engine: Engine) -> Rows | None:
+    """The last whole week and month: how many terms have each status, and those that changed most."""
+    if not is_there(engine, "term_trends"):
+        return None
+    found: dict[str, Facts] = {}
+    for row in rows(engine.run(_TRENDS, {"limit": _TRENDS_OF_A_STATUS}, ["term_trends"])):
+        grain = found.setdefault(
+            row["grain"], {name: row[name] for name in ("grain", "period_start_date")} | {"counts": {}, "terms": []}
+        )
+        grain["counts"][row["status"]] = row.pop("status_count")
+        if row["status"] != "stable":
+            grain["terms"].append(row)
+    return [found[grain] for grain in ("week", "month") if grain in found]
+
+
+def _weekdays(whole: Rows) -> Rows:
+    """Mean searches of each day of the week, 1 for Monday, over the complete days."""
+    by_weekday = defaultdict(list)
+    for day in whole:
+        by_weekday[day["event_date"].isoweekday()].append(day["search_count"])
+    return [{"weekday": n, "search_count": fmean(c), "day_count": len(c)} for n, c in sorted(by_weekday.items())]
+
+
+def _versions(engine: Engine) -> dict[str, int]:
+    return {name: engine.version(name) for name in SOURCES if engine.has(name)}
+
+
+def _size(engine: Engine, name: str) -> Facts:
+    [(count,)] = engine.run(f"select count(*) as row_count from {name}", {}, [name]).rows  # noqa: S608
+    return {"table": name, "row_count": count}

@@ -1,0 +1,40 @@
+"""Rows of the reader that answers queries, as the page holds them."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from math import isfinite
+from typing import Any
+
+from search_forecast.queries import catalogue
+from search_forecast.queries.answers import Answer, Engine, answer
+
+Facts = dict[str, Any]
+Rows = list[Facts]
+
+
+def is_there(engine: Engine, name: str) -> bool:
+    """Whether a table has rows."""
+    return engine.has(name) and bool(engine.run(f"select 1 as one from {name} limit 1", {}, [name]).rows)  # noqa: S608
+
+
+def query(engine: Engine, name: str, **values: str) -> Rows:
+    """The rows of a query of the catalogue."""
+    return rows(answer(engine, catalogue.load(name), values))
+
+
+def rows(answered: Answer) -> Rows:
+    """Each row by the names of its columns."""
+    return [dict(zip(answered.columns, row, strict=True)) for row in answered.rows]
+
+
+def plain(value: object) -> object:
+    """A value as JSON has it: days and times as ISO text, no number that is none."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return f"{value.isoformat(timespec='seconds')}Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    return None if isinstance(value, float) and not isfinite(value) else value

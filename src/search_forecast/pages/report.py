@@ -1,0 +1,40 @@
+"""The report: one HTML file that needs no network, no server and no program but a browser."""
+
+import os
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from search_forecast.pages.facts import gather
+from search_forecast.pages.shell import DATA, in_html, shell
+from search_forecast.queries.answers import Engine
+
+
+def write_report(engine: Engine, path: Path, made_at: datetime) -> dict[str, Any]:
+    """Write the page; what stood there is replaced, at once and whole.
+
+    Args:
+        engine: what reads the lakehouse.
+        path: the file.
+        made_at: now, UTC.
+
+    Returns:
+        The file, its bytes, and how many terms it can show.
+
+    Raises:
+        DataError: gold has no searches.
+    """
+    facts = gather(engine) | {
+        "made_at": made_at.isoformat(timespec="seconds"),
+        "version": metadata.version("search_forecast"),
+    }
+    before, _, after = shell().partition(DATA)
+    page = f"{before}{in_html(facts)}{after}".encode()
+    making = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        making.write_bytes(page)
+        making.replace(path)
+    finally:
+        making.unlink(missing_ok=True)
+    return {"report": str(path), "bytes": len(page), "term_count": len(facts["history"]["terms"]) - 1}
