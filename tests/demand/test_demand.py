@@ -17,7 +17,8 @@ from pyspark.sql import SparkSession
 
 from search_forecast import cli
 from search_forecast.cli.call import Call
-from search_forecast.demand import outlook
+from search_forecast.demand import outlook, term_series
+from search_forecast.demand.forecasting.history import Event
 from search_forecast.demand.train import _champions
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.tables import Lakehouse
@@ -282,7 +283,8 @@ def test_nothing_to_train_on_is_said_in_a_line(tmp_path: Path, capsys: pytest.Ca
 def test_a_shop_of_three_days_gets_forecasts_too_but_none_of_a_training_that_was_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_counts(tmp_path, FIRST, {"tv": [30, 30, 30], "radio": [1, 0, 1]})
+    stray = [7, *[0] * 60]  # a misdated record, two months before the others
+    write_counts(tmp_path, FIRST, {"tv": [*stray, 30, 30, 30], "radio": [*[0] * 61, 1, 0, 1]})
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -295,7 +297,10 @@ def test_a_shop_of_three_days_gets_forecasts_too_but_none_of_a_training_that_was
     assert (refused["is_promoted"], refused["holder"]) == (False, None)
     assert "its training was cut off before its metrics were kept: train again" in refused["gate"]
 
-    assert command(tmp_path, "train")["forecastable"] == 0
+    trained = command(tmp_path, "train")
+    assert trained["forecastable"] == 0
+    assert trained["left_out"]["days_before_history"] == f"1 days: {FIRST}"
+    assert trained["left_out"]["linear_regression"] == "fewer than 50 examples to learn from"
     assert command(tmp_path, "promote", "search_demand")["is_promoted"] is True
     assert command(tmp_path, "score")["added"] > 0
 
@@ -340,3 +345,36 @@ def test_people_see_forecasts_and_candidates_without_registering_anything(lake: 
     assert len(Registry(lake / DIRECTORY).versions("search_demand")) == versions
     with pytest.raises(UsageError, match="forecast: 'rare thing' has no forecast of its own"):
         outlook.forecast(lakehouse, ["tv", "rare thing"])
+
+
+def test_a_calendar_is_loaded_again_and_read_with_the_series(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = searches()["tv"]
+    counts[40:43] = [0, 0, 0]  # the shop is closed
+    lake = write_counts(tmp_path / "lake", FIRST, {"tv": counts})
+    file = tmp_path / "events.csv"
+    file.write_text(f"from,to,event,kind\n{day(40)},{day(42)},stocktaking,closure\n{day(90)},,sale,campaign\n")
+    span = ("--country", "CH", "--from", "2025-01-01", "--to", "2025-12-31")
+
+    command(lake, "load-calendar", "--country", "US", *span[2:])
+    loaded = command(lake, "load-calendar", *span, "--events", str(file))
+    assert command(lake, "load-calendar", "--events", str(file))["row_count"] == loaded["row_count"] == 4 + 4
+    file.write_text("from,event,kind\n2025-99-01,sale,campaign\n")
+    assert command(lake, "load-calendar", "--events", str(file)) == 1
+    assert "line 2: from '2025-99-01' is no day such as 2026-11-27" in capsys.readouterr().err
+    assert command(lake, "load-calendar") == 2
+    assert command(lake, "load-calendar", "--country", "CH", "--from", "2025-02-01", "--to", "2025-01-01") == 2
+
+    lakehouse = Lakehouse(spark, lake, lake / "_staging")
+    series = term_series.read(lakehouse, ForecastParameters(), tmp_path / "series")
+    assert series.left_out == {}
+    assert series.calendar.of("tv")[day(90)] == Event("campaign", "sale")
+    assert series.calendar.closures() == {day(40), day(41), day(42)}
+    (packed,) = series.packed.where("term = 'tv'").collect()
+    assert packed["counts"][40:43] == [0.0, 0.0, 0.0]
+    # A version that was trained before there was a calendar is reproduced without it.
+    before = {name: version for name, version in series.delta_versions.items() if "calendar" not in name}
+    again = term_series.read(lakehouse, ForecastParameters(), tmp_path / "again", delta_versions=before)
+    assert again.calendar.of("tv") == {}
+    assert again.left_out == {"days_without_delivery": f"3 days: {day(40)} to {day(42)}"}

@@ -21,6 +21,7 @@ from search_forecast.demand.forecasting import (
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting.backtest import backtests
 from search_forecast.demand.forecasting.history import History
+from search_forecast.demand.known_days import known_days
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.lakehouse.contracts import BACKTEST_METRICS, OTHER, TERM_FORECASTS, TOTAL
 from search_forecast.parameters import ForecastParameters
@@ -48,38 +49,19 @@ def same(actual: "DataFrame", expected: "DataFrame") -> None:
 # --- series
 
 
-def test_incomplete_edge_days_and_days_to_come_are_left_out(spark: "SparkSession") -> None:
-    totals = spark.createDataFrame(
-        [(day(0), 1, 1, False), (day(1), 9, 1, True), (day(2), 0, 0, True), (day(3), 8, 1, True)], TOTALS
-    )
+def test_days_that_can_be_counted_on_are_complete_delivered_and_not_to_come(spark: "SparkSession") -> None:
+    counts = [1, *[0] * 60, *[40] * 30, *[0] * 9, *[40] * 30, 7]
+    rows = [(day(n), count, 1, n < len(counts) - 1) for n, count in enumerate(counts)]
 
-    same(
-        series.days(totals, as_of=day(2)),
-        spark.createDataFrame([(day(1), 9), (day(2), 0)], "event_date date, search_count bigint"),
-    )
+    known = known_days(spark.createDataFrame(rows, TOTALS), as_of=day(125))
 
-
-def _days(spark: "SparkSession", counts: list[int]) -> list[tuple[int, int | None]]:
-    rows = [(day(number), count, 1, True) for number, count in enumerate(counts)]
-    known = series.days(spark.createDataFrame(rows, TOTALS)).orderBy("event_date").collect()
-    return [((row["event_date"] - MONDAY).days, row["search_count"]) for row in known]
-
-
-def test_days_without_a_delivery_are_not_known_and_what_lies_before_a_longer_gap_is_a_stray(
-    spark: "SparkSession",
-) -> None:
-    stray, busy, weekend = [1, *[0] * 300], [9] * 40, [5, 5, 5, 5, 5, 0, 0] * 8
-
-    known = _days(spark, stray + busy + [0] * 21 + weekend)
-
-    assert [count for _, count in known] == [*[9] * 40, *[None] * 21, *weekend]
-    assert known[0][0] == 301
-
-
-def test_a_quiet_shop_may_be_quiet_for_long(spark: "SparkSession") -> None:
-    quiet = np.random.default_rng(1).poisson(0.2, 400).tolist()
-
-    assert None not in [count for _, count in _days(spark, quiet)]
+    found = [(row["event_date"], row["search_count"]) for row in known.rows.collect()]
+    expected = [*[40] * 30, *[None] * 9, *[40] * 26]
+    assert found == [(day(61 + n), count) for n, count in enumerate(expected)]
+    assert known.gaps == ((day(91), day(99)),)
+    assert (known.strays, known.last) == ((day(0),), day(125))
+    assert known_days(spark.createDataFrame(rows, TOTALS)).last == day(129)
+    assert known_days(spark.createDataFrame(rows, TOTALS), as_of=day(95)).last == day(90)
 
 
 def test_a_week_counts_only_if_all_its_days_are_complete(spark: "SparkSession") -> None:
@@ -200,6 +182,12 @@ def test_nothing_is_learnt_from_days_that_are_left_out(spark: "SparkSession") ->
 
     assert learnt.count() > 0
     assert learnt.agg(F.max("label")).collect()[0][0] == pytest.approx(1.0)
+    undelivered = [*[5.0] * 40, *[float("nan")] * 41]
+    delivered = calendar_regression.examples(
+        spark.createDataFrame([("tv", 1.0, undelivered)], PACKED), day(80), DAY, 7, leave_out=21
+    )
+    # Cutoffs every five days from the 53rd back to the 14th; what came is known up to the 40th day.
+    assert delivered.count() == sum(min(max(40 - cutoff, 0), 7) for cutoff in range(53, 13, -5))
 
 
 def test_too_little_to_learn_from_gives_no_regressions(spark: "SparkSession") -> None:

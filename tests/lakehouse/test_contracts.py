@@ -35,6 +35,8 @@ SUFFIX_OF_TYPE = {
 }
 SINGULAR = ("term_summary", "infant_growth", "forecast_accuracy", "demand_drift")  # the design's names
 NULLABLE = (
+    contracts.CALENDAR_EVENTS,
+    contracts.TERM_FORECASTS,
     contracts.REJECTED_RECORDS,
     contracts.MODEL_SCORES,
     contracts.BACKTEST_METRICS,

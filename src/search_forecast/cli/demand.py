@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from search_forecast.cli.call import Call
-from search_forecast.cli.command import VERSION, Command, at_most_one, flags
+from search_forecast.cli.command import PATH, VERSION, Command, at_most_one, flags
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.parameters import ForecastParameters, MonitorParameters
@@ -117,6 +118,33 @@ def forecast(call: Call, terms: tuple[str, ...]) -> int:
         return call.rows(*forecast(lakehouse, [normaliser()(term) for term in terms]))
 
 
+@click.command("load-calendar", cls=Command, is_task=True, example="load-calendar --country CH --events campaigns.csv")
+@click.option("--country", metavar="CODE", help="load its public holidays; ISO 3166, such as CH")
+@click.option("--region", metavar="CODE", help="with those of a part of it, such as ZH")
+@click.option("--from", "first", metavar="DATE", help="first day of the holidays (default: three years ago)")
+@click.option("--to", "last", metavar="DATE", help="last day of the holidays (default: the end of next year)")
+@click.option("--events", type=PATH, metavar="FILE", help="CSV of campaigns and closures: from,to,event,kind,term")
+@click.pass_obj
+def load_calendar(
+    call: Call, country: str | None, region: str | None, first: str | None, last: str | None, events: Path | None
+) -> int:
+    """Load holidays, campaigns and closures, past and to come, into search_gold.calendar_events."""
+    this_year = call.now().year
+    from search_forecast.demand.load_calendar import load_calendar
+
+    start, end = _day(call, first, "--from"), _day(call, last, "--to")
+    with call.opened(writes=True) as lakehouse:
+        loaded = load_calendar(
+            lakehouse,
+            first=start or date(this_year - 3, 1, 1),
+            last=end or date(this_year + 1, 12, 31),
+            country=country,
+            region=region,
+            source=events,
+        )
+    return call.result(loaded, next_step="train")
+
+
 @click.command("backtest", cls=Command, has_csv=True, example="backtest laptop --candidates theta,ets")
 @click.argument("terms", nargs=-1, metavar="[TERM]...")
 @click.option("--as-of", metavar="DATE", help="as if it were then: counts up to this day only")
@@ -132,12 +160,12 @@ def backtest(call: Call, /, terms: tuple[str, ...], as_of: str | None, candidate
         return call.rows(*backtest(lakehouse, parameters, terms=chosen, as_of=day))
 
 
-def _day(call: Call, text: str | None) -> date | None:
-    """The last day to know of; a job's parameter may be empty."""
+def _day(call: Call, text: str | None, flag: str = "--as-of") -> date | None:
+    """A day; a job's parameter may be empty."""
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
-        raise UsageError(f"{call.command}: --as-of {text} is no day such as 2025-12-31") from None
+        raise UsageError(f"{call.command}: {flag} {text} is no day such as 2025-12-31") from None
 
 
-COMMANDS = (train, score, monitor, forecast, backtest)
+COMMANDS = (train, score, monitor, forecast, backtest, load_calendar)

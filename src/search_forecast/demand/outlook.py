@@ -28,7 +28,8 @@ def forecast(lakehouse: Lakehouse, terms: Sequence[str]) -> Table:
 
     Returns:
         Columns and rows, one per (term, target_date): term, target_date, forecast, lower_80, upper_80, lower_95,
-        upper_95, mean_forecast, candidate (what it is made of), made_on_date, model_version.
+        upper_95, mean_forecast, candidate (what it is made of), events (that it counts on), made_on_date,
+        model_version.
 
     Raises:
         DataError: nothing was forecast yet.
@@ -47,7 +48,9 @@ def forecast(lakehouse: Lakehouse, terms: Sequence[str]) -> Table:
         for level in (0.8, 0.95)
         for side in ("lower", "upper")
     ]
-    others = [F.max(name).alias(name) for name in ("mean_forecast", "candidate", "made_on_date", "model_version")]
+    others = [
+        F.max(name).alias(name) for name in ("mean_forecast", "candidate", "events", "made_on_date", "model_version")
+    ]
     table = _table(asked.groupBy(*keys).agg(F.max("forecast").alias("forecast"), *ends, *others).orderBy(*keys))
     unknown = [term for term in terms if term not in {row[0] for row in table[1]}]
     if unknown:
