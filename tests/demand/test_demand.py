@@ -6,13 +6,20 @@ import json
 import math
 import subprocess
 import sys
+import threading
+import time
+import urllib.error
+import urllib.request
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pytest
+import uvicorn
 from deltalake import DeltaTable
+from mlflow.pyfunc import scoring_server
 from pyspark.sql import SparkSession
 
 from search_forecast import cli
@@ -209,6 +216,62 @@ def test_a_version_loads_without_spark_and_says_what_score_wrote(lake: Path) -> 
     assert all(math.isnan(number) for number in wide[2][1:])
 
 
+def test_mlflows_server_answers_for_terms_and_horizons(lake: Path) -> None:
+    models = Registry(lake / DIRECTORY)
+    place = models.files(models.find("search_demand", 1), lake / "served").parent
+    served = mlflow.pyfunc.load_model(str(place))
+    server = uvicorn.Server(uvicorn.Config(scoring_server.init(served), host="127.0.0.1", port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.05)
+    port = server.servers[0].sockets[0].getsockname()[1]
+
+    def ask(question: dict[str, Any]) -> tuple[int, Any]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations",
+            json.dumps(question).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    rows = [["laptop", 1], ["tv", 14], ["no such term", 3]]
+    try:
+        status, wide = ask({"dataframe_split": {"columns": ["term", "horizon"], "data": rows}})
+        _, narrow = ask({"dataframe_records": [{"term": "tv", "horizon": 14}], "params": {"interval_level": 0.8}})
+        example = ask(json.loads((place / "serving_input_example.json").read_text()))
+        refused, complaint = ask({"dataframe_split": {"columns": ["term", "horizon"], "data": [["tv", 15]]}})
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)
+
+    expected = command(lake, "predict", "search_demand", "term=tv", "horizon=14", "--version", "1")
+    laptop, tv, unknown = wide["predictions"]
+    assert status == 200
+    assert tv["target_date"][:10] == expected["target_date"]
+    assert [tv[name] for name in ("forecast", "lower", "upper")] == [
+        pytest.approx(expected[name]) for name in ("forecast", "lower", "upper")
+    ]
+    assert tv["lower"] < narrow["predictions"][0]["lower"] < tv["forecast"] < laptop["forecast"]
+    assert (unknown["forecast"], unknown["upper"]) == (None, None)
+    assert example[0] == 200
+    assert example[1]["predictions"][0]["forecast"] > laptop["forecast"]  # that of all searches
+    assert refused == 400
+    assert "this version forecasts 1 to 14 periods ahead" in complaint["message"]
+    info = mlflow.models.get_model_info(str(place))
+    assert info.signature.inputs.input_names() == ["term", "horizon"]
+    assert (
+        info.load_input_example(str(place)).to_dict("records") == [{"term": "(total)", "horizon": 1}]
+        if hasattr(info, "load_input_example")
+        else True
+    )
+
+
 def test_predict_shows_one_forecast_and_says_what_is_wrong(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = command(lake, "predict", "search_demand", "term=laptop", "horizon=2", "--version", "1")
 
@@ -337,6 +400,11 @@ def test_people_see_forecasts_and_candidates_without_registering_anything(lake: 
     heads, compared = outlook.backtest(lakehouse, quick, terms=["tv"])
 
     assert [row[0] for row in rows] == ["laptop"] * 14 + ["tv"] * 14
+    past = outlook.past(lakehouse, ["tv", "(total)"], day(DAYS - 1), is_weekly=False)
+    assert past["tv"] == [(day(n), searches()["tv"][n]) for n in range(DAYS - 42, DAYS)]
+    assert [count for _, count in past["(total)"]] == [sum(line) for line in zip(*searches().values(), strict=True)][
+        -42:
+    ]
     first = dict(zip(columns, rows[0], strict=True))
     assert first["lower_95"] < first["lower_80"] < first["forecast"] < first["upper_80"] < first["upper_95"]
     by_name = {row[1]: dict(zip(heads, row, strict=True)) for row in compared}

@@ -55,7 +55,7 @@ def forecasts_of(spark: SparkSession, points: list[Point], levels: tuple[float, 
         for level in levels:
             ends = (lower, upper) if level == 0.95 else (forecast, forecast)
             dates = (day(made + ahead), version, level, day(made), ahead)
-            rows.append((term, *dates, forecast, *ends, mean, "theta", "search_demand"))
+            rows.append((term, *dates, forecast, *ends, mean, "theta", "search_demand", None))
     return spark.createDataFrame(rows, contracts.TERM_FORECASTS.schema)
 
 
@@ -596,6 +596,7 @@ def weekly_forecasts(spark: SparkSession, counts: Any) -> DataFrame:
                 "mean_forecast": mean.ravel(),
                 "candidate": "simulated",
                 "model_name": "search_demand",
+                "events": None,
             }
             frames.append(pd.DataFrame(columns))
     return spark.createDataFrame(pd.concat(frames), contracts.TERM_FORECASTS.schema)

@@ -291,7 +291,7 @@ def test_reconciliation_is_the_general_formula_for_one_total(spark: "SparkSessio
     weights = np.linalg.inv(np.diag(errors**2))
     expected = summing @ np.linalg.inv(summing.T @ weights @ summing) @ summing.T @ weights @ forecast
     rows = [
-        (name, 1, day(1), "naive", f, f, e, f - 1, f + 1, f - 2, f + 2)
+        (name, 1, day(1), "naive", f, f, e, f - 1, f + 1, f - 2, f + 2, None)
         for name, f, e in zip(names, forecast.tolist(), errors.tolist(), strict=True)
     ]
 
@@ -305,7 +305,7 @@ def test_reconciliation_is_the_general_formula_for_one_total(spark: "SparkSessio
 
 def test_coherent_forecasts_never_fall_below_zero_and_still_add_up(spark: "SparkSession") -> None:
     rows = [
-        (name, 1, day(1), "naive", f, f, e, max(f - 1, 0.0), f + 1, max(f - 2, 0.0), f + 2)
+        (name, 1, day(1), "naive", f, f, e, max(f - 1, 0.0), f + 1, max(f - 2, 0.0), f + 2, None)
         for name, f, e in ((TOTAL, 10.0, 0.1), ("a", 2.0, 9.0), ("b", 40.0, 3.0))
     ]
 
@@ -430,7 +430,8 @@ def test_metrics_of_all_terms_leave_the_total_out(spark: "SparkSession") -> None
 
 def test_a_forecast_becomes_a_row_for_each_level(spark: "SparkSession") -> None:
     made = spark.createDataFrame(
-        [("tv", 3, day(3), "naive", 5.0, 4.0, 1.0, 4.0, 6.0, 3.0, 7.0)], forecasts.FORECAST_ROW
+        [("tv", 3, day(3), "naive", 5.0, 4.0, 1.0, 4.0, 6.0, 3.0, 7.0, "holiday a: x 2.00")],
+        forecasts.FORECAST_ROW,
     )
 
     found = forecasts.term_forecasts(made, "search_demand", 2, day(0))
@@ -438,8 +439,21 @@ def test_a_forecast_becomes_a_row_for_each_level(spark: "SparkSession") -> None:
     TERM_FORECASTS.check(found)
     levels = sorted((tuple(row) for row in found.collect()), key=lambda row: row[3])
     assert levels == [
-        ("tv", day(3), 2, 0.8, day(0), 3, 5.0, 4.0, 6.0, 4.0, "naive", "search_demand"),
-        ("tv", day(3), 2, 0.95, day(0), 3, 5.0, 3.0, 7.0, 4.0, "naive", "search_demand"),
+        (
+            "tv",
+            day(3),
+            2,
+            level,
+            day(0),
+            3,
+            5.0,
+            *ends,
+            4.0,
+            "naive",
+            "search_demand",
+            "holiday a: x 2.00",
+        )
+        for level, ends in ((0.8, (4.0, 6.0)), (0.95, (3.0, 7.0)))
     ]
 
 

@@ -11,7 +11,7 @@ from search_forecast.demand.forecasting.history import LARGEST_COUNT, Floats, Hi
 _OUTLIER = 5  # times the largest of the other counts
 _LEAST_OUTLIER = 50.0  # searches: what is less does no harm
 _LONGEST_OUTLIER = 3  # periods in a row
-_MOST_OUTLIERS = 0.02  # of the periods; what comes more often is demand
+_MOST_OUTLIERS = 0.01  # of the periods; what comes more often is demand
 _LEAST_WEEKDAY = 0.2  # of the mean: on a weekday with less, counts say little of the level
 _LEAST_JUMP = 1.5  # times the level before, or that part of it
 _LEAST_AFTER, _LONGEST = (
