@@ -18,6 +18,7 @@ from search_forecast.demand.load_calendar import holidays_of, read_events
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.errors import DataError, UsageError
 from search_forecast.parameters import ForecastParameters
+from support.places import PROJECT
 
 FIRST = date(2025, 1, 6)  # a Monday
 DAYS = 280
@@ -198,6 +199,13 @@ def test_a_file_of_events_is_a_row_a_day(tmp_path: Path) -> None:
         (date(2026, 11, 28), "Black Friday", "campaign", None),
         (date(2026, 12, 1), "TV  week", "campaign", "tv"),
     ]
+
+
+def test_the_fixture_is_such_a_file() -> None:
+    rows = read_events(PROJECT / "fixtures" / "events.csv")
+
+    assert [row[3] for row in rows] == [None] * 4 + ["laptop", None]
+    assert {row[2] for row in rows} == {"campaign", "closure"}
 
 
 @pytest.mark.parametrize(

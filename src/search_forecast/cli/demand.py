@@ -184,7 +184,7 @@ def replay(
     return call.rows(COLUMNS, rows)
 
 
-@click.command("load-calendar", cls=Command, is_task=True, example="load-calendar --country CH --events campaigns.csv")
+@click.command("load-calendar", cls=Command, is_task=True, example="load-calendar --country DE --region BY")
 @click.option("--country", metavar="CODE", help="load its public holidays; ISO 3166, such as CH")
 @click.option("--region", metavar="CODE", help="with those of a part of it, such as ZH")
 @click.option("--from", "first", metavar="DATE", help="first day of the holidays (default: three years ago)")
