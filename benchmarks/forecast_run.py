@@ -104,7 +104,7 @@ def alone(run: Run, horizon: int) -> pd.DataFrame:
     def ask(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
             for term, counts in batch[["term", "counts"]].itertuples(index=False):
-                for name, values in c.forecasts(maker.history(counts), horizon, maker.candidates)[0].items():
+                for name, values in c.forecasts(maker.history(counts, ""), horizon, maker.candidates)[0].items():
                     yield pd.DataFrame({"name": name, "term": term, "step": range(1, horizon + 1), "forecast": values})
 
     return run.packed.mapInPandas(ask, "name string, term string, step bigint, forecast double").toPandas()

@@ -3,21 +3,29 @@
 import contextlib
 import io
 import json
-import math
 import subprocess
 import sys
+import threading
+import time
+import urllib.error
+import urllib.request
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pytest
+import uvicorn
 from deltalake import DeltaTable
+from mlflow.models import Model
+from mlflow.pyfunc import scoring_server
 from pyspark.sql import SparkSession
 
 from search_forecast import cli
 from search_forecast.cli.call import Call
-from search_forecast.demand import outlook
+from search_forecast.demand import outlook, term_series
+from search_forecast.demand.forecasting.history import Event
 from search_forecast.demand.train import _champions
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.tables import Lakehouse
@@ -205,7 +213,59 @@ def test_a_version_loads_without_spark_and_says_what_score_wrote(lake: Path) -> 
         assert found[0][:10] == row["target_date"].isoformat()
         assert found[1:] == pytest.approx([row["forecast"], row["lower"], row["upper"]])
         assert low == pytest.approx(written[(*key, 0.8)]["lower"])
-    assert all(math.isnan(number) for number in wide[2][1:])
+    assert wide[2][1:] == [None, None, None]
+
+
+def test_mlflows_server_answers_for_terms_and_horizons(lake: Path) -> None:
+    models = Registry(lake / DIRECTORY)
+    place = models.files(models.find("search_demand", 1), lake / "served").parent
+    served = mlflow.pyfunc.load_model(str(place))
+    server = uvicorn.Server(uvicorn.Config(scoring_server.init(served), host="127.0.0.1", port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.05)
+    port = server.servers[0].sockets[0].getsockname()[1]
+
+    def ask(question: dict[str, Any]) -> tuple[int, Any]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations",
+            json.dumps(question).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    rows = [["laptop", 1], ["tv", 14], ["no such term", 3]]
+    try:
+        status, wide = ask({"dataframe_split": {"columns": ["term", "horizon"], "data": rows}})
+        _, narrow = ask({"dataframe_records": [{"term": "tv", "horizon": 14}], "params": {"interval_level": 0.8}})
+        example = ask(json.loads((place / "serving_input_example.json").read_text()))
+        refused, complaint = ask({"dataframe_split": {"columns": ["term", "horizon"], "data": [["tv", 15]]}})
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)
+
+    expected = command(lake, "predict", "search_demand", "term=tv", "horizon=14", "--version", "1")
+    laptop, tv, unknown = wide["predictions"]
+    assert status == 200
+    assert tv["target_date"][:10] == expected["target_date"]
+    assert [tv[name] for name in ("forecast", "lower", "upper")] == [
+        pytest.approx(expected[name]) for name in ("forecast", "lower", "upper")
+    ]
+    assert tv["lower"] < narrow["predictions"][0]["lower"] < tv["forecast"] < laptop["forecast"]
+    assert (unknown["forecast"], unknown["upper"]) == (None, None)
+    assert example[0] == 200
+    assert example[1]["predictions"][0]["forecast"] > laptop["forecast"]  # that of all searches
+    assert refused == 400
+    assert "this version forecasts 1 to 14 periods ahead" in complaint["message"]
+    described = Model.load(str(place))
+    assert described.signature.inputs.input_names() == ["term", "horizon"]
+    assert described.load_input_example(str(place)).to_dict("records") == [{"term": "(total)", "horizon": 1}]
 
 
 def test_predict_shows_one_forecast_and_says_what_is_wrong(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -282,7 +342,8 @@ def test_nothing_to_train_on_is_said_in_a_line(tmp_path: Path, capsys: pytest.Ca
 def test_a_shop_of_three_days_gets_forecasts_too_but_none_of_a_training_that_was_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_counts(tmp_path, FIRST, {"tv": [30, 30, 30], "radio": [1, 0, 1]})
+    stray = [7, *[0] * 60]  # a misdated record, two months before the others
+    write_counts(tmp_path, FIRST, {"tv": [*stray, 30, 30, 30], "radio": [*[0] * 61, 1, 0, 1]})
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -295,7 +356,10 @@ def test_a_shop_of_three_days_gets_forecasts_too_but_none_of_a_training_that_was
     assert (refused["is_promoted"], refused["holder"]) == (False, None)
     assert "its training was cut off before its metrics were kept: train again" in refused["gate"]
 
-    assert command(tmp_path, "train")["forecastable"] == 0
+    trained = command(tmp_path, "train")
+    assert trained["forecastable"] == 0
+    assert trained["left_out"]["days_before_history"] == f"1 days: {FIRST}"
+    assert trained["left_out"]["linear_regression"] == "fewer than 50 examples to learn from"
     assert command(tmp_path, "promote", "search_demand")["is_promoted"] is True
     assert command(tmp_path, "score")["added"] > 0
 
@@ -332,6 +396,11 @@ def test_people_see_forecasts_and_candidates_without_registering_anything(lake: 
     heads, compared = outlook.backtest(lakehouse, quick, terms=["tv"])
 
     assert [row[0] for row in rows] == ["laptop"] * 14 + ["tv"] * 14
+    past = outlook.past(lakehouse, ["tv", "(total)"], day(DAYS - 1), is_weekly=False)
+    assert past["tv"] == [(day(n), searches()["tv"][n]) for n in range(DAYS - 42, DAYS)]
+    assert [count for _, count in past["(total)"]] == [sum(line) for line in zip(*searches().values(), strict=True)][
+        -42:
+    ]
     first = dict(zip(columns, rows[0], strict=True))
     assert first["lower_95"] < first["lower_80"] < first["forecast"] < first["upper_80"] < first["upper_95"]
     by_name = {row[1]: dict(zip(heads, row, strict=True)) for row in compared}
@@ -340,3 +409,36 @@ def test_people_see_forecasts_and_candidates_without_registering_anything(lake: 
     assert len(Registry(lake / DIRECTORY).versions("search_demand")) == versions
     with pytest.raises(UsageError, match="forecast: 'rare thing' has no forecast of its own"):
         outlook.forecast(lakehouse, ["tv", "rare thing"])
+
+
+def test_a_calendar_is_loaded_again_and_read_with_the_series(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = searches()["tv"]
+    counts[40:43] = [0, 0, 0]  # the shop is closed
+    lake = write_counts(tmp_path / "lake", FIRST, {"tv": counts})
+    file = tmp_path / "events.csv"
+    file.write_text(f"from,to,event,kind\n{day(40)},{day(42)},stocktaking,closure\n{day(90)},,sale,campaign\n")
+    span = ("--country", "CH", "--from", "2025-01-01", "--to", "2025-12-31")
+
+    command(lake, "load-calendar", "--country", "US", *span[2:])
+    loaded = command(lake, "load-calendar", *span, "--events", str(file))
+    assert command(lake, "load-calendar", "--events", str(file))["row_count"] == loaded["row_count"] == 4 + 4
+    file.write_text("from,event,kind\n2025-99-01,sale,campaign\n")
+    assert command(lake, "load-calendar", "--events", str(file)) == 1
+    assert "line 2: from '2025-99-01' is no day such as 2026-11-27" in capsys.readouterr().err
+    assert command(lake, "load-calendar") == 2
+    assert command(lake, "load-calendar", "--country", "CH", "--from", "2025-02-01", "--to", "2025-01-01") == 2
+
+    lakehouse = Lakehouse(spark, lake, lake / "_staging")
+    series = term_series.read(lakehouse, ForecastParameters(), tmp_path / "series")
+    assert series.left_out == {}
+    assert series.calendar.of("tv")[day(90)] == Event("campaign", "sale")
+    assert series.calendar.closures() == {day(40), day(41), day(42)}
+    (packed,) = series.packed.where("term = 'tv'").collect()
+    assert packed["counts"][40:43] == [0.0, 0.0, 0.0]
+    # A version that was trained before there was a calendar is reproduced without it.
+    before = {name: version for name, version in series.delta_versions.items() if "calendar" not in name}
+    again = term_series.read(lakehouse, ForecastParameters(), tmp_path / "again", delta_versions=before)
+    assert again.calendar.of("tv") == {}
+    assert again.left_out == {"days_without_delivery": f"3 days: {day(40)} to {day(42)}"}

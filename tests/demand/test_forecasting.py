@@ -71,16 +71,16 @@ def test_a_week_is_seven_days_long() -> None:
     ("values", "expected", "words"),
     [
         ([1, 2, 3], [1, 2, 3], None),
-        ([1, math.nan, 3], [1, 2, 3], "1 of 3 values"),
+        ([1, math.nan, 3], [1, 2, 3], "1 of 3 periods without any delivery: left out"),
         ([1, -5, 3, math.inf], [1, 2, 3, 3], "2 of 4 values"),
         ([1, 1e300, 5], [1, 3, 5], "1 of 3 values"),
-        ([math.nan, -1], [0, 0], "2 of 2 values"),
+        ([math.nan, -1], [0, 0], "1 of 2 periods without any delivery: left out; 1 of 2 values were negative"),
     ],
 )
 def test_values_that_are_no_counts_are_interpolated_and_it_is_said(
     values: list[float], expected: list[float], words: str | None
 ) -> None:
-    found, _, sentence = mended(np.array(values))
+    found, _, sentence = mended(history(values))
 
     assert found.tolist() == expected
     assert sentence is None if words is None else words in str(sentence)
@@ -487,12 +487,14 @@ def test_an_odd_series_falls_back_and_never_fails(name: str) -> None:
     assert sum(best["weights"].values()) == pytest.approx(1.0)
     assert math.isfinite(best["typical_error"])
     assert best["typical_error"] > 0
-    if name in ("a gap", "all missing", "huge", "negative", "infinite"):
+    if name in ("huge", "negative", "infinite"):
         assert "interpolated" in best["reason"]
+    if name in ("a gap", "all missing"):
+        assert "periods without any delivery: left out" in best["reason"]
     if name in ("nothing", "one point", "two points"):
         assert "periods, a backtest needs 28" in best["reason"]
         assert best["verdict"] == "too short to tell"
-    known, _, _ = mended(NASTY[name])
+    known, _, _ = mended(history(NASTY[name]))
     if len(known):
         by_name, _ = c.forecasts(history(known), 14, c.with_members(best["weights"], candidates))
         assert np.isfinite(weights.blend(best["weights"], by_name)).all()

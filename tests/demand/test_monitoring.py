@@ -55,7 +55,7 @@ def forecasts_of(spark: SparkSession, points: list[Point], levels: tuple[float, 
         for level in levels:
             ends = (lower, upper) if level == 0.95 else (forecast, forecast)
             dates = (day(made + ahead), version, level, day(made), ahead)
-            rows.append((term, *dates, forecast, *ends, mean, "theta", "search_demand"))
+            rows.append((term, *dates, forecast, *ends, mean, "theta", "search_demand", None))
     return spark.createDataFrame(rows, contracts.TERM_FORECASTS.schema)
 
 
@@ -199,7 +199,7 @@ def test_a_window_is_given_only_once_every_day_of_it_is_complete(spark: SparkSes
 
 
 def test_where_nothing_is_searched_ratios_are_null(spark: SparkSession) -> None:
-    counts = {"laptop": [3] * 20 + [0] * 10}
+    counts = {"laptop": [3] * 20 + [0] * 10, "tv": [1] * 30}
     points = made("laptop", 19, 7, forecast=1.0)
 
     actual = forecast_accuracy(
@@ -210,6 +210,33 @@ def test_where_nothing_is_searched_ratios_are_null(spark: SparkSession) -> None:
     assert (row["actual_count"], row["wape"], row["mean_wape"], row["skill_ratio"]) == (0, None, None, None)
     assert row["mase"] is None  # three searches on every training day: the naive makes no error
     assert row["interval_coverage"] == 1.0
+
+
+def test_days_without_a_delivery_are_left_out_of_the_errors(spark: SparkSession) -> None:
+    counts = {"laptop": [30] * 22 + [0] * 9 + [40] * 9}
+    points = made("laptop", 19, 14, forecast=30.0)
+
+    found = forecast_accuracy(
+        forecasts_of(spark, points), counts_of(spark, counts), totals_of(spark, counts), as_of=day(39)
+    ).collect()
+
+    # Of 14 days two were as before, nine not delivered, three as after.
+    actual = 2 * 30 + 3 * 40
+    error = sum(abs(point[4] - (30 if point[3] <= 2 else 40)) for point in points if point[3] <= 2 or point[3] >= 12)
+    whole = next(row for row in found if row["window"] == "1-14")
+    assert (whole["actual_count"], whole["wape"]) == (actual, pytest.approx(error / actual))
+    assert {row["window"]: row["actual_count"] for row in found} == {"1-14": actual, "1-7": 60, "8-14": 120}
+
+
+def test_a_window_of_which_nothing_was_delivered_is_not_given(spark: SparkSession) -> None:
+    counts = {"laptop": [30] * 20 + [0] * 9 + [30] * 20}
+    points = made("laptop", 19, 7, forecast=30.0)
+
+    found = forecast_accuracy(
+        forecasts_of(spark, points), counts_of(spark, counts), totals_of(spark, counts), as_of=day(48)
+    )
+
+    assert found.collect() == []
 
 
 def test_a_term_that_was_never_searched_is_compared_with_zero(spark: SparkSession) -> None:
@@ -569,6 +596,7 @@ def weekly_forecasts(spark: SparkSession, counts: Any) -> DataFrame:
                 "mean_forecast": mean.ravel(),
                 "candidate": "simulated",
                 "model_name": "search_demand",
+                "events": None,
             }
             frames.append(pd.DataFrame(columns))
     return spark.createDataFrame(pd.concat(frames), contracts.TERM_FORECASTS.schema)

@@ -21,6 +21,7 @@ from search_forecast.demand.forecasting import (
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting.backtest import backtests
 from search_forecast.demand.forecasting.history import History
+from search_forecast.demand.known_days import known_days
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.lakehouse.contracts import BACKTEST_METRICS, OTHER, TERM_FORECASTS, TOTAL
 from search_forecast.parameters import ForecastParameters
@@ -48,38 +49,19 @@ def same(actual: "DataFrame", expected: "DataFrame") -> None:
 # --- series
 
 
-def test_incomplete_edge_days_and_days_to_come_are_left_out(spark: "SparkSession") -> None:
-    totals = spark.createDataFrame(
-        [(day(0), 1, 1, False), (day(1), 9, 1, True), (day(2), 0, 0, True), (day(3), 8, 1, True)], TOTALS
-    )
+def test_days_that_can_be_counted_on_are_complete_delivered_and_not_to_come(spark: "SparkSession") -> None:
+    counts = [1, *[0] * 60, *[40] * 30, *[0] * 9, *[40] * 30, 7]
+    rows = [(day(n), count, 1, n < len(counts) - 1) for n, count in enumerate(counts)]
 
-    same(
-        series.days(totals, as_of=day(2)),
-        spark.createDataFrame([(day(1), 9), (day(2), 0)], "event_date date, search_count bigint"),
-    )
+    known = known_days(spark.createDataFrame(rows, TOTALS), as_of=day(125))
 
-
-def _days(spark: "SparkSession", counts: list[int]) -> list[tuple[int, int | None]]:
-    rows = [(day(number), count, 1, True) for number, count in enumerate(counts)]
-    known = series.days(spark.createDataFrame(rows, TOTALS)).orderBy("event_date").collect()
-    return [((row["event_date"] - MONDAY).days, row["search_count"]) for row in known]
-
-
-def test_days_without_a_delivery_are_not_known_and_what_lies_before_a_longer_gap_is_a_stray(
-    spark: "SparkSession",
-) -> None:
-    stray, busy, weekend = [1, *[0] * 300], [9] * 40, [5, 5, 5, 5, 5, 0, 0] * 8
-
-    known = _days(spark, stray + busy + [0] * 21 + weekend)
-
-    assert [count for _, count in known] == [*[9] * 40, *[None] * 21, *weekend]
-    assert known[0][0] == 301
-
-
-def test_a_quiet_shop_may_be_quiet_for_long(spark: "SparkSession") -> None:
-    quiet = np.random.default_rng(1).poisson(0.2, 400).tolist()
-
-    assert None not in [count for _, count in _days(spark, quiet)]
+    found = [(row["event_date"], row["search_count"]) for row in known.rows.collect()]
+    expected = [*[40] * 30, *[None] * 9, *[40] * 26]
+    assert found == [(day(61 + n), count) for n, count in enumerate(expected)]
+    assert known.gaps == ((day(91), day(99)),)
+    assert (known.strays, known.last) == ((day(0),), day(125))
+    assert known_days(spark.createDataFrame(rows, TOTALS)).last == day(129)
+    assert known_days(spark.createDataFrame(rows, TOTALS), as_of=day(95)).last == day(90)
 
 
 def test_a_week_counts_only_if_all_its_days_are_complete(spark: "SparkSession") -> None:
@@ -200,6 +182,12 @@ def test_nothing_is_learnt_from_days_that_are_left_out(spark: "SparkSession") ->
 
     assert learnt.count() > 0
     assert learnt.agg(F.max("label")).collect()[0][0] == pytest.approx(1.0)
+    undelivered = [*[5.0] * 40, *[float("nan")] * 41]
+    delivered = calendar_regression.examples(
+        spark.createDataFrame([("tv", 1.0, undelivered)], PACKED), day(80), DAY, 7, leave_out=21
+    )
+    # Cutoffs every five days from the 53rd back to the 14th; what came is known up to the 40th day.
+    assert delivered.count() == sum(min(max(40 - cutoff, 0), 7) for cutoff in range(53, 13, -5))
 
 
 def test_too_little_to_learn_from_gives_no_regressions(spark: "SparkSession") -> None:
@@ -303,7 +291,7 @@ def test_reconciliation_is_the_general_formula_for_one_total(spark: "SparkSessio
     weights = np.linalg.inv(np.diag(errors**2))
     expected = summing @ np.linalg.inv(summing.T @ weights @ summing) @ summing.T @ weights @ forecast
     rows = [
-        (name, 1, day(1), "naive", f, f, e, f - 1, f + 1, f - 2, f + 2)
+        (name, 1, day(1), "naive", f, f, e, f - 1, f + 1, f - 2, f + 2, None)
         for name, f, e in zip(names, forecast.tolist(), errors.tolist(), strict=True)
     ]
 
@@ -317,7 +305,7 @@ def test_reconciliation_is_the_general_formula_for_one_total(spark: "SparkSessio
 
 def test_coherent_forecasts_never_fall_below_zero_and_still_add_up(spark: "SparkSession") -> None:
     rows = [
-        (name, 1, day(1), "naive", f, f, e, max(f - 1, 0.0), f + 1, max(f - 2, 0.0), f + 2)
+        (name, 1, day(1), "naive", f, f, e, max(f - 1, 0.0), f + 1, max(f - 2, 0.0), f + 2, None)
         for name, f, e in ((TOTAL, 10.0, 0.1), ("a", 2.0, 9.0), ("b", 40.0, 3.0))
     ]
 
@@ -442,7 +430,8 @@ def test_metrics_of_all_terms_leave_the_total_out(spark: "SparkSession") -> None
 
 def test_a_forecast_becomes_a_row_for_each_level(spark: "SparkSession") -> None:
     made = spark.createDataFrame(
-        [("tv", 3, day(3), "naive", 5.0, 4.0, 1.0, 4.0, 6.0, 3.0, 7.0)], forecasts.FORECAST_ROW
+        [("tv", 3, day(3), "naive", 5.0, 4.0, 1.0, 4.0, 6.0, 3.0, 7.0, "holiday a: x 2.00")],
+        forecasts.FORECAST_ROW,
     )
 
     found = forecasts.term_forecasts(made, "search_demand", 2, day(0))
@@ -450,8 +439,21 @@ def test_a_forecast_becomes_a_row_for_each_level(spark: "SparkSession") -> None:
     TERM_FORECASTS.check(found)
     levels = sorted((tuple(row) for row in found.collect()), key=lambda row: row[3])
     assert levels == [
-        ("tv", day(3), 2, 0.8, day(0), 3, 5.0, 4.0, 6.0, 4.0, "naive", "search_demand"),
-        ("tv", day(3), 2, 0.95, day(0), 3, 5.0, 3.0, 7.0, 4.0, "naive", "search_demand"),
+        (
+            "tv",
+            day(3),
+            2,
+            level,
+            day(0),
+            3,
+            5.0,
+            *ends,
+            4.0,
+            "naive",
+            "search_demand",
+            "holiday a: x 2.00",
+        )
+        for level, ends in ((0.8, (4.0, 6.0)), (0.95, (3.0, 7.0)))
     ]
 
 

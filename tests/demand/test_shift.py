@@ -2,12 +2,17 @@
 
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from test_demand import FIRST, QUICK, command, day, table
 
+from search_forecast.cli.call import Call
+from search_forecast.demand.replay import COLUMNS, replay
+from search_forecast.models.registry import Version
+from search_forecast.parameters import ForecastParameters
 from support.delta import write_counts
 
 pytestmark = pytest.mark.usefixtures("spark")
@@ -33,9 +38,12 @@ def searches(days_after: int) -> dict[str, list[int]]:
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shift") / "lake"
     write_counts(root, FIRST, searches(60))
-    trained = command(root, "train", *QUICK, "--as-of", day(SHIFT - 1).isoformat())
-    assert (trained["trained_to"], trained["forecastable"]) == (day(SHIFT - 1).isoformat(), 0)
-    assert command(root, "promote", "search_demand")["is_promoted"] is True
+    first, last = day(SHIFT - 1), day(SHIFT + 5)  # one week: the next would begin the day after
+    (week,) = command(root, "replay", "--from", first.isoformat(), "--to", last.isoformat(), *QUICK)
+    assert (week["as_of"], week["champion"], week["is_trained"], week["is_promoted"]) == (str(first), 1, True, True)
+    assert week["added"] == 14 * 2 * (len(LEVELS) + 1)
+    assert "no champion yet" in week["reason"]
+    assert command(root, "models", "search_demand", "1")["tags"]["trained_to"] == str(first)
     return root
 
 
@@ -55,7 +63,7 @@ def weekly(lake: Path, last: date) -> Any:
 
 
 def test_a_shift_sets_off_the_alarm_and_the_retrained_champion_recovers(lake: Path) -> None:
-    assert weekly(lake, day(SHIFT - 1))["needs_retrain"] == "false"
+    assert command(lake, "monitor", "--as-of", day(SHIFT - 1).isoformat())["needs_retrain"] == "false"
     (known,) = {row["mean_forecast"] for row in table(lake, "term_forecasts") if row["term"] == "tv"}
     assert known == pytest.approx(np.mean(searches(60)["tv"][:SHIFT]))  # nothing of the days to come
 
@@ -79,6 +87,40 @@ def test_a_shift_sets_off_the_alarm_and_the_retrained_champion_recovers(lake: Pa
     assert wape(lake, 1, day(SHIFT - 1)) > 2 * floor  # the forecast that the shift made worthless
     assert wape(lake, 2, later) < 1.6 * floor
     assert (after["model_version"], after["needs_retrain"]) == (2, "false")
+
+
+def test_replay_does_not_know_the_future(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(lake, "replay", "--from", day(60).isoformat(), "--to", day(90).isoformat()) == 2
+    said = capsys.readouterr().err
+    assert "replay: a version of search_demand was trained on days up to" in said
+    assert "so it would know the future; go on --from" in said
+    assert command(lake, "replay", "--from", "2025-06-01", "--to", "2025-05-01") == 2
+    assert command(lake, "replay", "--from", "June", "--to", "2025-05-01") == 2
+
+
+def test_replay_trains_each_nth_week_and_where_monitoring_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[Any, ...]] = []
+    seen = {day(21): "true"}
+    fakes = {
+        "monitor_champion": lambda *_: {"needs_retrain": seen.get(_[-1], "false"), "reason": "", "skill_ratio": 0.1},
+        "train": lambda *_, as_of, **__: done.append(("train", as_of)),
+        "promote_latest": lambda *_: {"is_promoted": True},
+        "score": lambda *_: done.append(("score", _[-1])) or {"added": 3},
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(f"search_forecast.demand.replay.{name}", fake)
+    champion = Version("search_demand", 1, (), {}, 0, "")
+    models = SimpleNamespace(versions=lambda _: [], find=lambda *_, **__: champion)
+
+    weeks = list(
+        replay(None, models, "search_demand", first=day(0), last=day(30), parameters=ForecastParameters(),  # type: ignore[arg-type]
+               train_every=2, now=Call.now)
+    )  # fmt: skip
+
+    assert [week["is_trained"] for week in weeks] == [True, False, True, True, True]
+    assert [day_ for what, day_ in done if what == "score"] == [day(0), day(7), day(14), day(21), day(28)]
+    assert [day_ for what, day_ in done if what == "train"] == [day(0), day(14), day(21), day(28)]
+    assert all(set(week) == set(COLUMNS) for week in weeks)
 
 
 def poisson_floor() -> float:

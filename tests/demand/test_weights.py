@@ -1,5 +1,6 @@
 """What forecasts a term, and what is odd in a series: numpy only, no Spark."""
 
+import re
 from datetime import date
 
 import numpy as np
@@ -10,7 +11,7 @@ from search_forecast.demand.forecasting import forecasts, weights
 from search_forecast.demand.forecasting.assessment import SELECTION, assessed, learnt
 from search_forecast.demand.forecasting.backtest import Backtest, backtested
 from search_forecast.demand.forecasting.history import Floats, History
-from search_forecast.demand.forecasting.mending import jump, mended
+from search_forecast.demand.forecasting.mending import fresh_jump, jump, mended
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.parameters import ForecastParameters
 
@@ -29,8 +30,12 @@ def weekly(level: float, days: int, seed: int) -> Floats:
     return np.random.default_rng(seed).poisson(level * WEEK[np.arange(days) % 7]).astype(np.float64)
 
 
+def history(values: Floats) -> History:
+    return History(values, SUNDAY, DAY)
+
+
 def backtest_of(values: Floats) -> Backtest:
-    return backtested(History(values, SUNDAY, DAY), CANDIDATES, ForecastParameters())
+    return backtested(history(values), CANDIDATES, ForecastParameters())
 
 
 def pooled(tests: list[Backtest]) -> weights.Pooled:
@@ -42,7 +47,7 @@ def pooled(tests: list[Backtest]) -> weights.Pooled:
 def forecast(values: Floats, weighted: dict[str, float]) -> dict:
     champion = forecasts.Champion(weighted, 5.0, False, np.ones(2))
     forecaster = forecasts.Forecaster(SUNDAY, DAY, CANDIDATES, {})
-    return forecasts._forecast(forecaster, forecaster.history(values), champion, 14)
+    return forecasts._forecast(forecaster, forecaster.history(values, "t"), champion, 14)
 
 
 def test_of_noise_the_mean_remains() -> None:
@@ -116,7 +121,7 @@ def test_a_gap_is_filled_from_the_same_weekday_and_left_out_of_the_errors() -> N
     test = backtest_of(with_gap)
 
     np.testing.assert_allclose(test.history.values, values)
-    assert "21 of 112 values were missing" in str(test.mending)
+    assert test.mending == "21 of 112 periods without any delivery: left out"
     assert np.isnan(test.actual).sum() > 0
     assert np.allclose(test.losses["seasonal_naive"], 0.0)
 
@@ -128,13 +133,39 @@ def test_an_outlier_is_no_demand_but_a_burst_of_a_term_that_is_hardly_searched_i
     sparse = np.zeros(100)
     sparse[::10], sparse[55] = 1.0, 80.0
 
-    filled, is_good, sentence = mended(spiked, 7)
+    filled, is_good, sentence = mended(history(spiked))
 
     assert filled[100] == pytest.approx(values[[93, 107]].mean())
     assert (~is_good).sum() == 1
     assert "1 of 120 values are outliers (up to 5,000): interpolated" in str(sentence)
-    assert mended(values, 7)[2] is None
-    assert mended(sparse, 7)[2] is None
+    assert mended(history(values))[2] is None
+    assert mended(history(sparse))[2] is None
+
+
+def with_counts(values: Floats, counts: dict[int, float]) -> Floats:
+    changed = values.copy()
+    for place, count in counts.items():
+        changed[place] = count
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("odd", "outliers"),
+    [
+        ({40: 5000.0, 100: 4000.0}, [40, 100]),  # two spikes, and neither hides the other
+        ({40: 5000.0, 41: 900.0, 42: 300.0, 110: 250.0}, [40, 41, 42, 110]),
+        ({119: 5000.0}, [119]),
+        (dict.fromkeys(range(115, 120), 300.0), []),  # may be a new level
+        ({60: 5000.0, **dict.fromkeys(range(115, 120), 300.0)}, [60]),
+        (dict.fromkeys(range(60, 67), 400.0), []),  # a week of it is a campaign, no mistake
+        (dict.fromkeys(range(5, 120, 10), 400.0), []),  # what comes so often is demand
+        ({60: 90.0}, []),
+    ],
+)
+def test_a_spike_is_an_outlier_where_it_is_large_short_and_rare(odd: dict[int, float], outliers: list[int]) -> None:
+    _, is_good, _ = mended(history(with_counts(noise(20, 120, 3), odd)))
+
+    assert np.flatnonzero(~is_good).tolist() == outliers
 
 
 def test_a_level_that_jumped_twenty_days_ago_is_forecast_near_the_new_one_and_said() -> None:
@@ -148,8 +179,31 @@ def test_a_level_that_jumped_twenty_days_ago_is_forecast_near_the_new_one_and_sa
     assert row["mean_forecast"].mean() == pytest.approx(values.mean())
 
 
+def test_a_level_that_fell_a_month_ago_is_forecast_near_the_new_one_and_said() -> None:
+    values = np.concatenate([weekly(90, 105, 4), weekly(30, 30, 5)])
+
+    rows = assessed("t", 0.1, backtest_of(values), NONE)
+
+    assert re.search(r"the level jumped from about (8|9)\d to (2|3)\d (29|30|31) periods ago", rows[0]["reason"])
+    assert 25 < forecast(values, rows[0]["weights"])["forecast"].mean() < 36
+
+
+@pytest.mark.parametrize(("before", "after"), [(10, 40), (40, 8)])
+def test_a_level_that_changed_five_days_ago_is_said_though_nobody_knows_whether_it_stays(
+    before: float, after: float
+) -> None:
+    values = np.concatenate([noise(before, 100, 4), noise(after, 5, 5)])
+
+    reason = assessed("t", 0.1, backtest_of(values), NONE)[0]["reason"]
+
+    said = re.fullmatch(r"the last 5 periods are unusual: about (\d+), about (\d+) before: too few .* it stays", reason)
+    assert said is not None
+    assert [int(number) for number in said.groups()] == pytest.approx([after, before], rel=0.2)
+
+
 @pytest.mark.parametrize(
     "values", [noise(20, 200, 1), weekly(100, 200, 2), np.linspace(10, 60, 200), np.full(100, 3.0)]
 )
 def test_noise_weeks_and_a_trend_are_no_jump(values: Floats) -> None:
-    assert jump(values, 7) is None
+    assert jump(history(values)) is None
+    assert fresh_jump(history(values)) is None

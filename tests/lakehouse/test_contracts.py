@@ -36,6 +36,8 @@ SUFFIX_OF_TYPE = {
 SINGULAR = ("term_summary", "infant_growth", "forecast_accuracy", "demand_drift", "term_profile")  # the design's names
 UNBOUNDED = ("skill_ratio", "growth_ratio")  # as far below 0 as a forecast is bad, above 1 as a term grows
 NULLABLE = (
+    contracts.CALENDAR_EVENTS,
+    contracts.TERM_FORECASTS,
     contracts.REJECTED_RECORDS,
     contracts.MODEL_SCORES,
     contracts.BACKTEST_METRICS,

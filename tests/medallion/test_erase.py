@@ -75,6 +75,10 @@ def seed_what_other_jobs_wrote(lake: Path) -> None:
         {
             "term_forecasts": [forecast | {"term": term} for term in ("zebra lamp", "hat", "ibex boots")],
             "backtest_metrics": [metric | {"term": term} for term in ("zebra lamp", "hat", "ibex boots")],
+            "calendar_events": [
+                {"event_date": date(2024, 3, 4), "event": "sale", "kind": "campaign", "term": term}
+                for term in ("zebra lamp", "hat", None)
+            ],
             "model_scores": [score | {"inputs": json.dumps({"term": term})} for term in ("Zebra lamp", "hat")],
         },
     )
@@ -127,6 +131,7 @@ def test_nothing_of_an_erased_term_or_delivery_is_in_any_byte_of_the_lakehouse(
         ("erased", "case 17", 3),
     ]
     assert {r["term"] for r in rows(lake, "search_gold/term_forecasts")} == {"hat", "ibex boots"}
+    assert {r["term"] for r in rows(lake, "search_gold/calendar_events")} == {"hat", None}
     assert sorted(path.name for path in (lake / "_runs" / "medallion").iterdir()) == ["20240304-2"]
     assert [path.name for path in (lake / "_mlflow" / "artifacts").iterdir()] == ["other"]
 

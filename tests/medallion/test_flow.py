@@ -157,6 +157,10 @@ def test_the_fixtures_give_the_answers_of_the_readme(run: Callable[..., Any], tm
     assert len(answers["first_rows"]) == 5
     expected = delivered(REPOSITORY / "fixtures" / "landing")
     assert answers["rejected_by_reason"] == expected.rejected_by_reason
+    assert {row["term"]: row["verdict"] for row in answers["generated_shop"]} == {
+        **dict.fromkeys(("garden chairs", "running shoes"), "forecastable"),
+        **dict.fromkeys(("gift card", "usb cable"), "no better than the mean"),
+    }
     assert_gold_is(tmp_path / "lake", expected)
     flagged = [r for r in rows(tmp_path / "lake", "search_gold/daily_totals") if not r["is_complete_day"]]
     assert sorted(r["event_date"] for r in flagged) == [date(2021, 11, 12), date(2021, 12, 25)]

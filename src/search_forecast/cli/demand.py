@@ -2,17 +2,24 @@
 
 from collections.abc import Callable
 from datetime import date
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from search_forecast.cli import output
 from search_forecast.cli.call import Call
-from search_forecast.cli.command import VERSION, Command, at_most_one, flags
+from search_forecast.cli.command import PATH, VERSION, Command, at_most_one, flags
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.parameters import ForecastParameters, MonitorParameters
 
+if TYPE_CHECKING:
+    from search_forecast.cli.plot import Coming, Past
+    from search_forecast.lakehouse.tables import Lakehouse
+
 F = TypeVar("F", bound=Callable[..., Any])
+WEEK_DAYS = 7
 _DEFAULTS = ForecastParameters()
 ALL_TERMS = "(all)"
 _TRAIN = {
@@ -108,13 +115,100 @@ def monitor(call: Call, /, name: str, as_of: str | None, **values: Any) -> int:
 
 @click.command("forecast", cls=Command, has_csv=True, example="forecast 'gaming laptop' laptop")
 @click.argument("terms", nargs=-1, required=True, metavar="TERM...")
+@click.option("--plot", "file", type=PATH, metavar="FILE", help="draw it too, as .png or .svg")
 @click.pass_obj
-def forecast(call: Call, terms: tuple[str, ...]) -> int:
+def forecast(call: Call, terms: tuple[str, ...], file: Path | None) -> int:
     """Show the latest forecast of terms: what is expected of the coming days, and what it is made of."""
-    from search_forecast.demand.outlook import forecast
+    from search_forecast.cli import plot
+    from search_forecast.demand import outlook
 
+    if file is not None:
+        plot.check_ending(file)
+    is_drawn = not (call.json or call.csv)
     with call.opened(writes=False) as lakehouse:
-        return call.rows(*forecast(lakehouse, [normaliser()(term) for term in terms]))
+        columns, rows = outlook.forecast(lakehouse, [normaliser()(term) for term in terms])
+        named = [dict(zip(columns, row, strict=True)) for row in rows]
+        pictures = _pictures(lakehouse, named) if is_drawn or file else []
+    if file is not None:
+        plot.write_plot(file, pictures)
+        output.note(f"drawn: {file}")
+    for term, past, coming in pictures if is_drawn else []:
+        output.heading(f"{term}: {plot.COUNTED} counted, {plot.EXPECTED} forecast, {plot.INSIDE} 95 of 100 days")
+        for line in plot.text_plot(past, coming):
+            output.line(line)
+    return call.rows(columns, rows)
+
+
+def _pictures(lakehouse: "Lakehouse", rows: list[dict[str, Any]]) -> "list[tuple[str, Past, list[Coming]]]":
+    """Of each term its past and its forecast."""
+    from search_forecast.cli.plot import Coming
+    from search_forecast.demand.outlook import past
+
+    by_term: dict[str, list[Coming]] = {}
+    for row in rows:
+        one = Coming(row["target_date"], row["forecast"], row["lower_95"], row["upper_95"])
+        by_term.setdefault(row["term"], []).append(one)
+    made_on = rows[0]["made_on_date"]
+    is_weekly = all((row["target_date"] - made_on).days % WEEK_DAYS == 0 for row in rows)
+    counted = past(lakehouse, list(by_term), made_on, is_weekly=is_weekly)
+    return [(term, counted.get(term, []), coming) for term, coming in by_term.items()]
+
+
+@click.command("replay", cls=Command, has_csv=True, example="replay --from 2025-09-01 --to 2025-12-01 --train-every 4")
+@click.option("--name", default="search_demand", show_default=True, help="the registered model")
+@click.option("--from", "first", metavar="DATE", required=True, help="the first day to act as of")
+@click.option("--to", "last", metavar="DATE", required=True, help="none after it")
+@click.option("--train-every", type=VERSION, default=1, show_default=True, metavar="N", help="weeks between trainings")
+@_backtested
+@click.pass_obj
+def replay(
+    call: Call, /, name: str, first: str, last: str, train_every: int, candidates: str | None, **values: Any
+) -> int:
+    """Walk through history: each week monitor, train, promote and score with what was known then."""
+    parameters = _parameters(candidates, **values)
+    start, end = _day(call, first, "--from"), _day(call, last, "--to")
+    if start is None or end is None:
+        raise UsageError("replay: say --from DATE --to DATE")
+    from search_forecast.demand.replay import COLUMNS, replay
+
+    rows = []
+    with call.opened(writes=True) as lakehouse:
+        models = call.registry(writes=True)
+        weeks = replay(
+            lakehouse, models, name,
+            first=start, last=end, parameters=parameters, train_every=train_every, now=call.now,
+        )  # fmt: skip
+        for week in weeks:
+            output.note(f"replay: as of {week['as_of']}: version {week['champion']}, {week['added']} rows")
+            rows.append([week[column] for column in COLUMNS])
+    return call.rows(COLUMNS, rows)
+
+
+@click.command("load-calendar", cls=Command, is_task=True, example="load-calendar --country DE --region BY")
+@click.option("--country", metavar="CODE", help="load its public holidays; ISO 3166, such as CH")
+@click.option("--region", metavar="CODE", help="with those of a part of it, such as ZH")
+@click.option("--from", "first", metavar="DATE", help="first day of the holidays (default: three years ago)")
+@click.option("--to", "last", metavar="DATE", help="last day of the holidays (default: the end of next year)")
+@click.option("--events", type=PATH, metavar="FILE", help="CSV of campaigns and closures: from,to,event,kind,term")
+@click.pass_obj
+def load_calendar(
+    call: Call, country: str | None, region: str | None, first: str | None, last: str | None, events: Path | None
+) -> int:
+    """Load holidays, campaigns and closures, past and to come, into search_gold.calendar_events."""
+    this_year = call.now().year
+    from search_forecast.demand.load_calendar import load_calendar
+
+    start, end = _day(call, first, "--from"), _day(call, last, "--to")
+    with call.opened(writes=True) as lakehouse:
+        loaded = load_calendar(
+            lakehouse,
+            first=start or date(this_year - 3, 1, 1),
+            last=end or date(this_year + 1, 12, 31),
+            country=country,
+            region=region,
+            source=events,
+        )
+    return call.result(loaded, next_step="train")
 
 
 @click.command("backtest", cls=Command, has_csv=True, example="backtest laptop --candidates theta,ets")
@@ -132,12 +226,12 @@ def backtest(call: Call, /, terms: tuple[str, ...], as_of: str | None, candidate
         return call.rows(*backtest(lakehouse, parameters, terms=chosen, as_of=day))
 
 
-def _day(call: Call, text: str | None) -> date | None:
-    """The last day to know of; a job's parameter may be empty."""
+def _day(call: Call, text: str | None, flag: str = "--as-of") -> date | None:
+    """A day; a job's parameter may be empty."""
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
-        raise UsageError(f"{call.command}: --as-of {text} is no day such as 2025-12-31") from None
+        raise UsageError(f"{call.command}: {flag} {text} is no day such as 2025-12-31") from None
 
 
-COMMANDS = (train, score, monitor, forecast, backtest)
+COMMANDS = (train, score, monitor, forecast, backtest, replay, load_calendar)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RAW_FIELDS = ("day", "month", "year", "searchterm")
 TERM = "gaming laptop"
 MODEL = "search_demand"
+SHOP = "_generated_shop"
 NEXT = (
     "query forecastable_terms",
     'query daily_counts term="ebooks data science"',
@@ -67,6 +68,7 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
         "train": lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now()),
         "promote": lambda: promote_latest(models, MODEL, CHAMPION, now()),
         "score": lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None),
+        "backtest of a generated shop": lambda: {"terms": _generated_shop(lakehouse)},
         "report": lambda: write_report(
             LocalEngine(call.root, lambda: SparkEngine(lakehouse)), call.root / REPORT, now()
         ),
@@ -80,10 +82,42 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
         "forecast": _query(lakehouse, "forecast", term=TERM),
         "terms": _query(lakehouse, "forecastable_terms"),
         "training": results["train"],
+        "generated_shop": results["backtest of a generated shop"]["terms"],
         "reconciliation": results["reconcile"],
         "report": results["report"]["report"],
         "lakehouse": str(lakehouse.root),
     }
+
+
+def _generated_shop(lakehouse: "Lakehouse") -> list[dict[str, Any]]:
+    """What a backtest says of a shop that chance alone does not make, in a lakehouse of its own below this one."""
+    from dataclasses import replace
+    from datetime import timedelta
+
+    from search_forecast.demand.outlook import backtest
+    from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
+    from search_forecast.parameters import ForecastParameters
+    from search_forecast.synthetic import shop
+
+    if lakehouse.root is None:
+        raise UsageError("demo: it runs on this machine only")
+    counts = shop.shop()
+    days = [shop.FIRST_DATE + timedelta(days=number) for number in range(shop.DAYS)]
+    root = lakehouse.root / SHOP
+    own = replace(lakehouse, root=root, staging=root / "_staging", _opened=set())
+    by_day = [(day, term, count) for term, line in counts.items() for day, count in zip(days, line, strict=True)]
+    own.write(own.create([row for row in by_day if row[2]], DAILY_TERM_COUNTS), DAILY_TERM_COUNTS)
+    sums = zip(days, zip(*counts.values(), strict=True), strict=True)
+    totals = [(day, sum(line), sum(count > 0 for count in line), True) for day, line in sums]
+    own.write(own.create(list(totals), DAILY_TOTALS), DAILY_TOTALS)
+    columns, rows = backtest(own, ForecastParameters(candidates=("theta", "ets")), terms=list(counts))
+    found = [dict(zip(columns, row, strict=True)) for row in rows]
+    of_mean = {row["term"]: row["wape"] for row in found if row["candidate"] == "historic_mean"}
+    selections = [row for row in found if row["candidate"] == "selection"]
+    return [
+        {"term": row["term"], "verdict": row["verdict"], "wape": row["wape"], "mean_wape": of_mean[row["term"]]}
+        for row in selections
+    ]
 
 
 def _answers(lakehouse: "Lakehouse") -> dict[str, Any]:
@@ -166,6 +200,9 @@ def _show_forecast(answers: dict[str, Any]) -> None:
     output.line(
         f"  {training['forecastable']} of {training['series']} series can be forecast better than by their mean."
     )
+    output.heading("A generated shop beside it, of which some terms can be forecast and some can't")
+    output.records(answers["generated_shop"])
+    output.line(f"  Its tables are in {answers['lakehouse']}/{SHOP}; any command takes that as its --lakehouse.")
     output.line("  docs/forecasting.md: what to make of these numbers.")
 
 

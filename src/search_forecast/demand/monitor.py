@@ -6,8 +6,8 @@ from datetime import date
 from typing import Any
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
+from search_forecast.demand.known_days import known_days
 from search_forecast.demand.monitoring import accuracy, drift, rule
 from search_forecast.demand.periods import WINDOW_DAYS
 from search_forecast.errors import DataError
@@ -87,10 +87,10 @@ def _figures(forecasts: Sequence[rule.ForecastWindow], windows: Sequence[drift.D
 
 
 def _last_day(totals: DataFrame, as_of: date | None) -> date:
-    last: date | None = totals.where("is_complete_day").agg(F.max("event_date").alias("last")).collect()[0]["last"]
+    last = known_days(totals, as_of).last
     if last is None:
         raise DataError(f"monitor: {DAILY_TOTALS.full_name} holds no complete day; run aggregate first")
-    return last if as_of is None else min(as_of, last)
+    return last
 
 
 def _drifts(

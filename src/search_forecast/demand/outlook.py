@@ -1,16 +1,19 @@
 """What people ask without registering anything: a term's forecast beside its past, and how the candidates compare."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.demand import training
+from search_forecast.demand.forecasting import series as s
 from search_forecast.demand.forecasting.backtest_metrics import backtest_metrics
+from search_forecast.demand.known_days import known_days
+from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.errors import DataError, UsageError
-from search_forecast.lakehouse.contracts import ALL, TERM_FORECASTS
+from search_forecast.lakehouse.contracts import ALL, DAILY_TERM_COUNTS, DAILY_TOTALS, OTHER, TERM_FORECASTS
 from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.parameters import ForecastParameters
@@ -28,7 +31,8 @@ def forecast(lakehouse: Lakehouse, terms: Sequence[str]) -> Table:
 
     Returns:
         Columns and rows, one per (term, target_date): term, target_date, forecast, lower_80, upper_80, lower_95,
-        upper_95, mean_forecast, candidate (what it is made of), made_on_date, model_version.
+        upper_95, mean_forecast, candidate (what it is made of), events (that it counts on), made_on_date,
+        model_version.
 
     Raises:
         DataError: nothing was forecast yet.
@@ -47,7 +51,9 @@ def forecast(lakehouse: Lakehouse, terms: Sequence[str]) -> Table:
         for level in (0.8, 0.95)
         for side in ("lower", "upper")
     ]
-    others = [F.max(name).alias(name) for name in ("mean_forecast", "candidate", "made_on_date", "model_version")]
+    others = [
+        F.max(name).alias(name) for name in ("mean_forecast", "candidate", "events", "made_on_date", "model_version")
+    ]
     table = _table(asked.groupBy(*keys).agg(F.max("forecast").alias("forecast"), *ends, *others).orderBy(*keys))
     unknown = [term for term in terms if term not in {row[0] for row in table[1]}]
     if unknown:
@@ -56,6 +62,37 @@ def forecast(lakehouse: Lakehouse, terms: Sequence[str]) -> Table:
             f"together are (other)"
         )
     return table
+
+
+def past(
+    lakehouse: Lakehouse, terms: Sequence[str], made_on: date, *, is_weekly: bool, periods: int = 42
+) -> dict[str, list[tuple[date, float | None]]]:
+    """What was counted before a forecast was made.
+
+    Args:
+        lakehouse: where gold is.
+        terms: normalised, or `(total)`; of `(other)` nothing is known apart from the terms of its version.
+        made_on: of the forecast: its last day, or the Monday of its last week.
+        is_weekly: whether it is one of weeks.
+        periods: how many days or weeks.
+
+    Returns:
+        By term, a count for each period up to the last; None where nothing was delivered.
+    """
+    frequency = FREQUENCIES["week" if is_weekly else "day"]
+    last = made_on + timedelta(days=frequency.days - 1)
+    known = known_days(lakehouse.read(DAILY_TOTALS), last)
+    latest = s.periods(known.rows, frequency, periods)
+    named = latest.sparkSession.createDataFrame([(term,) for term in terms], "term string")
+    rows = s.series(lakehouse.read(DAILY_TERM_COUNTS), latest, named, frequency).collect()
+    counts = {(row["term"], row["period_start_date"]): row["search_count"] for row in rows}
+    starts = sorted(row["period_start_date"] for row in latest.select("period_start_date").collect())
+    unknown = {row["period_start_date"] for row in latest.where("search_count is null").collect()}
+    return {
+        term: [(start, None if start in unknown else counts.get((term, start), 0)) for start in starts]
+        for term in terms
+        if term != OTHER
+    }
 
 
 def backtest(

@@ -47,6 +47,7 @@ def score(lakehouse: Lakehouse, models: Registry, version: Version, as_of: date 
         "version": version.number,
         "made_on": series.last_date.isoformat(),
         "series": series.count,
+        "left_out": dict(series.left_out),
         "horizon": parameters.horizon,
         "added": added,
     }

@@ -9,9 +9,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.demand.forecasting import series as s
+from search_forecast.demand.forecasting.events import Calendar
+from search_forecast.demand.known_days import known_days
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.errors import DataError
-from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
+from search_forecast.lakehouse.contracts import CALENDAR_EVENTS, DAILY_TERM_COUNTS, DAILY_TOTALS
 from search_forecast.lakehouse.scratch import save_rows
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.parameters import ForecastParameters
@@ -28,7 +30,8 @@ class TermSeries:
         last_date: of the last period.
         last_day: last day of the last period.
         delta_versions: of each table they were read from.
-        gaps: the periods that are left out: nothing was delivered.
+        left_out: what days are left out of them, and why, by kind.
+        calendar: what is known of past and coming days.
     """
 
     packed: DataFrame
@@ -37,7 +40,8 @@ class TermSeries:
     last_date: date
     last_day: date
     delta_versions: Mapping[str, int]
-    gaps: tuple[date, ...]
+    left_out: Mapping[str, str]
+    calendar: Calendar
 
 
 def read(
@@ -64,17 +68,16 @@ def read(
     """
     # The totals first: what `aggregate` adds meanwhile is then beyond the days that are read, not missing from them.
     names = (DAILY_TOTALS, DAILY_TERM_COUNTS)
-    versions = dict(delta_versions or {table.full_name: lakehouse.version(table) for table in names})
+    there = (*names, CALENDAR_EVENTS) if lakehouse.exists(CALENDAR_EVENTS) else names
+    versions = dict(delta_versions or {table.full_name: lakehouse.version(table) for table in there})
     totals, counts = (lakehouse.read(table, versions[table.full_name]) for table in names)
+    calendar = _calendar(lakehouse, versions.get(CALENDAR_EVENTS.full_name))
     frequency = FREQUENCIES[parameters.frequency]
-    latest = s.periods(s.days(totals, as_of), frequency, parameters.history_periods)
+    known = known_days(totals, as_of, calendar.closures())
+    latest = s.periods(known.rows, frequency, parameters.history_periods)
     periods = save_rows(latest, directory / "periods")
     start = F.col("period_start_date")
-    ends = periods.agg(
-        F.min(start).alias("first"),
-        F.max(start).alias("last"),
-        F.sort_array(F.collect_list(F.when(F.col("search_count").isNull(), start))).alias("gaps"),
-    ).collect()[0]
+    ends = periods.agg(F.min(start).alias("first"), F.max(start).alias("last")).collect()[0]
     if ends["last"] is None:
         until = "" if as_of is None else f" up to {as_of}"
         raise DataError(
@@ -86,6 +89,14 @@ def read(
     packed = save_rows(s.packed(s.series(counts, periods, terms, frequency)), directory / "series")
     count = packed.count()
     last_day = ends["last"] + timedelta(days=frequency.days - 1)
+    left_out = known.left_out(ends["first"])
     return TermSeries(
-        s.dealt_out(packed, count), count, ends["first"], ends["last"], last_day, versions, tuple(ends["gaps"])
+        s.dealt_out(packed, count), count, ends["first"], ends["last"], last_day, versions, left_out, calendar
     )
+
+
+def _calendar(lakehouse: Lakehouse, version: int | None) -> Calendar:
+    if version is None:
+        return Calendar()
+    rows = lakehouse.read(CALENDAR_EVENTS, version).select("event_date", "event", "kind", "term")
+    return Calendar.of_rows(tuple(row) for row in rows.collect())

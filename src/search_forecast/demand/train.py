@@ -35,7 +35,8 @@ def train(
     """Train on the latest versions of gold's tables and register the result, with its gate against the champion.
 
     Returns:
-        The version, its gate, how many series are forecastable, and the errors that its forecasts are worth.
+        The version, its gate, how many series are forecastable, what was left out and why, and the errors that its
+        forecasts are worth.
     """
     registry.check_name(name)
     for table in (TERM_FORECASTS, FORECAST_ACCURACY, DEMAND_DRIFT):
@@ -68,6 +69,7 @@ def train(
         "series": run.series.count,
         "forecastable": int(errors["forecastable_count"] or 0),
         "trained_to": record["trained_to"],
+        "left_out": record["left_out"],
         "wape": errors["wape"],
         "mean_wape": errors["mean_wape"],
         "gate": ("passed: " if passed else "failed: ") + reason,

@@ -43,7 +43,7 @@ class Assessment:
         regressions: fitted.
         multipliers: of the intervals.
         rows: one per (term, candidate), of `calibration.with_coverage`.
-        left_out: by candidate or `gaps`, what was left out and why.
+        left_out: by candidate or kind of days, what was left out and why.
     """
 
     parameters: ForecastParameters
@@ -75,11 +75,10 @@ def assess(
     """
     series = term_series.read(lakehouse, parameters, directory, delta_versions=delta_versions, as_of=as_of)
     regressions, left_out = _regressions(lakehouse, series, parameters, directory)
-    if series.gaps:
-        left_out["gaps"] = f"{len(series.gaps)} periods without any search, {series.gaps[0]} to {series.gaps[-1]}"
+    left_out |= series.left_out
     for why in dict.fromkeys(left_out.values()):
-        names = ", ".join(name for name, reason in left_out.items() if reason == why)
-        logger.warning("train: without %s: %s", names, why)
+        names = ", ".join(name.replace("_", " ") for name, reason in left_out.items() if reason == why)
+        logger.warning("left out: %s (%s)", names, why)
     untested = forecaster(series, parameters, regressions, {})
     tests = save_rows(backtests(series.packed, untested, parameters), directory / "backtests")
     all_terms = assessment.pooled(tests)
@@ -114,7 +113,12 @@ def _regressions(
         return [], {}
     frequency = FREQUENCIES[parameters.frequency]
     examples = calendar_regression.examples(
-        series.packed, series.last_date, frequency, parameters.horizon, parameters.tested_periods
+        series.packed,
+        series.last_date,
+        frequency,
+        parameters.horizon,
+        parameters.tested_periods,
+        calendar=series.calendar,
     )
     regressions, left_out = calendar_regression.fit(save_rows(examples, directory / "examples"))
     return regressions, left_out
@@ -130,7 +134,7 @@ def forecaster(
     names = [name for name in parameters.candidates if name not in c.REGRESSIONS]
     named = [item for item in regressions if item.name in parameters.candidates]
     chosen = c.chosen([*names, *(item.name for item in named)], named)
-    return Forecaster(series.last_date, FREQUENCIES[parameters.frequency], chosen, multipliers)
+    return Forecaster(series.last_date, FREQUENCIES[parameters.frequency], chosen, multipliers, series.calendar)
 
 
 def forecast(

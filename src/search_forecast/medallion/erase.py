@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse.contracts import (
     BACKTEST_METRICS,
+    CALENDAR_EVENTS,
     DAILY_TERM_COUNTS,
     DELIVERIES,
     MODEL_SCORES,
@@ -39,7 +40,7 @@ from search_forecast.parameters import REPORT, EraseParameters
 
 logger = logging.getLogger(__name__)
 
-_MADE_ELSEWHERE = (TERM_FORECASTS, BACKTEST_METRICS, MODEL_SCORES)
+_MADE_ELSEWHERE = (TERM_FORECASTS, BACKTEST_METRICS, MODEL_SCORES, CALENDAR_EVENTS)
 HOLDING_TEXT = (
     *(DELIVERIES, RAW_SEARCH_TERMS, SEARCH_EVENTS, REJECTED_RECORDS),
     *(DAILY_TERM_COUNTS, TERM_SUMMARY, TERM_VARIANTS, TERM_PROFILE, TERM_TRENDS, *_MADE_ELSEWHERE),
@@ -185,7 +186,7 @@ def _cleared(text: str | None, what: Sought) -> str | None:
 def _keep(lakehouse: Lakehouse, table: Table, column: str, what: Sought) -> None:
     """Rewrite a table without the rows whose column holds it, if there are any."""
     is_sought, is_whole = what.rule(), column == "term"
-    rule = F.udf(lambda text: is_sought(text, is_whole), "boolean", useArrow=False)
+    rule = F.udf(lambda text: text is not None and is_sought(text, is_whole), "boolean", useArrow=False)
     marked = lakehouse.read(table).withColumn("is_sought", rule(F.col(column)))
     if not marked.where("is_sought").isEmpty():
         lakehouse.write(marked.where("not is_sought").drop("is_sought"), table)

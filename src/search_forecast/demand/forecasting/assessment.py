@@ -16,7 +16,7 @@ from search_forecast.demand.forecasting import verdict as v
 from search_forecast.demand.forecasting.backtest import Backtest, of_row
 from search_forecast.demand.forecasting.forecasts import Forecaster
 from search_forecast.demand.forecasting.history import Floats
-from search_forecast.demand.forecasting.mending import jump
+from search_forecast.demand.forecasting.mending import fresh_jump, jump
 from search_forecast.parameters import ForecastParameters
 
 SELECTION = "selection"  # the weighted mean of the others: what forecasts the term
@@ -193,10 +193,15 @@ def _reason(test: Backtest) -> str | None:
     values, parameters = test.history.values, test.parameters
     if not test.cutoffs:
         sentences.append(f"{len(values)} periods, a backtest needs {parameters.least_training + parameters.horizon}")
-    moved = jump(values, test.history.frequency.window // 4)
-    if moved:
+    if moved := jump(test.history):
         since, before, after = moved
         sentences.append(f"the level jumped from about {before:.0f} to {after:.0f} {since} periods ago")
+    elif moved := fresh_jump(test.history):
+        since, before, after = moved
+        sentences.append(
+            f"the last {since} periods are unusual: about {after:.0f}, about {before:.0f} before: too few to tell "
+            f"whether it stays"
+        )
     return "; ".join(sentences) or None
 
 

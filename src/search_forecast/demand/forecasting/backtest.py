@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -66,9 +66,9 @@ class Backtest:
     @classmethod
     def prepared(cls, history: History, parameters: ForecastParameters) -> "Backtest":
         """A series with its windows, nothing forecast yet."""
-        values, is_known, mending = mended(history.values, history.frequency.season_length)
+        values, is_known, mending = mended(history)
         cutoffs = Windows.of(is_known, parameters).cutoffs
-        complete = History(values, history.last_date, history.frequency)
+        complete = replace(history, values=values)
         return cls(complete, is_known, mending, cutoffs, {}, {}, parameters)
 
     @property
@@ -143,7 +143,7 @@ def backtests(packed: DataFrame, forecaster: Forecaster, parameters: ForecastPar
     def run(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
             for term, share, counts in batch[["term", "share_ratio", "counts"]].itertuples(index=False):
-                test = backtested(forecaster.history(counts), forecaster.candidates, parameters)
+                test = backtested(forecaster.history(counts, term), forecaster.candidates, parameters)
                 yield pd.DataFrame([_row(term, share, counts, test)], columns=_COLUMNS)
 
     return packed.mapInPandas(run, ROW)
@@ -160,7 +160,7 @@ def _row(term: str, share: float, counts: Any, test: Backtest) -> tuple[Any, ...
 
 def of_row(row: Mapping[Any, Any], forecaster: Forecaster, parameters: ForecastParameters) -> Backtest:
     """The backtest that a row of `ROW` was made from."""
-    test = Backtest.prepared(forecaster.history(row["counts"]), parameters)
+    test = Backtest.prepared(forecaster.history(row["counts"], row["term"]), parameters)
     shape = (len(row["names"]), len(test.cutoffs), parameters.horizon)
     forecasts = dict(zip(row["names"], np.asarray(row["forecasts"], dtype=np.float64).reshape(shape), strict=True))
     failures = dict(row["failures"] or {})

@@ -6,17 +6,19 @@ The features are plain numbers and so is the fitted model: it forecasts anywhere
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import GeneralizedLinearRegression, LinearRegression
 from pyspark.sql import DataFrame
 
 from search_forecast.demand.forecasting.candidates import REGRESSIONS
+from search_forecast.demand.forecasting.events import NO_EVENTS, Calendar, counted
 from search_forecast.demand.forecasting.history import Floats, History
 from search_forecast.demand.forecasting.mending import mended
 from search_forecast.demand.periods import Frequency
@@ -95,7 +97,15 @@ def _log_ratio(value: Floats, level: float) -> Floats:
     return np.asarray(np.log((value + 0.5) / (level + 0.5)), dtype=np.float64)
 
 
-def examples(packed: DataFrame, last_date: date, frequency: Frequency, horizon: int, leave_out: int) -> DataFrame:
+def examples(
+    packed: DataFrame,
+    last_date: date,
+    frequency: Frequency,
+    horizon: int,
+    leave_out: int,
+    *,
+    calendar: Calendar = NO_EVENTS,
+) -> DataFrame:
     """What the regressions learn from: for past cutoffs of every series, the features and what came.
 
     Args:
@@ -104,6 +114,7 @@ def examples(packed: DataFrame, last_date: date, frequency: Frequency, horizon: 
         frequency: day or week.
         horizon: periods ahead.
         leave_out: periods at the end that are not to be known: those of the backtest.
+        calendar: what is known of the days; their events are taken out.
 
     Returns:
         One row per (series, cutoff, step): label (count / level), weight (the level's root, so that no huge series
@@ -113,18 +124,19 @@ def examples(packed: DataFrame, last_date: date, frequency: Frequency, horizon: 
 
     def learn(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            for counts in batch["counts"]:
-                known = History(
-                    mended(np.asarray(counts, dtype=np.float64), frequency.season_length)[0], last_date, frequency
-                )
-                rows = _examples_of(known.until(max(len(counts) - leave_out, 0)), horizon)
+            for term, counts in batch[["term", "counts"]].itertuples(index=False):
+                history = History(np.asarray(counts, dtype=np.float64), last_date, frequency, calendar.of(term))
+                values, is_good, _ = mended(history)
+                known = replace(history, values=values).until(max(len(counts) - leave_out, 0))
+                without = counted(known, horizon)
+                rows = _examples_of(known if without is None else without.history, is_good, horizon)
                 yield pd.DataFrame(rows, columns=columns)
 
     schema = ", ".join(f"{name} double" for name in columns)
-    return packed.select("counts").mapInPandas(learn, schema)
+    return packed.select("term", "counts").mapInPandas(learn, schema)
 
 
-def _examples_of(history: History, horizon: int) -> Floats:
+def _examples_of(history: History, is_good: NDArray[np.bool_], horizon: int) -> Floats:
     length = len(history.values)
     cutoffs = list(range(length - horizon, least_periods(history.frequency) - 1, -_SPACING))[:_ORIGINS]
     blocks = []
@@ -133,7 +145,8 @@ def _examples_of(history: History, horizon: int) -> Floats:
         if level > 0:
             came = history.values[cutoff : cutoff + horizon]
             ratios = np.minimum(came / level, _LARGEST_RATIO)
-            blocks.append(np.column_stack([ratios, np.full(horizon, np.sqrt(min(level, _LARGEST_LEVEL))), x]))
+            block = np.column_stack([ratios, np.full(horizon, np.sqrt(min(level, _LARGEST_LEVEL))), x])
+            blocks.append(block[is_good[cutoff : cutoff + horizon]])
     return np.concatenate(blocks) if blocks else np.empty((0, 2 + len(FEATURES)))
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from statsforecast import models
 
+from search_forecast.demand.forecasting.events import counted
 from search_forecast.demand.forecasting.history import Floats, History
 from search_forecast.errors import UsageError, did_you_mean
 from search_forecast.parameters import BASELINES, CANDIDATES
@@ -157,13 +158,15 @@ def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, C
 def forecasts(
     history: History, horizon: int, candidates: Mapping[str, Candidate | Combination]
 ) -> tuple[dict[str, Floats], dict[str, str]]:
-    """Ask all candidates that suit a series.
+    """Ask all candidates that suit a series; none sees its events, and what they change is added to each.
 
     Returns:
         The forecasts by name, never below zero; and why the others gave none, by name.
     """
     by_name: dict[str, Floats] = {}
     failures: dict[str, str] = {}
+    known = counted(history, horizon) if history.events else None
+    history = history if known is None else known.history
     singles = {name: item for name, item in candidates.items() if not isinstance(item, Combination)}
     for name, candidate in singles.items():
         if not candidate.suits(history):
@@ -172,7 +175,8 @@ def forecasts(
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                by_name[name] = _checked(candidate.forecast(history, horizon), history, horizon)
+                forecast = _checked(candidate.forecast(history, horizon), history, horizon)
+                by_name[name] = forecast if known is None else forecast * known.factors
         except Exception as error:  # a model may fail in any way on an odd series, and the others go on
             failures[name] = f"failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
     for name, item in candidates.items():

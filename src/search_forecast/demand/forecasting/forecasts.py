@@ -1,7 +1,7 @@
 """The coming periods of every series: a worker takes a few at a time, none goes through the driver."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import intervals
 from search_forecast.demand.forecasting import weights as w
+from search_forecast.demand.forecasting.events import NO_EVENTS, Calendar, counted
 from search_forecast.demand.forecasting.history import Floats, History
 from search_forecast.demand.forecasting.mending import jump, mended
 from search_forecast.demand.periods import Frequency
@@ -23,7 +24,7 @@ NEW_LEVEL = "level_since_jump"  # in place of candidates
 _NEAR = 0.2  # of the new level: farther off, and a candidate has not seen the jump
 FORECAST_ROW = (
     "term string, step bigint, target_date date, candidate string, forecast double, mean_forecast double, "
-    "typical_error double, lower_80 double, upper_80 double, lower_95 double, upper_95 double"
+    "typical_error double, lower_80 double, upper_80 double, lower_95 double, upper_95 double, events string"
 )
 
 
@@ -36,16 +37,18 @@ class Forecaster:
         frequency: day or week.
         candidates: by name, in order of preference.
         multipliers: for the conformal intervals.
+        calendar: what is known of past and coming days.
     """
 
     last_date: date
     frequency: Frequency
     candidates: Mapping[str, c.Candidate | c.Combination]
     multipliers: intervals.Multipliers
+    calendar: Calendar = NO_EVENTS
 
-    def history(self, counts: Sequence[float] | Floats) -> History:
-        """A row's counts as a history."""
-        return History(np.asarray(counts, dtype=np.float64), self.last_date, self.frequency)
+    def history(self, counts: Sequence[float] | Floats, term: str) -> History:
+        """A term's counts as a history."""
+        return History(np.asarray(counts, dtype=np.float64), self.last_date, self.frequency, self.calendar.of(term))
 
 
 def forecasts(packed: DataFrame, champions: DataFrame, forecaster: Forecaster, horizon: int) -> DataFrame:
@@ -69,7 +72,7 @@ def forecasts(packed: DataFrame, champions: DataFrame, forecaster: Forecaster, h
                 if row["weights"] is not None:
                     widening = np.asarray(row["widening"], dtype=np.float64)
                     champion = Champion(dict(row["weights"]), row["typical_error"], bool(row["is_small"]), widening)
-                rows = _forecast(forecaster, forecaster.history(row["counts"]), champion, horizon)
+                rows = _forecast(forecaster, forecaster.history(row["counts"], row["term"]), champion, horizon)
                 yield pd.DataFrame({"term": row["term"], **rows})
 
     return packed.join(theirs, "term", how="left").mapInPandas(run, FORECAST_ROW)
@@ -93,15 +96,19 @@ class Champion:
 
 
 def _forecast(forecaster: Forecaster, history: History, champion: Champion | None, horizon: int) -> dict[str, Any]:
-    values, _, _ = mended(history.values, history.frequency.season_length)
-    history = forecaster.history(values)
+    history = replace(history, values=mended(history)[0])
+    known = counted(history, horizon)
     champion = champion or Champion.unmeasured(history)
     by_name, _ = c.forecasts(history, horizon, c.with_members(champion.weights, forecaster.candidates))
     weighted = {name: weight for name, weight in champion.weights.items() if name in by_name}
     weighted, by_name = _at_new_level(weighted or {c.MEAN: 1.0}, by_name, history)
     forecast = w.blend(weighted, by_name)
     widths = intervals.half_width(forecaster.multipliers, horizon, champion.widening)
-    ends = intervals.interval(forecast, widths, champion.typical_error, is_small=champion.is_small)
+    # An event makes errors larger or smaller as it does counts, and what it changes is not sure either.
+    errors: Floats = np.full(horizon, champion.typical_error)
+    if known is not None:
+        errors = np.hypot(errors * known.factors, forecast * known.log_errors)
+    ends = intervals.interval(forecast, widths, errors, is_small=champion.is_small)
     return {
         "step": np.arange(1, horizon + 1),
         "target_date": history.target_dates(horizon),
@@ -110,6 +117,7 @@ def _forecast(forecaster: Forecaster, history: History, champion: Champion | Non
         "mean_forecast": by_name[c.MEAN],
         "typical_error": champion.typical_error,
         **{f"{side}_{level * 100:.0f}": ends[level][i] for level in intervals.LEVELS for i, side in enumerate(SIDES)},
+        "events": [None] * horizon if known is None else list(known.said),
     }
 
 
@@ -117,7 +125,7 @@ def _at_new_level(
     weighted: w.Weights, by_name: dict[str, Floats], history: History
 ) -> tuple[w.Weights, dict[str, Floats]]:
     """After a jump that the backtest's windows hardly know: only what forecasts near the new level, else that level."""
-    moved = jump(history.values, history.frequency.window // 4)
+    moved = jump(history)
     if moved is None:
         return weighted, by_name
     since, _, _ = moved
@@ -152,7 +160,7 @@ def term_forecasts(rows: DataFrame, name: str, model_version: int, made_on: date
     return (
         rows.withColumn("end", by_level)
         .select(
-            *("term", "target_date", "forecast", "mean_forecast", "candidate", "end.*"),
+            *("term", "target_date", "forecast", "mean_forecast", "candidate", "events", "end.*"),
             F.lit(model_version).cast("bigint").alias("model_version"),
             F.lit(made_on).alias("made_on_date"),
             F.datediff("target_date", F.lit(made_on)).cast("bigint").alias("horizon_days"),

@@ -72,29 +72,31 @@ def widening(multipliers: Multipliers, scores: Floats) -> Floats:
     return np.asarray(own ** (len(scores) / (len(scores) + BORROWED)), dtype=np.float64)
 
 
-def count_interval(expected: Floats, typical_error: float, level: float) -> tuple[Floats, Floats]:
+def count_interval(expected: Floats, typical_error: float | Floats, level: float) -> tuple[Floats, Floats]:
     """Lower and upper quantile of a negative binomial (Poisson where the variance is not above the mean)."""
     tail = (1 - level) / 2
     # Of a small mean and a large variance the law puts nearly all on 0. So for the upper end the mean is taken to be no
     # less than the errors say it may be: as large as they are, or as their variance where that is smaller (Poisson).
-    highest = np.maximum(expected, min(typical_error, typical_error**2))
+    highest = np.maximum(expected, np.minimum(typical_error, np.square(typical_error)))
     return _quantile(tail, expected, typical_error), _quantile(1 - tail, highest, typical_error)
 
 
-def _quantile(probability: float, mean: Floats, typical_error: float) -> Floats:
+def _quantile(probability: float, mean: Floats, typical_error: float | Floats) -> Floats:
     mean = np.maximum(mean, 1e-9)
     variance = np.maximum(typical_error**2, mean * (1 + 1e-6))
     size = mean**2 / (variance - mean)
     return np.asarray(stats.nbinom.ppf(probability, size, size / (size + mean)), dtype=np.float64)
 
 
-def interval(expected: Floats, half_widths: Floats, typical_error: float, *, is_small: bool) -> dict[float, Floats]:
+def interval(
+    expected: Floats, half_widths: Floats, typical_error: float | Floats, *, is_small: bool
+) -> dict[float, Floats]:
     """Lower and upper end for each level, never below zero and never without the forecast.
 
     Args:
         expected: the forecasts, one a step.
         half_widths: of the conformal interval in typical errors, see `half_width`.
-        typical_error: of the series, see `scale`.
+        typical_error: of the series, see `scale`; or of each step.
         is_small: whether to take the count-based interval.
 
     Returns:

@@ -1,35 +1,54 @@
 """What is odd in a series, and what is done about it: periods that are not known, outliers, a level that jumped."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from search_forecast.demand.forecasting.history import LARGEST_COUNT, Floats
+from search_forecast.demand.forecasting.history import LARGEST_COUNT, Floats, History
 
-_OUTLIER = 5  # times the largest count more than a period away
+_OUTLIER = 5  # times the largest of the other counts
 _LEAST_OUTLIER = 50.0  # searches: what is less does no harm
+_LONGEST_OUTLIER = 3  # periods in a row
+_MOST_OUTLIERS = 0.01  # of the periods; what comes more often is demand
+_LEAST_WEEKDAY = 0.2  # of the mean: on a weekday with less, counts say little of the level
 _LEAST_JUMP = 1.5  # times the level before, or that part of it
-_LEAST_AFTER, _LONGEST = 2, 8  # units that a new level must have held, and that are looked at on either side
+_LEAST_AFTER, _LONGEST = (
+    2,
+    8,
+)  # quarters of the frequency's window that a new level must have held, and that are looked at
 
 
-def mended(values: Floats, season_length: int = 1) -> tuple[Floats, NDArray[np.bool_], str | None]:
+class Jump(NamedTuple):
+    """A level that jumped: for how many periods the new one has held, and the levels before and after."""
+
+    periods: int
+    before: float
+    after: float
+
+
+def mended(history: History) -> tuple[Floats, NDArray[np.bool_], str | None]:
     """Fill in periods that are not known (NaN) or hold no count (negative, absurd), and outliers.
 
     Each becomes the mean of the nearest known values before and after it at the same place in the season; where there
-    is none, what lies on the straight line between its neighbours.
+    is none, what lies on the straight line between its neighbours. A day with an event is no outlier.
 
     Returns:
         The values; which of them are counts to go by; and what was done, None where nothing was.
     """
-    values = np.asarray(values, dtype=np.float64)
+    values, season_length = history.values, history.frequency.season_length
     is_count = np.isfinite(values) & (values >= 0) & (values <= LARGEST_COUNT)
-    is_outlier = _outliers(np.where(is_count, values, 0.0))
+    is_outlier = _outliers(np.where(is_count & ~history.is_event(), values, 0.0))
     is_good = is_count & ~is_outlier
     if is_good.all():
         return values, is_good, None
     sentences = []
-    if not is_count.all():
-        missing = int((~is_count).sum())
-        sentences.append(f"{missing} of {len(values)} values were missing, negative or absurd: interpolated")
+    undelivered, absurd = int(np.isnan(values).sum()), int((~is_count & ~np.isnan(values)).sum())
+    if undelivered:
+        sentences.append(f"{undelivered} of {len(values)} periods without any delivery: left out")
+    if absurd:
+        sentences.append(f"{absurd} of {len(values)} values were negative or absurd: interpolated")
     if is_outlier.any():
         largest = values[is_outlier].max()
         sentences.append(
@@ -52,40 +71,71 @@ def _filled(values: Floats, is_good: NDArray[np.bool_], season_length: int) -> F
 
 
 def _outliers(values: Floats) -> NDArray[np.bool_]:
-    """Which counts stand alone: many times as large as all others but their neighbours."""
-    is_outlier = np.zeros(len(values), dtype=bool)
-    if len(values) >= 5 and values.max() >= _LEAST_OUTLIER:
-        top = int(values.argmax())
-        others = np.delete(values, range(max(top - 1, 0), min(top + 2, len(values))))
-        limit = max(_OUTLIER * others.max(), _LEAST_OUTLIER)
-        # Of a term that is hardly ever searched a burst may be all there is.
-        is_outlier = (values > limit) & bool((others > 0).mean() > 0.5)
-    return is_outlier
+    """Which counts stand alone: many times as large as all others, a few periods in a row, now and then.
 
-
-def jump(values: Floats, unit: int) -> tuple[int, float, float] | None:
-    """The place where the level jumped lately: stable before, stable after, hardly an overlap between.
-
-    Args:
-        values: complete counts.
-        unit: periods in a quarter of the frequency's window: a week of days, two weeks.
-
-    Returns:
-        How many periods the new level has held, and the levels before and after; None where it did not jump.
+    The largest counts are taken for outliers one after the other, as long as they are few; the last ones after which
+    all others are many times smaller are what is found. A burst to the end of the series may be a new level.
     """
-    least, longest = _LEAST_AFTER * unit, _LONGEST * unit
-    best: tuple[float, tuple[int, float, float]] | None = None
-    for held in range(least, min(longest, len(values) - least) + 1):
+    nothing = np.zeros(len(values), dtype=bool)
+    # Of a term that is hardly ever searched a burst may be all there is.
+    if len(values) < 5 or values.max() < _LEAST_OUTLIER or (values > 0).mean() <= 0.5:
+        return nothing
+    most = max(2, int(_MOST_OUTLIERS * len(values)))
+    ordered = np.sort(values)[::-1][: most + _LONGEST_OUTLIER]
+    for number in range(len(ordered) - 1, 0, -1):
+        if ordered[number - 1] > max(_OUTLIER * ordered[number], _LEAST_OUTLIER):
+            is_outlier = values >= ordered[number - 1]
+            edges = np.flatnonzero(np.diff(np.concatenate([[0], is_outlier.astype(np.int8), [0]])))
+            starts, stops = edges.reshape(-1, 2).T
+            is_new = (stops == len(values)) & (stops - starts > 1)
+            if (stops - starts).max() <= _LONGEST_OUTLIER and len(starts) <= most and not is_new.any():
+                return np.asarray(is_outlier, dtype=np.bool_)
+    return nothing
+
+
+def jump(history: History) -> Jump | None:
+    """The place where the level jumped lately: stable before, stable after, hardly an overlap between."""
+
+    def is_new(before: Floats, after: Floats) -> bool:
+        low, high = (before, after) if np.median(before) < np.median(after) else (after, before)
+        return bool(_is_stable(before) and _is_stable(after) and np.quantile(low, 0.95) < np.quantile(high, 0.05))
+
+    values, least, longest = _levels(history)
+    return _best(values, range(least, min(longest, len(values) - least) + 1), longest, is_new)
+
+
+def fresh_jump(history: History) -> Jump | None:
+    """As `jump`, of periods that are too few for a new level: all of them beyond nearly all that were before."""
+
+    def is_new(before: Floats, after: Floats) -> bool:
+        return bool(after.min() > np.quantile(before, 0.95) or after.max() < np.quantile(before, 0.05))
+
+    values, least, longest = _levels(history)
+    return _best(values, range(_LONGEST_OUTLIER, min(least, len(values) - least + 1)), longest, is_new)
+
+
+def _best(values: Floats, lengths: range, longest: int, is_new: Callable[[Floats, Floats], bool]) -> Jump | None:
+    """Of the lengths of a new level that could be one, that which leaves the least spread around both levels."""
+    found: list[tuple[float, Jump]] = []
+    for held in lengths:
         before, after = values[-held - longest : -held], values[-held:]
         old, new = float(np.median(before)), float(np.median(after))
-        if max(old, new) < _LEAST_JUMP * (min(old, new) + 1) or not (_is_stable(before) and _is_stable(after)):
-            continue
-        low, high = (before, after) if old < new else (after, before)
-        if np.quantile(low, 0.95) < np.quantile(high, 0.05):
-            spread = float(np.abs(before - old).sum() + np.abs(after - new).sum())
-            if best is None or spread < best[0]:
-                best = (spread, (held, old, new))
-    return None if best is None else best[1]
+        if max(old, new) >= _LEAST_JUMP * (min(old, new) + 1) and is_new(before, after):
+            found.append((float(np.abs(before - old).sum() + np.abs(after - new).sum()), Jump(held, old, new)))
+    return min(found)[1] if found else None
+
+
+def _levels(history: History) -> tuple[Floats, int, int]:
+    """The counts without their weekdays; how many periods a new level must have held, and how many are looked at."""
+    values, frequency = history.values, history.frequency
+    unit = frequency.window // 4
+    least, longest = _LEAST_AFTER * unit, _LONGEST * unit
+    if frequency.days == 1 and len(values) >= 2 * least:
+        recent = values[-2 * longest :]
+        places = np.arange(-len(values), 0) % frequency.season_length
+        means = np.array([recent[places[-len(recent) :] == place].mean() for place in range(frequency.season_length)])
+        values = values * recent.mean() / np.maximum(means, _LEAST_WEEKDAY * recent.mean() + 1e-9)[places]
+    return values, least, longest
 
 
 def _is_stable(values: Floats) -> bool:

@@ -28,7 +28,7 @@ class SearchDemand:
             params: interval_level 0.95 (default) or 0.8.
 
         Returns:
-            A row per input row: target_date, forecast, lower, upper; without numbers for a term that has no series.
+            A row per input row: target_date, forecast, lower, upper; None for numbers of a term that has no series.
 
         Raises:
             ValueError: a horizon or level that the version has no forecasts for.
@@ -44,7 +44,7 @@ class SearchDemand:
         keys = pd.MultiIndex.from_arrays([model_input["term"].astype("str"), horizons])
         rows = self._forecasts.reindex(keys)
         days = pd.to_timedelta(horizons.to_numpy() * int(self._about["period_days"]), unit="D")
-        return pd.DataFrame(
+        answer = pd.DataFrame(
             {
                 "target_date": pd.Timestamp(self._about["last_date"]) + days,
                 "forecast": rows["forecast"].to_numpy(),
@@ -53,6 +53,11 @@ class SearchDemand:
             },
             index=model_input.index,
         )
+        if answer["forecast"].isna().any():  # a server would write NaN, which is no JSON
+            for name in ("forecast", "lower", "upper"):
+                values = [None if pd.isna(value) else value for value in answer[name]]
+                answer[name] = pd.Series(values, index=answer.index, dtype=object)
+        return answer
 
 
 def _load_pyfunc(path: str) -> SearchDemand:

@@ -1,51 +1,12 @@
 """Gold's daily counts to complete, evenly spaced series."""
 
-from datetime import date
-
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.demand.periods import Frequency
 from search_forecast.lakehouse.contracts import ALL, OTHER, TOTAL
 
-LEAST_GAP = 3  # days in a row without a search; a weekend is none
-GAP_P_VALUE = 1e-5  # below it so many in a row are no chance
 SERIES_A_TASK = 25  # a task takes seconds: short enough to balance, long enough to be worth starting
-
-
-def days(totals: DataFrame, as_of: date | None = None) -> DataFrame:
-    """The days that can be counted on: without incomplete ones at the edges, none after `as_of`, none before a stray.
-
-    Days without any search are no demand of zero where chance does not make so many in a row: nothing was delivered.
-    Chance is judged by how often shorter runs of such days come in this shop, so a quiet shop may be quiet for long,
-    and a shop that is closed every weekend stays so. What lies before a gap that is longer than it is a stray, such as
-    one misdated record: left out with the gap.
-
-    Args:
-        totals: search_gold.daily_totals.
-        as_of: last day to know of, all where None.
-
-    Returns:
-        One row per event_date: search_count, null in a gap.
-    """
-    complete = totals.where("is_complete_day").select("event_date", "search_count")
-    complete = complete if as_of is None else complete.where(F.col("event_date") <= F.lit(as_of))
-    # One row per day of history: small enough for the one partition that an unpartitioned window takes.
-    until_now = Window.orderBy("event_date").rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    shorter = Window.orderBy("run_length").rangeBetween(Window.unboundedPreceding, -1)
-    is_silent = F.col("search_count") == 0
-    runs = complete.withColumn("run", F.count_if(~is_silent).over(until_now)).withColumn(
-        "run_length", F.when(is_silent, F.count_if(is_silent).over(Window.partitionBy("run"))).otherwise(0)
-    )
-    silent_ratio = (F.coalesce(F.count_if(is_silent).over(shorter), F.lit(0)) + 1) / (F.count("*").over(shorter) + 2)
-    is_gap = is_silent & (F.col("run_length") >= LEAST_GAP) & (F.pow(silent_ratio, F.col("run_length")) < GAP_P_VALUE)
-    marked = runs.withColumn("is_gap", is_gap)
-    known_before = F.count_if(~F.col("is_gap")).over(until_now)
-    is_stray = F.col("is_gap") & (known_before < F.col("run_length"))
-    from_here = Window.orderBy("event_date").rowsBetween(Window.currentRow, Window.unboundedFollowing)
-    kinds = marked.withColumn("is_stray", is_stray).withColumn("strays_ahead", F.count_if("is_stray").over(from_here))
-    counts = F.when(~F.col("is_gap"), F.col("search_count")).alias("search_count")
-    return kinds.where("strays_ahead = 0").select("event_date", counts)
 
 
 def period(event_date: Column, frequency: Frequency) -> Column:
@@ -57,7 +18,7 @@ def periods(complete_days: DataFrame, frequency: Frequency, most: int) -> DataFr
     """The latest `most` periods all of whose days are complete.
 
     Args:
-        complete_days: of `days`.
+        complete_days: of `known_days.known_days`.
         frequency: day or week.
         most: number of periods.
 

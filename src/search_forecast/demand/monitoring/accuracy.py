@@ -8,6 +8,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from search_forecast.demand.known_days import known_days
 from search_forecast.demand.periods import FREQUENCIES, WINDOW_DAYS
 from search_forecast.lakehouse.contracts import OTHER, TOTAL
 
@@ -19,8 +20,9 @@ _SERIES = ("period_days", "pool", "term")
 def forecast_accuracy(forecasts: DataFrame, counts: DataFrame, totals: DataFrame, as_of: date) -> DataFrame:
     """Errors of every past forecast, by seven days ahead and, where it reaches further, as a whole.
 
-    A window is given once every day of it is complete and not after `as_of`. `(total)` is left out: it is the sum of
-    the others. The errors are those of the rows of the 95 % interval; every level repeats the forecast itself.
+    A window is given once every day of it is complete and not after `as_of`; days on which nothing was delivered are
+    left out of it, and it is not given where nothing is left. `(total)` is left out: it is the sum of the others. The
+    errors are those of the rows of the 95 % interval; every level repeats the forecast itself.
 
     Args:
         forecasts: search_gold.term_forecasts.
@@ -31,7 +33,7 @@ def forecast_accuracy(forecasts: DataFrame, counts: DataFrame, totals: DataFrame
     Returns:
         search_gold.forecast_accuracy: one row per (model_version, made_on_date, window).
     """
-    known = totals.where(F.col("is_complete_day") & (F.col("event_date") <= as_of))
+    known = known_days(totals, as_of).rows
     points = _points(forecasts)
     series = _with_scale(_series(points, counts, _periods(known)))
     longest = F.col("longest")
@@ -87,8 +89,8 @@ def _by_period(days: DataFrame) -> DataFrame:
 
 
 def _periods(known: DataFrame) -> DataFrame:
-    """Days and weeks of which every day has come: period_days, period_start, total."""
-    by_period = _by_period(known.select("event_date", "search_count"))
+    """Days and weeks of which every day has come and was delivered: period_days, period_start, total."""
+    by_period = _by_period(known.where(F.col("search_count").isNotNull()))
     summed = by_period.groupBy("period_days", "period_start").agg(
         F.sum("search_count").alias("total"), F.count("*").alias("day_count")
     )
@@ -158,7 +160,12 @@ def _compared(points: DataFrame, series: DataFrame, known: DataFrame) -> DataFra
         F.struct(F.col("target_date").alias("period_start"), F.lit(True).alias("is_target")),
         F.struct(F.col("made_on_date").alias("period_start"), F.lit(False).alias("is_target")),
     )
-    ends = known.agg(F.min("event_date").alias("first_known"), F.max("event_date").alias("last_known"))
+    ends = known.agg(
+        F.min("event_date").alias("first_known"),
+        F.max("event_date").alias("last_known"),
+        F.collect_list(F.when(F.col("search_count").isNull(), F.col("event_date"))).alias("gap_days"),
+    )
+    is_delivered = ~F.exists("gap_days", lambda day: day.between(F.col("target_date"), _last_day()))
     has_come = (F.col("target_date") >= F.col("first_known")) & (_last_day() <= F.col("last_known"))
     return (
         points.withColumn("place", F.explode(places))
@@ -166,7 +173,7 @@ def _compared(points: DataFrame, series: DataFrame, known: DataFrame) -> DataFra
         .join(series, [*_SERIES, "period_start"], how="left")
         .crossJoin(F.broadcast(ends))
         .withColumn("has_come", F.coalesce(has_come, F.lit(False)))
-        .withColumn("actual", F.when(F.col("is_target"), F.coalesce("actual", F.lit(0))))
+        .withColumn("actual", F.when(F.col("is_target") & is_delivered, F.coalesce("actual", F.lit(0))))
         .withColumn("scale", F.when(~F.col("is_target"), F.col("scale")))
     )
 
@@ -199,7 +206,11 @@ def _measured(compared: DataFrame) -> DataFrame:
         F.try_divide(F.sum("error"), F.sum("actual")).alias("wape"),
         F.try_divide(F.sum("mean_error"), F.sum("actual")).alias("mean_wape"),
         F.avg("scaled_error").alias("mase"),
-        (F.sum("inside_count") / F.sum("point_count")).alias("interval_coverage"),
+        F.try_divide(F.sum("inside_count"), F.sum("point_count")).alias("interval_coverage"),
     )
     skill = 1 - F.try_divide(F.col("wape"), F.col("mean_wape"))
-    return by_window.where("has_come").select("*", skill.alias("skill_ratio")).drop("has_come")
+    return (
+        by_window.where("has_come and interval_coverage is not null")
+        .select("*", skill.alias("skill_ratio"))
+        .drop("has_come")
+    )

@@ -4,6 +4,7 @@ from search_forecast.lakehouse.contracts.base import Layer, Table, TableColumn
 from search_forecast.lakehouse.contracts.forecasts import (
     ALL,
     BACKTEST_METRICS,
+    CALENDAR_EVENTS,
     DEMAND_DRIFT,
     FORECAST_ACCURACY,
     OTHER,
@@ -29,6 +30,7 @@ __all__ = [
     "ALL",
     "BACKTEST_METRICS",
     "BATCHES",
+    "CALENDAR_EVENTS",
     "CORRECTIONS",
     "DAILY_TERM_COUNTS",
     "DAILY_TOTALS",
@@ -67,6 +69,7 @@ TABLES: tuple[Table, ...] = (
     TERM_PROFILE,
     CORRECTIONS,
     BATCHES,
+    CALENDAR_EVENTS,
     TERM_FORECASTS,
     BACKTEST_METRICS,
     FORECAST_ACCURACY,

@@ -11,6 +11,19 @@ _FORECAST_TERM = TableColumn(
     "Search term; `(total)` is all searches, `(other)` the terms below the floor together",
 )
 
+CALENDAR_EVENTS = Table(
+    "gold",
+    "calendar_events",
+    "(event_date, event, term)",
+    (
+        TableColumn("event_date", DATE, "Day, past or to come"),
+        TableColumn("event", STRING, "What it is called, such as `Christmas Day` or `Black Friday`"),
+        TableColumn("kind", STRING, "`holiday`, `campaign` or `closure`"),
+        TableColumn("term", STRING, "Search term that it concerns; null for all", nullable=True),
+    ),
+    checks={"kind": "kind in ('holiday', 'campaign', 'closure')", "named": "length(event) > 0"},
+)
+
 TERM_FORECASTS = Table(
     "gold",
     "term_forecasts",
@@ -32,6 +45,13 @@ TERM_FORECASTS = Table(
             "What the forecast is made of: the methods with most weight, such as `ets 62 %, theta 30 %`",
         ),
         TableColumn("model_name", STRING, "Registered model"),
+        TableColumn(
+            "events",
+            STRING,
+            "The day's event and the factor that the forecast counts on, with its 95 % interval, such as "
+            "`campaign Black Friday: x 2.41 (1.92 to 3.03)`; null where the calendar has none",
+            nullable=True,
+        ),
     ),
     checks={
         "ordered": "lower >= 0 and lower <= forecast and forecast <= upper",

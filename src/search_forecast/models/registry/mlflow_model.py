@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search_forecast.lakehouse.contracts import TOTAL
 from search_forecast.models import provenance
 
 if TYPE_CHECKING:
@@ -68,10 +69,26 @@ def describe_forecasts(directory: Path, code: Path, record: Mapping[str, Any]) -
         ),
         params=ParamSchema([ParamSpec("interval_level", "double", 0.95)]),
     )
-    model = Model(signature=signature)
+    model = Model(signature=signature, saved_input_example_info=_input_example(directory))
     pyfunc.add_to_model(model, loader_module=_FORECAST_CODE, data=FORECAST_FILES, code="code")
     packages = {name: record["versions"].get(name) for name in ("pandas", "pyarrow")}
     return _saved(directory, model, FORECAST_FILES, record, **packages)
+
+
+def _input_example(directory: Path) -> dict[str, Any]:
+    """Write what to ask a model of forecasts, as MLflow and its server read it; returns how MLmodel names it."""
+    example = {"columns": ["term", "horizon"], "data": [[TOTAL, 1]]}
+    for name, content in (
+        ("input_example.json", example),
+        ("serving_input_example.json", {"dataframe_split": example}),
+    ):
+        (directory / name).write_text(json.dumps(content) + "\n", encoding="utf-8")
+    return {
+        "artifact_path": "input_example.json",
+        "serving_input_path": "serving_input_example.json",
+        "type": "dataframe",
+        "pandas_orient": "split",
+    }
 
 
 def _saved(

@@ -1,0 +1,161 @@
+"""What a shop knows of its days: holidays, campaigns, closures, and by how much they change a term's counts.
+
+Every method sees the counts as they would have been without the events, and gets the events of the coming days back: a
+factor, learnt from the term's own past days of that kind, or of that event where it is unlike others of its kind.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_forecast.demand.forecasting.history import Days, Event, Floats, History
+
+KINDS = ("closure", "campaign", "holiday")  # of several on a day the first counts
+BEYOND_CHANCE = 2.5  # standard errors that an effect must be away from none
+_LEAST_DAYS = 2  # of an event that an effect is learnt from
+_NEIGHBOURS = 4  # of the same weekday, to either side, that say what had come otherwise
+_LEAST_NEIGHBOURS = 2
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The events of a shop, small enough to travel to every worker.
+
+    Attributes:
+        general: those of all terms.
+        of_terms: those of single terms.
+    """
+
+    general: Days = field(default_factory=dict)
+    of_terms: Mapping[str, Days] = field(default_factory=dict)
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[tuple[date, str, str, str | None]]) -> "Calendar":
+        """From event_date, event, kind and term of search_gold.calendar_events; one event a day and term."""
+        by_term: dict[str | None, dict[date, Event]] = {}
+        # The last one written stays: the first of KINDS, of the first name.
+        for day, name, kind, term in sorted(rows, key=lambda row: (-KINDS.index(row[2]), row[1])):
+            by_term.setdefault(term, {})[day] = Event(kind, name)
+        return cls(by_term.pop(None, {}), {str(term): days for term, days in by_term.items()})
+
+    def of(self, term: str) -> Days:
+        """The events of a term's days; its own before those of all."""
+        own = self.of_terms.get(term)
+        return {**self.general, **own} if own else self.general
+
+    def closures(self) -> frozenset[date]:
+        """The days on which the whole shop is closed: without a search they are no days without a delivery."""
+        return frozenset(day for day, event in self.general.items() if event.kind == "closure")
+
+
+NO_EVENTS = Calendar()
+
+
+@dataclass(frozen=True)
+class Effect:
+    """By how much counts change, as a logarithm, how sure that is, and from how many days."""
+
+    log: float
+    standard_error: float
+    days: int
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is beyond chance."""
+        return self.days >= _LEAST_DAYS and abs(self.log) > BEYOND_CHANCE * self.standard_error
+
+    def __str__(self) -> str:
+        low, middle, high = (np.exp(self.log + sign * 1.96 * self.standard_error) for sign in (-1, 0, 1))
+        return f"x {middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A history without its events, and what the coming ones change.
+
+    Attributes:
+        history: as if there were no events.
+        factors: of each coming period.
+        log_errors: how sure each is: standard error of its logarithm.
+        said: for people, of each coming period, what is counted on; None where nothing is known of the day.
+    """
+
+    history: History
+    factors: Floats
+    log_errors: Floats
+    said: tuple[str | None, ...]
+
+
+def counted(history: History, horizon: int) -> Counted | None:
+    """Take the events out of a history and find what the coming ones change; None where there are none to speak of."""
+    coming = [history.events.get(day) for day in history.target_dates(horizon)]
+    places = {place: event for place, event in enumerate(map(history.events.get, history.dates())) if event}
+    if history.frequency.days > 1 or not (places or any(coming)):
+        return None
+    expected, ratios = _beside(history, np.isin(np.arange(len(history.values)), list(places)))
+    learnt = _effects(ratios, places)
+    values = history.values.copy()
+    for place, event in places.items():
+        effect = learnt.get(event)
+        if effect is not None:
+            values[place] = expected[place] if np.isfinite(expected[place]) else values[place] / np.exp(effect.log)
+    effects = [None if event is None else learnt.get(event, learnt.get(Event(event.kind, ""))) for event in coming]
+    return Counted(
+        replace(history, values=values, events={}),
+        np.array([1.0 if effect is None else np.exp(effect.log) for effect in effects]),
+        np.array([0.0 if effect is None else effect.standard_error for effect in effects]),
+        tuple(
+            None if event is None else f"{event.kind} {event.name}: {effect or 'no effect that is sure'}"
+            for event, effect in zip(coming, effects, strict=True)
+        ),
+    )
+
+
+def _beside(history: History, is_event: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """What the nearest days of the same weekday without an event say each day, and the log ratio of what came to it."""
+    season, count = history.frequency.season_length, len(history.values)
+    plain = np.where(is_event, np.nan, history.values)
+    padded = np.pad(plain, season * _NEIGHBOURS, constant_values=np.nan)
+    steps = [season * step for step in range(-_NEIGHBOURS, _NEIGHBOURS + 1) if step]
+    around = np.stack([padded[season * _NEIGHBOURS + step :][:count] for step in steps])
+    known = np.isfinite(around)
+    sums = np.where(known, around, 0.0).sum(axis=0)
+    expected = np.where(known.sum(axis=0) >= _LEAST_NEIGHBOURS, sums / np.maximum(known.sum(axis=0), 1), np.nan)
+    ratios = np.log((history.values + 0.5) / (expected + 0.5))
+    ordinary = ratios[~is_event & np.isfinite(ratios)]
+    return expected, ratios - (ordinary.mean() if len(ordinary) else 0.0)
+
+
+def _effects(ratios: Floats, places: Mapping[int, Event]) -> dict[Event, Effect]:
+    """What is beyond chance: of kinds (as events without a name), and of events that are unlike their kind."""
+    is_plain = np.ones(len(ratios), dtype=bool)
+    is_plain[list(places)] = False
+    ordinary = ratios[is_plain & np.isfinite(ratios)]
+    if len(ordinary) < 2 * _NEIGHBOURS:
+        return {}
+    spread = float(ordinary.std(ddof=1))
+
+    def effect(among: list[int]) -> Effect:
+        found = ratios[among][np.isfinite(ratios[among])]
+        own = float(found.std(ddof=1)) if len(found) > 1 else 0.0
+        error = max(spread, own, 1e-3) / np.sqrt(max(len(found), 1))
+        return Effect(float(found.mean()) if len(found) else 0.0, float(error), len(found))
+
+    learnt: dict[Event, Effect] = {}
+    for kind in {event.kind for event in places.values()}:
+        of_kind = [place for place, event in places.items() if event.kind == kind]
+        common = effect(of_kind)
+        names = {places[place] for place in of_kind}
+        for event in names:
+            own = effect([place for place in of_kind if places[place] == event])
+            others = effect([place for place in of_kind if places[place] != event])
+            apart = Effect(own.log - others.log, float(np.hypot(own.standard_error, others.standard_error)), own.days)
+            best = own if len(names) > 1 and others.days and apart.is_sure else common
+            if best.is_sure:
+                learnt[event] = best
+        if common.is_sure:
+            learnt[Event(kind, "")] = common
+    return learnt

@@ -1,0 +1,68 @@
+"""Pictures of a forecast: in the terminal, as PNG and as SVG."""
+
+import xml.etree.ElementTree as ET
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from search_forecast.cli.plot import HEIGHT, Coming, Past, check_ending, text_plot, write_plot
+from search_forecast.errors import UsageError
+
+FIRST = date(2025, 12, 1)
+
+
+def day(number: int) -> date:
+    return FIRST + timedelta(days=number)
+
+
+PAST: Past = [(day(number), None if number == 3 else 10.0 * number) for number in range(10)]
+COMING = [Coming(day(10 + number), 60.0, 40.0, 80.0) for number in range(4)]
+
+
+def test_each_period_is_a_column_with_its_count_or_its_forecast_in_its_interval() -> None:
+    *rows, ends = text_plot(PAST, COMING)
+
+    assert len(rows) == HEIGHT
+    width = len("100") + 2
+    assert [row[:width] for row in rows if "┤" in row] == ["100 ┤", " 50 ┤", "  0 ┤"]
+    cells = [row[width:].ljust(15) for row in reversed(rows)]  # from the bottom
+    for number, (_, count) in enumerate(PAST):
+        column = "".join(row[number] for row in cells)
+        expected = [] if count is None else [round(count / 100 * (HEIGHT - 1))]
+        assert [place for place, cell in enumerate(column) if cell == "•"] == expected
+    assert {row[10] for row in cells} == {"│"}
+    for number in range(11, 15):
+        column = "".join(row[number] for row in cells).strip()
+        assert column == "░░━░░░"[: len(column)]
+        assert column.count("━") == 1
+    assert ends.split() == [str(day(0)), str(day(13))]
+
+
+@pytest.mark.parametrize(("scale", "days"), [(0.0, 3), (1e-3, 10), (1.0, 500), (7e8, 500)])
+def test_no_line_is_wider_than_a_terminal(scale: float, days: int) -> None:
+    past = [(day(number), scale * (number % 7)) for number in range(days)]
+    coming = [Coming(day(days + number), scale * 3, 0.0, scale * 9) for number in range(28)]
+
+    lines = text_plot(past, coming)
+
+    assert max(map(len, lines)) <= 80
+    assert any("━" in line for line in lines)
+    assert text_plot([], coming)[-1].split() == [str(day(days)), str(day(days + 27))]
+
+
+def test_files_are_pictures_and_the_same_for_the_same_numbers(tmp_path: Path) -> None:
+    series = [("tv $x^", PAST, COMING), ("中文", PAST, COMING)]
+    for name in ("a.png", "a.svg", "b.svg"):
+        check_ending(tmp_path / name)
+        write_plot(tmp_path / name, series)
+
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert ET.fromstring((tmp_path / "a.svg").read_text(encoding="utf-8")).tag.endswith("svg")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["plot.pdf", "plot", "no/such/directory/plot.png"])
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"forecast: --plot .*(ends neither with .png nor|there is no directory)"):
+        check_ending(tmp_path / name)
