@@ -275,7 +275,7 @@ def test_the_command_line_lists_the_tables_with_their_rows(lake: Path, capsys: p
     listed = {row["table"]: (row["row_count"], row["version"]) for row in json.loads(capsys.readouterr().out)}
     assert listed["search_gold.term_summary"] == (2, 1)
     assert listed["search_bronze.deliveries"] == (None, None)
-    assert len(listed) == 16
+    assert len(listed) == 18
 
 
 def test_the_command_line_says_what_cannot_be(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
