@@ -262,7 +262,7 @@ def test_mlflows_server_answers_for_terms_and_horizons(lake: Path) -> None:
     assert example[0] == 200
     assert example[1]["predictions"][0]["forecast"] > laptop["forecast"]  # that of all searches
     assert refused == 400
-    assert "this version forecasts 1 to 14 periods ahead" in complaint["message"]
+    assert "this version forecasts 1 to 14 periods ahead" in complaint["stack_trace"]
     described = Model.load(str(place))
     assert described.signature.inputs.input_names() == ["term", "horizon"]
     assert described.load_input_example(str(place)).to_dict("records") == [{"term": "(total)", "horizon": 1}]
