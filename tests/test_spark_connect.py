@@ -61,7 +61,7 @@ def test_the_jobs_run_through_spark_connect(tmp_path: Path) -> None:
     assert session == {"session": "pyspark.sql.connect.session"}
     assert [item["code"] for item in answers] == [0] * len(lines), answers[-1]
     results = [json.loads(item["output"]) for item in answers]
-    ingested, _, _, reconciled, trained, promoted, scored, monitored, reproduced, *of_models = results
+    ingested, _, _, reconciled, _, trained, promoted, scored, monitored, reproduced, *of_models = results
     assert ingested["ingested"] == len(list(Path(LANDING).iterdir()))
     assert reconciled["search_count"] == reconciled["event_count"] > 0
     assert (trained["series"], promoted["holder"], scored["added"]) == (2, 1, 2 * 14 * 2)

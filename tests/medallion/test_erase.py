@@ -64,6 +64,11 @@ def seed_what_other_jobs_wrote(lake: Path) -> None:
         "model_name": "search_demand",
     }  # fmt: skip
     metric = {"model_version": 1, "candidate": "ets", "window_count": 1, "is_champion": False}
+    trend = {
+        "grain": "week", "period_start_date": date(2024, 2, 26), "search_count": 1, "previous_count": 0,
+        "share_ratio": 0.1, "rank": 1, "index_0_100": 100, "status": "stable", "is_partial_period": True,
+    }  # fmt: skip
+    profile = {"profile": "weekday", "value": 5, "search_count": 1, "share_ratio": 1.0}
     score = {
         "model_name": "m",
         "model_version": 1,
@@ -75,6 +80,8 @@ def seed_what_other_jobs_wrote(lake: Path) -> None:
         {
             "term_forecasts": [forecast | {"term": term} for term in ("zebra lamp", "hat", "ibex boots")],
             "backtest_metrics": [metric | {"term": term} for term in ("zebra lamp", "hat", "ibex boots")],
+            "term_trends": [trend | {"term": term} for term in ("zebra lamp", "hat", "ibex boots")],
+            "term_profile": [profile | {"term": term} for term in ("zebra lamp", "hat", "ibex boots")],
             "calendar_events": [
                 {"event_date": date(2024, 3, 4), "event": "sale", "kind": "campaign", "term": term}
                 for term in ("zebra lamp", "hat", None)
@@ -105,7 +112,7 @@ def test_nothing_of_an_erased_term_or_delivery_is_in_any_byte_of_the_lakehouse(
     for name, records in (("a.csv", FIRST), ("b.csv", SECOND)):
         (source / name).write_text(HEADER + "\n".join(records) + "\n", encoding="utf-8")
     run("ingest", "--source", str(source))
-    for step in ("clean", "aggregate", "trends"):
+    for step in ("clean", "aggregate"):
         run(step)
     seed_what_other_jobs_wrote(lake)
     assert len(holding(lake, "zebra")) > 15
@@ -132,6 +139,7 @@ def test_nothing_of_an_erased_term_or_delivery_is_in_any_byte_of_the_lakehouse(
     ]
     assert {r["term"] for r in rows(lake, "search_gold/term_forecasts")} == {"hat", "ibex boots"}
     assert {r["term"] for r in rows(lake, "search_gold/calendar_events")} == {"hat", None}
+    assert {r["term"] for r in rows(lake, "search_gold/term_trends")} == {"hat", "ibex boots"}
     assert sorted(path.name for path in (lake / "_runs" / "medallion").iterdir()) == ["20240304-2"]
     assert [path.name for path in (lake / "_mlflow" / "artifacts").iterdir()] == ["other"]
 

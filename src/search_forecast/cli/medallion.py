@@ -216,6 +216,8 @@ def erase(
         output.note("old entries of the tables' logs stay until Delta removes them; see docs/correct-and-erase.md")
     output.note("not looked at: delivered files, pages and exports outside the lakehouse, and backups")
     call.result({**result, **models, "removed_runs": removed_runs})
+    if "search_gold.term_trends" in result["purged"]:
+        call.hint("trends")  # what it said of other terms was counted with those that are gone
     if models["removed_versions"]:
         call.hint("train")
     return 0

@@ -31,7 +31,7 @@ from search_forecast.lakehouse.forgetting import Sought
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.lakehouse.purge import purge
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import corrections, ingest, publish_trends, terms
+from search_forecast.medallion import corrections, ingest, terms
 from search_forecast.medallion.aggregate import aggregate
 from search_forecast.medallion.clean import clean
 from search_forecast.medallion.corrections import Decision, Row
@@ -40,10 +40,10 @@ from search_forecast.parameters import REPORT, EraseParameters
 
 logger = logging.getLogger(__name__)
 
-_MADE_ELSEWHERE = (TERM_FORECASTS, BACKTEST_METRICS, MODEL_SCORES, CALENDAR_EVENTS)
+_MADE_ELSEWHERE = (TERM_FORECASTS, BACKTEST_METRICS, MODEL_SCORES, CALENDAR_EVENTS, TERM_PROFILE, TERM_TRENDS)
 HOLDING_TEXT = (
     *(DELIVERIES, RAW_SEARCH_TERMS, SEARCH_EVENTS, REJECTED_RECORDS),
-    *(DAILY_TERM_COUNTS, TERM_SUMMARY, TERM_VARIANTS, TERM_PROFILE, TERM_TRENDS, *_MADE_ELSEWHERE),
+    *(DAILY_TERM_COUNTS, TERM_SUMMARY, TERM_VARIANTS, *_MADE_ELSEWHERE),
 )
 _TEXT_FIELDS, _NUMBER_FIELDS = ("malformed_record",), ("day", "month", "year", "date", "count")
 _NUMBERS = r"^[0-9 \t:./+TZ-]*$"  # in which a pattern would find years
@@ -108,7 +108,6 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
     clean(lakehouse, parameters.cleaning, now)
     aggregate(lakehouse)
     reconcile(lakehouse, now)
-    publish_trends.refresh(lakehouse)
     similar = _similar_count(lakehouse, what)
     tables = [table for table in HOLDING_TEXT if lakehouse.exists(table)]
     for table in tables:
