@@ -22,6 +22,7 @@ PAGES = (
     "docs/bring-your-own-export.md",
     "docs/personal-data.md",
     "docs/report.md",
+    "docs/operations.md",
     "docs/correct-and-erase.md",
     "docs/personal-data.md",
 )
