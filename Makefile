@@ -70,7 +70,7 @@ lock: ## remake requirements*.txt from pyproject.toml; -dev holds what the other
 	@$(COMPILE) pyproject.toml --all-extras --group dev --upgrade -o .lock-all.txt
 	@$(COMPILE) pyproject.toml --all-extras -c .lock-all.txt -o .lock.txt
 	@$(COMPILE) --group build -c .lock-all.txt -o .lock-build.txt
-	@cat .lock.txt .lock-build.txt | grep -vxFf - .lock-all.txt > requirements-dev.txt
+	@cat .lock.txt .lock-build.txt | awk 'NR == FNR { if (/^[^ ]/) seen[$$0]; next } /^[^ ]/ { is_new = !($$0 in seen) } is_new' - .lock-all.txt > requirements-dev.txt
 	@mv .lock.txt requirements.txt && mv .lock-build.txt requirements-build.txt && rm .lock-all.txt
 
 clean: ## remove what set-up, tests and demo made here (the user's cache of jars stays)

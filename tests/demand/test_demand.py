@@ -262,7 +262,7 @@ def test_mlflows_server_answers_for_terms_and_horizons(lake: Path) -> None:
     assert example[0] == 200
     assert example[1]["predictions"][0]["forecast"] > laptop["forecast"]  # that of all searches
     assert refused == 400
-    assert "this version forecasts 1 to 14 periods ahead" in complaint["message"]
+    assert "this version forecasts 1 to 14 periods ahead" in complaint["stack_trace"]
     described = Model.load(str(place))
     assert described.signature.inputs.input_names() == ["term", "horizon"]
     assert described.load_input_example(str(place)).to_dict("records") == [{"term": "(total)", "horizon": 1}]
@@ -387,7 +387,9 @@ def test_monitoring_trains_where_there_is_no_champion_and_leaves_a_good_one_alon
     assert len(table(tmp_path, "term_forecasts")) == 2 * 14 * 2
 
 
-def test_people_see_forecasts_and_candidates_without_registering_anything(lake: Path, spark: Any) -> None:
+def test_people_see_forecasts_and_candidates_without_registering_anything(
+    lake: Path, spark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lakehouse = Lakehouse(spark, lake, lake / "_staging")
     versions = len(Registry(lake / DIRECTORY).versions("search_demand"))
 
@@ -409,6 +411,13 @@ def test_people_see_forecasts_and_candidates_without_registering_anything(lake: 
     assert len(Registry(lake / DIRECTORY).versions("search_demand")) == versions
     with pytest.raises(UsageError, match="forecast: 'rare thing' has no forecast of its own"):
         outlook.forecast(lakehouse, ["tv", "rare thing"])
+    capsys.readouterr()
+    drawn = tmp_path / "tv.svg"
+    assert cli.main(["--lakehouse", str(lake), "forecast", " TV", "--plot", str(drawn)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1] == "tv: • counted, ━ forecast, ░ 95 of 100 days"
+    assert sum(line.count("━") for line in printed) == 1 + 14
+    assert drawn.read_text(encoding="utf-8").count("tv") >= 1
 
 
 def test_a_calendar_is_loaded_again_and_read_with_the_series(

@@ -208,6 +208,18 @@ def test_the_fixture_is_such_a_file() -> None:
     assert {row[2] for row in rows} == {"campaign", "closure"}
 
 
+def test_an_event_that_is_known_to_change_nothing_does_not_get_what_its_kind_changes() -> None:
+    feasts = dict.fromkeys(range(20, 270, 25), 0.5)
+    fairs = dict.fromkeys((32, 60, 90, 118, 160, 200, 230), Event("holiday", "fair"))
+    events = {**dict.fromkeys(feasts, FEAST), **fairs, DAYS: FEAST, DAYS + 1: Event("holiday", "fair")}
+
+    known = counted(history(feasts, events), 2)
+
+    assert known is not None
+    assert known.factors == pytest.approx([0.5, 1.0], rel=0.1)
+    assert known.said[1] == "holiday fair: no effect that is sure"
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

@@ -3,8 +3,6 @@
 import logging
 from typing import Any
 
-from pyspark.sql import functions as F
-
 from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS, TERM_PROFILE, TERM_TRENDS
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import trends
@@ -36,9 +34,9 @@ def publish_trends(lakehouse: Lakehouse, *, is_full: bool = False) -> dict[str, 
         return {"is_up_to_date": True, "counts_version": version}
     counts = lakehouse.read(DAILY_TERM_COUNTS, version=version)
     lakehouse.write(trends.term_profile(counts), TERM_PROFILE)
-    totals = lakehouse.read(DAILY_TOTALS)
-    [(first, last)] = totals.agg(F.min("event_date"), F.max("event_date")).collect()
-    judged = trends.term_trends(counts, totals, first, last) if first else lakehouse.create([], TERM_TRENDS)
+    ends = "select min(event_date) as first, max(event_date) as last from {daily_totals}"
+    [days], totals = lakehouse.ask(ends, DAILY_TOTALS), lakehouse.read(DAILY_TOTALS)
+    judged = trends.term_trends(counts, totals, **days) if days["first"] else lakehouse.create([], TERM_TRENDS)
     lakehouse.write(judged, TERM_TRENDS, position=position)
     logger.info("trends: judged as of version %d of %s", version, DAILY_TERM_COUNTS.full_name)
     return {"is_up_to_date": False, "counts_version": version}

@@ -102,7 +102,10 @@ def counted(history: History, horizon: int) -> Counted | None:
         effect = learnt.get(event)
         if effect is not None:
             values[place] = expected[place] if np.isfinite(expected[place]) else values[place] / np.exp(effect.log)
-    effects = [None if event is None else learnt.get(event, learnt.get(Event(event.kind, ""))) for event in coming]
+    effects = [
+        None if event is None else learnt[event] if event in learnt else learnt.get(Event(event.kind, ""))
+        for event in coming
+    ]
     return Counted(
         replace(history, values=values, events={}),
         np.array([1.0 if effect is None else np.exp(effect.log) for effect in effects]),
@@ -129,8 +132,8 @@ def _beside(history: History, is_event: NDArray[np.bool_]) -> tuple[Floats, Floa
     return expected, ratios - (ordinary.mean() if len(ordinary) else 0.0)
 
 
-def _effects(ratios: Floats, places: Mapping[int, Event]) -> dict[Event, Effect]:
-    """What is beyond chance: of kinds (as events without a name), and of events that are unlike their kind."""
+def _effects(ratios: Floats, places: Mapping[int, Event]) -> dict[Event, Effect | None]:
+    """Effects of kinds (as events without a name) and of events that were there before; None where it may be chance."""
     is_plain = np.ones(len(ratios), dtype=bool)
     is_plain[list(places)] = False
     ordinary = ratios[is_plain & np.isfinite(ratios)]
@@ -144,7 +147,7 @@ def _effects(ratios: Floats, places: Mapping[int, Event]) -> dict[Event, Effect]
         error = max(spread, own, 1e-3) / np.sqrt(max(len(found), 1))
         return Effect(float(found.mean()) if len(found) else 0.0, float(error), len(found))
 
-    learnt: dict[Event, Effect] = {}
+    learnt: dict[Event, Effect | None] = {}
     for kind in {event.kind for event in places.values()}:
         of_kind = [place for place, event in places.items() if event.kind == kind]
         common = effect(of_kind)
@@ -154,8 +157,6 @@ def _effects(ratios: Floats, places: Mapping[int, Event]) -> dict[Event, Effect]
             others = effect([place for place in of_kind if places[place] != event])
             apart = Effect(own.log - others.log, float(np.hypot(own.standard_error, others.standard_error)), own.days)
             best = own if len(names) > 1 and others.days and apart.is_sure else common
-            if best.is_sure:
-                learnt[event] = best
-        if common.is_sure:
-            learnt[Event(kind, "")] = common
+            learnt[event] = best if best.is_sure else None
+        learnt[Event(kind, "")] = common if common.is_sure else None
     return learnt
