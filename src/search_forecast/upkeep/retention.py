@@ -24,10 +24,10 @@ def properties(
         ages_days: of the versions that the log still has, by version.
         protected: versions that must stay readable; one that the log lost is lost.
     """
-    oldest = max((ages_days[version] for version in protected if version in ages_days), default=0.0)
+    ages = [ages_days[version] for version in protected if version in ages_days]
     file_days = log_days = retention_days
-    if oldest + LEEWAY_DAYS > retention_days:
-        file_days = max(retention_days, _stepped(oldest))
+    if ages and max(ages) + LEEWAY_DAYS > retention_days:
+        file_days = max(retention_days, _stepped(max(ages)))
         # A version is read from a checkpoint that may be much older: all that is there of the log stays.
         log_days = _stepped(max(ages_days.values()))
     log_days = max(log_days, file_days, _LEAST_LOG_DAYS)
