@@ -17,10 +17,10 @@ from support.places import PROJECT
 
 PAGES = (
     "README.md",
+    "docs/trends.md",
     "docs/models.md",
     "docs/forecasting.md",
     "docs/bring-your-own-export.md",
-    "docs/personal-data.md",
     "docs/report.md",
     "docs/operations.md",
     "docs/correct-and-erase.md",
