@@ -14,8 +14,13 @@ from support.delta import CONTRACTS, Rows, arrow_table
 DAY, AT = date(2024, 3, 1), datetime(2024, 3, 2, tzinfo=timezone.utc)
 
 
-def append(root: Path, name: str, rows: Rows, position: str | None = None) -> Path:
-    """Append rows to a table as Spark would, made from its contract where it isn't there; its directory."""
+def append(
+    root: Path, name: str, rows: Rows, position: str | None = None, replacing: Mapping[str, int] | None = None
+) -> Path:
+    """Append rows to a table as Spark would, made from its contract where it isn't there, in place of files (and when).
+
+    Returns the table's directory.
+    """
     table = CONTRACTS[name]
     place = root / f"search_{table.layer}" / name
     log = place / "_delta_log"
@@ -31,6 +36,10 @@ def append(root: Path, name: str, rows: Rows, position: str | None = None) -> Pa
         protocol = {"minReaderVersion": 1, "minWriterVersion": 4}
         _commit(log, 0, "CREATE TABLE", [{"protocol": protocol}, {"metaData": metadata}])
         version = 1
+    removed = [
+        {"remove": {"path": path, "deletionTimestamp": at_ms, "dataChange": True}}
+        for path, at_ms in (replacing or {}).items()
+    ]
     file = place / f"part-{version:05d}.parquet"
     content = arrow_table(name, rows)
     nullable = pa.schema([field.with_nullable(True) for field in content.schema])
@@ -39,7 +48,7 @@ def append(root: Path, name: str, rows: Rows, position: str | None = None) -> Pa
         "path": file.name, "partitionValues": {}, "size": file.stat().st_size, "modificationTime": 0,
         "dataChange": True, "stats": json.dumps({"numRecords": len(rows)}),
     }  # fmt: skip
-    _commit(log, version, "WRITE", [{"add": added}], position)
+    _commit(log, version, "WRITE", [*removed, {"add": added}], position)
     return place
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,14 +19,13 @@ from search_forecast.lakehouse.contracts import INFANT_GROWTH, RAW_SEARCH_TERMS,
 from search_forecast.lakehouse.spark_errors import is_gone
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion.aggregate import aggregate
-from search_forecast.medallion.clean import clean
-from search_forecast.medallion.ingest import ingest
 from search_forecast.medallion.reconcile import reconcile
-from search_forecast.parameters import CleanParameters, IngestParameters, MaintainParameters
+from search_forecast.parameters import MaintainParameters
 from search_forecast.upkeep import maintain as task
 from search_forecast.upkeep import retention
 from search_forecast.upkeep.check import check
 from search_forecast.upkeep.maintain import maintain
+from support import lakes
 from support.flow import KilledError, rows
 
 if TYPE_CHECKING:
@@ -36,33 +34,6 @@ if TYPE_CHECKING:
 NOW = datetime.now(timezone.utc)
 AGE_DAYS = 100
 OFTEN = MaintainParameters(least_files=2)
-
-
-def deliver(house: Lakehouse, number: int) -> None:
-    """A small batch, to silver: a search of a day of its own, one of a day that all batches share, one rejected."""
-    assert house.root is not None
-    source = house.root / "in"
-    source.mkdir(parents=True, exist_ok=True)
-    text = f"day,month,year,searchterm\n{number},3,2024,hat\n9,3,2024,tv {number}\n31,2,2024,no day\n"
-    (source / f"{number}.csv").write_text(text, encoding="utf-8")
-    ingest(house, IngestParameters(source), NOW)
-    clean(house, CleanParameters(), NOW)
-
-
-def aged(lake: Path, into: Path) -> Path:
-    """A copy of a lakehouse in which everything happened months earlier: files, commits and what they removed."""
-    shutil.copytree(lake, into)
-    seconds = AGE_DAYS * 86_400
-    for entry in into.glob("*/*/_delta_log/*.json"):
-        text = entry.read_text(encoding="utf-8")
-        text = re.sub(r'("deletionTimestamp":)(\d+)', lambda m: f"{m[1]}{int(m[2]) - seconds * 1000}", text)
-        stat = (lake / entry.relative_to(into)).stat()
-        entry.write_text(text, encoding="utf-8")
-        os.utime(entry, (stat.st_atime, stat.st_mtime))
-        entry.with_name(f".{entry.name}.crc").unlink()
-    for path in into.rglob("*"):
-        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - seconds))
-    return into
 
 
 def registry(**versions: int) -> Any:
@@ -84,15 +55,19 @@ def file_count(lake: Path, name: str) -> int:
 
 @pytest.fixture(scope="module")
 def delivered(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
-    """Two small batches, of which gold does not show the second yet, and measurements that were replaced: long ago."""
-    root = tmp_path_factory.mktemp("maintained")
-    house = Lakehouse(spark, root / "young", root / "young" / "_staging")
-    deliver(house, 1)
-    aggregate(house)
-    deliver(house, 2)
-    for height in (50.0, 60.0):
-        house.write(house.create([(height, 5.0, "d")], INFANT_GROWTH), INFANT_GROWTH)
-    lake = aged(root / "young", root / "lake")
+    """Two batches, of which gold does not show the second yet, and measurements that were replaced: long ago."""
+    lake = tmp_path_factory.mktemp("maintained") / "lake"
+    lakes.add(lake, lakes.batch(1))
+    second = lakes.batch(2)
+    lakes.add(lake, {name: second[name] for name in second if name not in ("daily_term_counts", "batches")})
+    variants = [{"term": t, "searched_as": t, "search_count": 1, "rule": "exact"} for t in ("hat", "tv")]
+    lakes.append(lake, "term_variants", variants, "search_events@1")
+    then = NOW.timestamp() - AGE_DAYS * 86_400
+    for height, replaced in ((50.0, {}), (60.0, {"part-00001.parquet": int(then * 1000)})):
+        row = {"height_cm": height, "weight_kg": 5.0, "delivery_id": "d"}
+        lakes.append(lake, "infant_growth", [row], replacing=replaced)
+    for path in lake.rglob("*"):
+        os.utime(path, (then, then))
     return Lakehouse(spark, lake, lake / "_staging")
 
 
@@ -137,7 +112,7 @@ def test_maintained_tables_hold_the_same_in_fewer_files_and_stay_in_step(
     assert heights(house, trained_on) == [50.0]  # from a file that the latest version does not have
 
     gold = aggregate(house)
-    assert (gold["is_full"], gold["days"]) == (False, 2)
+    assert (gold["is_full"], gold["days"]) == (False, 1)
     assert reconcile(house, NOW)["aggregated_count"] == 4
 
     # Without that version nothing but the days asked for protects what it was trained on.
