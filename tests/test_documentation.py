@@ -22,6 +22,7 @@ PAGES = (
     "docs/forecasting.md",
     "docs/bring-your-own-export.md",
     "docs/report.md",
+    "docs/operations.md",
     "docs/correct-and-erase.md",
     "docs/personal-data.md",
 )

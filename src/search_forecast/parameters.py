@@ -330,3 +330,27 @@ class MonitorParameters:
             raise UsageError(f"monitor: --drift-psi must not be negative, got {self.drift_psi}")
         if self.cooldown_days < 0:
             raise UsageError(f"monitor: --cooldown-days must not be negative, got {self.cooldown_days}")
+
+
+@dataclass(frozen=True)
+class MaintainParameters:
+    """What `maintain` keeps, and when it thinks a table worth compacting.
+
+    Attributes:
+        retention_days: days for which files that a table no longer uses are kept, for readers and time travel.
+        least_files: files, small on average, from which on a table is compacted.
+        only_aliased: whether only versions with an alias stay reproducible, not all that are registered.
+    """
+
+    retention_days: int = 30
+    least_files: int = 8
+    only_aliased: bool = False
+
+    def __post_init__(self) -> None:
+        if self.retention_days < 7:
+            raise UsageError(
+                f"maintain: --retention-days is 7 or more, got {self.retention_days}: what reads or writes now, and "
+                "aggregate, need files that a table has just stopped using"
+            )
+        if self.least_files < 2:
+            raise UsageError(f"maintain: --least-files is 2 or more, got {self.least_files}")

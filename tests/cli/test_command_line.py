@@ -43,6 +43,7 @@ def wrong(capsys):
         (["predict", "x", "--version", "0"], "predict: Invalid value for '--version': 0 is not in the range"),
         (["query", "top_terms", "limit"], "query: Invalid value for '[k=v]...': 'limit' is no k=v"),
         (["help", "scor"], "help: no command scor; did you mean score?"),
+        (["maintain", "--retention-days", "6"], "maintain: --retention-days is 7 or more, got 6"),
         (["promote", "m", "--force", "why"], "promote: --force needs a VERSION too"),
     ],
 )

@@ -43,6 +43,7 @@ def test_one_line_says_what_went_wrong(text: str, line: str) -> None:
     ("text", "is_missing"),
     [
         ("[DELTA_VERSION_NOT_FOUND] Cannot time travel", True),
+        ("[DELTA_UNSUPPORTED_TIME_TRAVEL_BEYOND_DELETED_FILE_RETENTION_DURATION] Cannot", True),
         (FILE, True),
         (": x.DeltaFileNotFoundException: [DELTA_TRUNCATED_TRANSACTION_LOG] file", True),
         ("[TABLE_OR_VIEW_NOT_FOUND] The table", True),

@@ -12,6 +12,7 @@ from search_forecast.bundle.graph import State
 from search_forecast.errors import UsageError
 
 DIRECTORY = "_runs"
+KEPT_RUNS = 50  # of each job, by `maintain`
 
 
 @dataclass
@@ -97,6 +98,17 @@ def remove_with(lakehouse: Path, is_in: Callable[[str], bool]) -> int:
     for run in holding:
         shutil.rmtree(run)
     return len(holding)
+
+
+def trim(lakehouse: Path, keep: int = KEPT_RUNS) -> int:
+    """Remove all but the latest runs of each job; how many were removed."""
+    removed = 0
+    for job in (lakehouse / DIRECTORY).glob("*"):
+        runs = sorted((path for path in job.glob("*") if path.is_dir()), reverse=True)
+        for run in runs[keep:]:
+            shutil.rmtree(run)
+            removed += 1
+    return removed
 
 
 def last(lakehouse: Path, job: str, target: str | None) -> JobRun:

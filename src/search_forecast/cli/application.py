@@ -20,6 +20,7 @@ from search_forecast.cli import (
     pages,
     queries,
     synthetic,
+    upkeep,
 )
 from search_forecast.cli.call import Call
 from search_forecast.errors import EnvironmentProblem, SearchForecastError
@@ -34,6 +35,7 @@ ROOT = command.Commands(
         "Questions to gold": (*queries.COMMANDS, *pages.COMMANDS),
         "Demand forecasts": demand.COMMANDS,
         "Models": models.COMMANDS,
+        "Upkeep": upkeep.COMMANDS,
         "The bundle": bundle.COMMANDS,
         "This machine": (*synthetic.COMMANDS, *machine.COMMANDS),
     },

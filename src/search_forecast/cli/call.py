@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 LAYERS = ("bronze", "silver", "gold")
 DEFAULT_LAKEHOUSE = Path(".lakehouse")
-_MEDALLION = ("ingest", "clean", "aggregate", "reconcile", "trends", "correct", "erase")  # never two of them at once
+# Never two of them at once.
+_MEDALLION = ("ingest", "clean", "aggregate", "reconcile", "trends", "correct", "erase", "maintain")
 LARGE_BYTES = 64 * 2**20
 COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
 

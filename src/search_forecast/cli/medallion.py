@@ -202,7 +202,6 @@ def erase(
 ) -> int:
     """Let nothing of a term or a delivery remain: tables and their history, staging, models, records of runs."""
     parameters = EraseParameters(why, term, matching, delivery, cleaning)
-    from search_forecast.bundle import runs
     from search_forecast.medallion import erase as task
     from search_forecast.models import erasure
 
@@ -210,7 +209,11 @@ def erase(
         what = task.sought(lakehouse, parameters)
         # Models and records of runs first: what a delivery held can't be told once its records are gone.
         models = erasure.erase(call.registry(writes=True), what, [table.full_name for table in task.HOLDING_TEXT])
-        removed_runs = 0 if lakehouse.root is None else runs.remove_with(lakehouse.root, what.is_in)
+        removed_runs = 0
+        if lakehouse.root is not None:
+            from search_forecast.bundle import runs  # no part of the wheel that a workspace installs
+
+            removed_runs = runs.remove_with(lakehouse.root, what.is_in)
         result = task.erase(lakehouse, parameters, what, call.now())
     if lakehouse.root is None:
         output.note("old entries of the tables' logs stay until Delta removes them; see docs/correct-and-erase.md")

@@ -37,9 +37,13 @@ def new_directory(root: Path, prefix: str = "") -> Path:
 
 def remove_stale(directories: Iterable[Path]) -> None:
     """Remove those that are so old that no run can be at work in them any more."""
-    for directory in directories:
-        if time.time() - directory.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(directory, ignore_errors=True)
+    for directory in filter(is_stale, directories):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def is_stale(directory: Path) -> bool:
+    """Whether it is so old that no run can be at work in it any more."""
+    return time.time() - directory.stat().st_mtime > STALE_SECONDS
 
 
 def save_rows(df: DataFrame, directory: Path) -> DataFrame:

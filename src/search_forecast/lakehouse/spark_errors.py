@@ -3,8 +3,9 @@
 import re
 
 _MODULES = ("pyspark", "py4j", "delta", "grpc")
-# Delta's and Spark's conditions for a table, a version or a file that is no longer there.
-_GONE = re.compile(r"\[[A-Z_.]*(NOT_FOUND|NOT_EXIST|TRUNCATED_TRANSACTION_LOG)[A-Z_.]*\]")
+# Delta's and Spark's conditions for a table, a version or a file that is no longer there, or that Delta takes for gone:
+# of versions older than the table's retention it reads none, whether or not their files are there.
+_GONE = re.compile(r"\[[A-Z_.]*(NOT_FOUND|NOT_EXIST|TRUNCATED_TRANSACTION_LOG|TIME_TRAVEL_BEYOND)[A-Z_.]*\]")
 
 
 def is_sparks(error: BaseException) -> bool:

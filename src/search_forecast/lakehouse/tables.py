@@ -253,6 +253,11 @@ class Lakehouse:
                 return str(commit["userMetadata"]) if commit["userMetadata"] else None
         return None
 
+    def has_changed(self, table: Table, after: int) -> bool:
+        """Whether a commit later than a version changed the table's rows, as far as its log goes back."""
+        commits = (commit for commit in self.history(table) if commit["version"] > after)
+        return any(commit["operation"] not in _NEUTRAL_OPERATIONS for commit in commits)
+
     def lost_files(self, table: Table) -> list[Path]:
         """Data files of the table that are gone; on Databricks, whose storage is not looked into, none.
 
@@ -294,12 +299,12 @@ class Lakehouse:
 
     def _adopt(self, table: Table, name: str) -> None:
         """Check a table that was there, once it is brought up to its contract where this lakehouse is writable."""
-        missing, others = table.differences(self.spark.table(name))
+        missing, others = table.differences(self.spark.table(name).schema)
         if self.is_writable and not others and evolution.is_outdated(self.spark, table, name):
             for statement in evolution.statements(self.spark, table, name):
                 logger.info("%s: %s", table.full_name, statement)
                 self.spark.sql(statement)
-            missing, others = table.differences(self.spark.table(name))
+            missing, others = table.differences(self.spark.table(name).schema)
         if missing or others:
             older = "" if self.is_writable or others else "run a command that writes, which adds columns, or "
             raise ContractError(

@@ -15,7 +15,7 @@ from typing import Any
 from search_forecast.lakehouse import scratch
 from search_forecast.medallion import bronze
 
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ def seal(batch: Batch) -> None:
         json.dump(document, file)
         file.flush()
         os.fsync(file.fileno())
-    partial.rename(batch.directory / _MANIFEST)
+    partial.rename(batch.directory / MANIFEST)
 
 
 def sealed(staging: Path) -> list[Batch]:
     """The batches that were staged whole and not finished, oldest first."""
     batches = []
-    for manifest in sorted(_root(staging).glob(f"*/{_MANIFEST}")):
+    for manifest in sorted(_root(staging).glob(f"*/{MANIFEST}")):
         document = json.loads(manifest.read_text(encoding="utf-8"))
         deliveries = tuple(_delivery(row) for row in document["deliveries"])
         received_at = datetime.fromisoformat(document["received_at"])
@@ -87,12 +87,12 @@ def sealed(staging: Path) -> list[Batch]:
 
 def remove_stale(staging: Path) -> None:
     """Remove what killed runs had staged in part, once it is so old that no run can be at it any more."""
-    scratch.remove_stale(path for path in _root(staging).glob("*") if not (path / _MANIFEST).exists())
+    scratch.remove_stale(path for path in _root(staging).glob("*") if not (path / MANIFEST).exists())
 
 
 def discard(batch: Batch) -> None:
     """Remove a batch's staged files, the manifest first: a half-removed batch must not look like a sealed one."""
-    (batch.directory / _MANIFEST).unlink(missing_ok=True)
+    (batch.directory / MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(batch.directory)
 
 

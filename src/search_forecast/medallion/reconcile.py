@@ -93,7 +93,7 @@ def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
     logger.info("reconcile: %s", ", ".join(f"{key} {value}" for key, value in result.items()))
     wrong = sorted(batch_id for batch_id, row in batches.items() if not row["reconciled"])
     if wrong:
-        raise DataError(_mismatch(batches[wrong[0]]))
+        raise DataError(f"reconcile: {mismatch(batches[wrong[0]])} (all counts: {BATCHES.full_name})")
     [gold] = lakehouse.ask("select coalesce(sum(search_count), 0) as n from {daily_term_counts}", DAILY_TERM_COUNTS)
     if gold["n"] != result["search_count"]:
         raise DataError(
@@ -103,8 +103,8 @@ def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
     return result
 
 
-def _mismatch(batch: Mapping[str, Any]) -> str:
-    """One line on a batch that does not add up: which layer, how many, what to do."""
+def mismatch(batch: Mapping[str, Any]) -> str:
+    """One line on a batch that does not add up: which layer, how many; then, after a semicolon, what to do."""
     delivered, raw, events, rejected, _, aggregated = (batch[name] for name in COUNTS)
     if raw != delivered:
         mend = "restore it from its Delta history" if raw < delivered else "run the erase once more that was cut off"
@@ -113,7 +113,4 @@ def _mismatch(batch: Mapping[str, Any]) -> str:
         layer, got, expected, mend = "silver", events + rejected, raw, "run clean, then aggregate"
     else:
         layer, got, expected, mend = "gold", aggregated, events, "run aggregate --full"
-    return (
-        f"reconcile: {batch['batch_id']}: {layer} holds {got} of its records, expected {expected}; {mend} "
-        f"(all counts: {BATCHES.full_name})"
-    )
+    return f"{batch['batch_id']}: {layer} holds {got} of its records, expected {expected}; {mend}"

@@ -89,13 +89,13 @@ class Table:
             f"comment {literal(self.comment)} tblproperties ({properties}) {place}"
         )
 
-    def differences(self, df: DataFrame) -> tuple[list[str], list[str]]:
-        """What keeps a DataFrame from being one of this table: missing columns, and everything else.
+    def differences(self, schema: T.StructType) -> tuple[list[str], list[str]]:
+        """What keeps rows of a schema from being of this table: missing columns, and everything else.
 
         Names and types count; order and nullability are free.
         """
         expected = {c.name: c.type.simpleString() for c in self.columns}
-        actual = {f.name: f.dataType.simpleString() for f in df.schema.fields}
+        actual = {f.name: f.dataType.simpleString() for f in schema.fields}
         missing = [f"missing column {name} {type_}" for name, type_ in expected.items() if name not in actual]
         others = [
             *(f"unknown column {name} {type_}" for name, type_ in actual.items() if name not in expected),
@@ -105,11 +105,11 @@ class Table:
                 if actual.get(name, type_) != type_
             ),
         ]
-        return missing, others + (["a column name appears twice"] if len(df.columns) != len(actual) else [])
+        return missing, others + (["a column name appears twice"] if len(schema.fields) != len(actual) else [])
 
     def check(self, df: DataFrame) -> None:
         """Raise ContractError unless names and types are exactly the contract's."""
-        missing, others = self.differences(df)
+        missing, others = self.differences(df.schema)
         if missing or others:
             raise ContractError(f"{self.full_name}: {'; '.join(missing + others)}")
 

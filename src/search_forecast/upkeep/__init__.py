@@ -1,0 +1,1 @@
+"""Upkeep of a lakehouse: is it whole, and what keeps it small and fast."""

@@ -1,0 +1,102 @@
+"""A small lakehouse that is whole, written without Spark: two batches from delivery to gold."""
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from support.delta import CONTRACTS, Rows, arrow_table
+
+DAY, AT = date(2024, 3, 1), datetime(2024, 3, 2, tzinfo=timezone.utc)
+
+
+def append(
+    root: Path, name: str, rows: Rows, position: str | None = None, replacing: Mapping[str, int] | None = None
+) -> Path:
+    """Append rows to a table as Spark would, made from its contract where it isn't there, in place of files (and when).
+
+    Returns the table's directory.
+    """
+    table = CONTRACTS[name]
+    place = root / f"search_{table.layer}" / name
+    log = place / "_delta_log"
+    version = len(list(log.glob("*.json")))
+    log.mkdir(parents=True, exist_ok=True)
+    if version == 0:
+        fields = [{**field.jsonValue(), "metadata": field.metadata} for field in table.schema.fields]
+        metadata = {
+            "id": name, "description": table.comment, "format": {"provider": "parquet", "options": {}},
+            "schemaString": json.dumps({"type": "struct", "fields": fields}), "partitionColumns": [],
+            "configuration": table.properties, "createdTime": 0,
+        }  # fmt: skip
+        protocol = {"minReaderVersion": 1, "minWriterVersion": 4}
+        _commit(log, 0, "CREATE TABLE", [{"protocol": protocol}, {"metaData": metadata}])
+        version = 1
+    removed = [
+        {"remove": {"path": path, "deletionTimestamp": at_ms, "dataChange": True}}
+        for path, at_ms in (replacing or {}).items()
+    ]
+    file = place / f"part-{version:05d}.parquet"
+    content = arrow_table(name, rows)
+    nullable = pa.schema([field.with_nullable(True) for field in content.schema])
+    parquet.write_table(content.cast(nullable), file, write_page_checksum=True)
+    added = {
+        "path": file.name, "partitionValues": {}, "size": file.stat().st_size, "modificationTime": 0,
+        "dataChange": True, "stats": json.dumps({"numRecords": len(rows)}),
+    }  # fmt: skip
+    _commit(log, version, "WRITE", [*removed, {"add": added}], position)
+    return place
+
+
+def _commit(
+    log: Path, version: int, operation: str, actions: list[dict[str, Any]], position: str | None = None
+) -> None:
+    info = {"timestamp": version, "operation": operation, "operationParameters": {}}
+    info |= {"userMetadata": position} if position else {}
+    text = "".join(json.dumps(action) + "\n" for action in [{"commitInfo": info}, *actions])
+    (log / f"{version:020d}.json").write_text(text, encoding="utf-8")
+
+
+def batch(number: int, terms: tuple[str, ...] = ("hat", "tv")) -> dict[str, list[dict[str, Any]]]:
+    """The rows of one batch, a day of its own: a search for each term, and a record that is none."""
+    name, delivery, day = f"batch-{number:06d}", f"{number:064x}", DAY.replace(day=number)
+    common = {"delivery_id": delivery, "batch_id": name}
+    source = {"source_file": f"{number}.csv"}
+    raw = [{**common, **source, "searchterm": term, "ingested_at": AT} for term in (*terms, "")]
+    events = [{**common, "event_date": day, "term": t, "searched_as": t, "search_count": 1} for t in terms]
+    count = len(terms)
+    return {
+        "deliveries": [
+            {**common, **source, "bytes": 9, "record_count": count + 1, "status": "ingested", "received_at": AT}
+        ],
+        "raw_search_terms": raw,
+        "search_events": events,
+        "rejected_records": [{**common, **source, "searchterm": "", "reject_reasons": ["empty_term"]}],
+        "daily_term_counts": [{"event_date": day, "term": term, "search_count": 1} for term in terms],
+        "batches": [
+            {
+                "batch_id": name, "delivered_count": count + 1, "raw_count": count + 1, "event_count": count,
+                "rejected_count": 1, "search_count": count, "aggregated_count": count, "reconciled": True,
+                "started_at": AT, "finished_at": AT,
+            }
+        ],
+    }  # fmt: skip
+
+
+def whole(root: Path) -> Path:
+    """Write a lakehouse of two batches whose gold shows silver as it is."""
+    for number in (1, 2):
+        add(root, batch(number))
+    variants = [{"term": t, "searched_as": t, "search_count": 2, "rule": "exact"} for t in ("hat", "tv")]
+    append(root, "term_variants", variants, "search_events@2")
+    return root
+
+
+def add(root: Path, tables: Mapping[str, Rows]) -> None:
+    """Append to several tables."""
+    for name, rows in tables.items():
+        append(root, name, rows)

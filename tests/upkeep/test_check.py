@@ -1,0 +1,319 @@
+"""A small lakehouse that is whole, broken in one way each: `check` names the break and what mends it. No Spark."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from datetime import date, datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import pytest
+
+from search_forecast import cli
+from search_forecast.cli.call import reader
+from search_forecast.errors import DataError
+from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.medallion import batches
+from search_forecast.models.registry import Version, record
+from search_forecast.upkeep import check as task
+from support import lakes
+
+EVENTS, COUNTS, RAW = "search_silver/search_events", "search_gold/daily_term_counts", "search_bronze/raw_search_terms"
+VARIANTS = "search_gold/term_variants"
+Break = Callable[[Path], object]
+
+
+def house(lake: Path) -> Lakehouse:
+    def none() -> NoReturn:
+        raise DataError("check starts no Spark")
+
+    return Lakehouse(none, lake, lake / "_staging", is_writable=False, reader=reader(lake))
+
+
+def entry(lake: Path, table: str, version: int) -> Path:
+    return lake / table / "_delta_log" / f"{version:020d}.json"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def flip(path: Path) -> None:
+    """Flip a bit in the middle of a file's first page: its size, footer and counts stay as they are."""
+    content = bytearray(path.read_bytes())
+    content[40] ^= 1
+    path.write_bytes(content)
+
+
+def swap(lake: Path) -> None:
+    """A file with other rows, of which the log knows the size but not the number."""
+    other = lakes.append(lake / "other", "daily_term_counts", lakes.batch(3, ("hat",))["daily_term_counts"])
+    file, size = lake / COUNTS / "part-00002.parquet", (other / "part-00001.parquet").stat().st_size
+    edit(entry(lake, COUNTS, 2), f'"size": {file.stat().st_size}', f'"size": {size}')
+    shutil.copyfile(other / "part-00001.parquet", file)
+    shutil.rmtree(lake / "other")
+
+
+def empty_log(lake: Path) -> None:
+    (lake / "search_gold/batches/_delta_log").rename(lake / "kept")
+    (lake / "search_gold/batches/_delta_log").mkdir()
+
+
+def staged(lake: Path) -> None:
+    directory = batches.new_directory(lake / "_staging", "batch-000003")
+    batches.seal(batches.Batch("batch-000003", datetime(2024, 3, 3, tzinfo=timezone.utc), (), directory))
+
+
+def forecasts(lake: Path) -> None:
+    row: dict[str, Any] = dict.fromkeys(("interval_level", "forecast", "lower", "upper", "mean_forecast"), 0.5)
+    row |= {"term": "hat", "target_date": date(2024, 3, 9), "made_on_date": date(2024, 3, 8), "horizon_days": 1}
+    row |= {"model_name": "search_demand", "model_version": 7}
+    lakes.append(lake, "term_forecasts", [row])
+
+
+BREAKS: dict[str, tuple[Break, str, str, str]] = {
+    "an entry of the log is missing": (
+        lambda lake: entry(lake, EVENTS, 1).unlink(),
+        "search_silver.search_events", "1 entries of its log are missing, the first 00000000000000000001.json",
+        "search_events away, then run clean and aggregate --full",
+    ),
+    "an entry of the log is cut short": (
+        lambda lake: cut(entry(lake, RAW, 2)),
+        "search_bronze.raw_search_terms", "_delta_log/00000000000000000002.json is cut short", "from a backup",
+    ),
+    "the log begins nowhere": (
+        lambda lake: entry(lake, COUNTS, 0).unlink(),
+        "search_gold.daily_term_counts", "no checkpoint says what was before", "away, then run aggregate --full",
+    ),
+    "a checkpoint is no Parquet": (
+        lambda lake: (lake / COUNTS / "_delta_log/00000000000000000001.checkpoint.parquet").write_text("no"),
+        "search_gold.daily_term_counts", "1.checkpoint.parquet is no Parquet file", "run aggregate --full",
+    ),
+    "the log lost a line that Delta had counted": (
+        lambda lake: (lake / COUNTS / "_delta_log/00000000000000000002.crc").write_text(
+            '{"numFiles": 3, "tableSizeBytes": 9}'
+        ),
+        "search_gold.daily_term_counts", "an entry of the log lost lines", "run aggregate --full",
+    ),
+    "a table that was killed while it was made": (
+        empty_log, "search_gold.batches", "_delta_log holds no entry", "batches away, then run reconcile",
+    ),
+    "the log is gone": (
+        lambda lake: shutil.rmtree(lake / EVENTS / "_delta_log"),
+        "search_silver.search_events", "has data files and no log", "away, then run clean and aggregate --full",
+    ),
+    "a data file is gone": (
+        lambda lake: (lake / COUNTS / "part-00001.parquet").unlink(),
+        "search_gold.daily_term_counts", "data file part-00001.parquet is gone", "run aggregate --full",
+    ),
+    "a data file has another size": (
+        lambda lake: cut(lake / EVENTS / "part-00001.parquet"),
+        "search_silver.search_events", "bytes, its log says", "then run clean and aggregate --full",
+    ),
+    "a data file has other rows": (swap, "search_gold.daily_term_counts", "has 1 rows, its log says 2", "aggregate"),
+    "a bit is flipped": (
+        lambda lake: flip(lake / RAW / "part-00001.parquet"),
+        "search_bronze.raw_search_terms", "part-00001.parquet is damaged", "bring",
+    ),
+    "a constraint is gone": (
+        lambda lake: edit(entry(lake, COUNTS, 0), '"delta.constraints.counted"', '"other"'),
+        "search_gold.daily_term_counts", "delta.constraints.counted is not set", "alter table",
+    ),
+    "a column has another type": (
+        lambda lake: edit(entry(lake, COUNTS, 0), '\\"type\\": \\"long\\"', '\\"type\\": \\"integer\\"'),
+        "search_gold.daily_term_counts", "column search_count is int, expected bigint", "away, then run aggregate",
+    ),
+    "another program made the table": (
+        lambda lake: (
+            edit(entry(lake, COUNTS, 0), '"search_forecast.contract"', '"x"'),
+            edit(entry(lake, COUNTS, 0), "One row per", "Rows of"),
+        ),
+        "search_gold.daily_term_counts", "another program made it", "away, then run aggregate --full",
+    ),
+    "a row breaks a constraint": (
+        lambda lake: lakes.append(
+            lake, "term_summary",
+            [{"term": "tv", "search_count": -2, "share_ratio": 0.5, "rank": 1, "first_seen_date": lakes.DAY,
+              "last_seen_date": lakes.DAY, "active_day_count": 1}],
+        ),
+        "search_gold.term_summary", "1 rows: not", "run aggregate --full",
+    ),
+    "a null where none may be": (
+        lambda lake: lakes.append(lake, "term_variants", [{"term": None, "rule": "exact"}], "search_events@2"),
+        "search_gold.term_variants", "1 rows: null in term", "run aggregate --full",
+    ),
+    "records are missing in silver": (
+        lambda lake: lakes.add(lake, {
+            "raw_search_terms": lakes.batch(1)["raw_search_terms"][:1],
+            "deliveries": [lakes.batch(1)["deliveries"][0] | {"delivery_id": "f", "record_count": 1}],
+        }),
+        "reconciliation", "batch-000001: silver holds 3 of its records, expected 4", "run clean, then aggregate",
+    ),
+    "gold counts a day that silver lacks": (
+        lambda lake: lakes.append(lake, "daily_term_counts", lakes.batch(9)["daily_term_counts"]),
+        "search_gold.daily_term_counts", "6 searches, expected 4", "run aggregate --full",
+    ),
+    "the batches say something else": (
+        lambda lake: shutil.rmtree(lake / "search_gold/batches"),
+        "search_gold.batches", "batch-000001 is missing or has other counts", "run reconcile",
+    ),
+    "gold lags behind": (
+        lambda lake: lakes.append(lake, "search_events", []),
+        "search_gold.term_variants", "shows search_events@2, and search_silver.search_events has", "run aggregate",
+    ),
+    "gold does not say what it shows": (
+        lambda lake: lakes.append(lake, "term_variants", []),
+        "search_gold.term_variants", "does not say which version of search_silver.search_events", "run aggregate",
+    ),
+    "a batch is staged and not finished": (staged, "_staging/batches", "batch-000003 is staged whole", "run ingest"),
+    "a manifest is cut short": (
+        lambda lake: (staged(lake), [cut(path) for path in lake.glob("_staging/batches/*/manifest.json")]),
+        "_staging/batches", "a manifest can't be read", "remove its directory, then ingest",
+    ),
+    "a version that the registry lacks": (
+        forecasts, "search_gold.term_forecasts", "rows of search_demand version 7", "bring _mlflow back",
+    ),
+}  # fmt: skip
+NEED_FULL = ("a bit is flipped", "a row breaks a constraint", "a null where none may be")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lakes.whole(tmp_path_factory.mktemp("whole") / "lake")
+
+
+@pytest.fixture
+def lake(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "shop [old]"))
+
+
+@pytest.fixture
+def check(lake: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dict[str, Any]]]:
+    def run(*words: str) -> tuple[int, dict[str, Any]]:
+        code = cli.main(["check", "--json", "--lakehouse", str(lake), *words])
+        return code, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.mark.parametrize("words", [[], ["--full"]])
+def test_a_whole_lakehouse_is_called_whole_and_stays_as_it_is(lake, check, words):
+    before = {path: path.read_bytes() for path in lake.rglob("*") if path.is_file()}
+
+    code, said = check(*words)
+
+    assert (code, said["is_whole"], said["findings"]) == (0, True, [])
+    assert (said["tables"], said["files"], said["batches_reconciled"]) == (7, 13, 2)
+    after = {path: path.read_bytes() for path in lake.rglob("*") if path.is_file() and ".lock" not in path.name}
+    assert after == before
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_break_is_named_with_its_place_and_what_mends_it(lake, check, name):
+    break_it, where, what, mend = BREAKS[name]
+    break_it(lake)
+
+    code, said = check(*(["--full"] if name in NEED_FULL else []))
+
+    assert (code, said["is_whole"]) == (1, False)
+    harmful = [finding for finding in said["findings"] if not finding["is_harmless"]]
+    assert any(where in f["where"] and what in f["what"] and mend in f["mend"] for f in harmful), harmful
+
+
+@pytest.mark.parametrize("name", NEED_FULL)
+def test_what_only_reading_all_rows_finds_is_not_looked_for_without(lake, check, name):
+    BREAKS[name][0](lake)
+
+    assert check()[0] == 0
+
+
+def test_what_killed_runs_left_is_told_and_harms_nothing(lake, check):
+    shutil.copyfile(lake / COUNTS / "part-00001.parquet", lake / COUNTS / "part-lone.parquet")
+    what = f"1 files ({(lake / COUNTS / 'part-lone.parquet').stat().st_size} bytes) that no version refers to"
+    left = batches.new_directory(lake / "_staging", "batch-000009")
+    fresh = batches.new_directory(lake / "_staging", "batch-000010")
+    os.utime(left, (0, 0))
+
+    code, said = check()
+
+    assert (code, said["is_whole"]) == (0, True)
+    assert [(f["where"], f["what"]) for f in said["findings"]] == [
+        (
+            "search_gold.daily_term_counts",
+            f"{what}, as a killed run leaves them",
+        ),
+        (str(left), "a killed run left it"),
+    ]
+    assert fresh.exists()
+
+
+def test_a_table_of_an_earlier_release_is_said_to_be_one(lake, check):
+    edit(entry(lake, COUNTS, 0), '"search_forecast.contract": "', '"search_forecast.contract": "old')
+
+    code, said = check()
+
+    assert (code, said["batches_reconciled"]) == (0, 0)
+    assert [f["what"] for f in said["findings"]] == [
+        "another release made it",
+        "the batches were not counted, as search_gold.daily_term_counts can't be read as it is",
+    ]
+
+
+def test_rows_of_a_version_that_erase_removed_are_no_break(lake, check):
+    forecasts(lake)
+    row = {"delivery_id": "d", "what": "erased", "why": "w", "record_count": 1, "corrected_at": lakes.AT, "by": "me"}
+    lakes.append(lake, "corrections", [row])
+
+    code, said = check()
+
+    assert (code, [f["is_harmless"] for f in said["findings"]]) == (0, [True])
+
+
+@pytest.mark.parametrize(("aliases", "is_full", "is_whole"), [(("champion",), 0, 0), ((), 0, 1), ((), 1, 0)])
+def test_files_of_versions_with_an_alias_are_looked_at_and_with_full_of_all(lake, aliases, is_full, is_whole):
+    version = Version("demand", 1, aliases, {}, 0, "run")
+    models: Any = SimpleNamespace(versions=lambda: [version], files=lambda v, _: record.checked(lake / "gone", v))
+
+    report = task.check(house(lake), lake, models, is_full=bool(is_full))
+
+    assert report.is_whole == bool(is_whole)
+    if not is_whole:
+        [finding] = report.findings
+        assert finding.what.startswith("demand version 1")
+        assert finding.mend == "bring _mlflow back from a backup, or promote another version"
+
+
+def test_batches_are_counted_though_what_was_noted_of_them_is_damaged(lake, check):
+    empty_log(lake)
+
+    code, said = check()
+
+    assert (code, said["batches_reconciled"], len(said["findings"])) == (1, 2, 1)
+
+
+def test_people_read_a_line_for_each_finding(lake, capsys):
+    (lake / COUNTS / "part-00001.parquet").unlink()
+
+    assert cli.main(["check", "--lakehouse", str(lake)]) == 1
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "search_gold.daily_term_counts: data file part-00001.parquet is gone; run aggregate --full"
+    assert lines[2] == "is whole: no"
+
+
+def test_a_workspace_is_told_what_does_it_there(capsys):
+    assert cli.main(["check", "--catalog", "main"]) == 2
+
+    assert capsys.readouterr().err.startswith(
+        "search-forecast: check: looks into the files of a lakehouse on this machine;"
+    )
