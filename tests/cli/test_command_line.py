@@ -77,6 +77,13 @@ def test_the_flags_of_all_commands_stand_before_or_after_it(tmp_path, capsys, be
     assert capsys.readouterr().err.startswith(f"search-forecast: tables: no lakehouse at {tmp_path / 'none'}; ")
 
 
+@pytest.mark.parametrize("command", ["clean", "aggregate", "reconcile", "trends", "maintain"])
+def test_a_mistyped_lakehouse_is_not_made(tmp_path, capsys, command):
+    assert cli.main([command, "--lakehouse", str(tmp_path / "typo")]) == 1
+    assert f"{command}: no lakehouse at {tmp_path / 'typo'}; run demo or ingest first" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_environment_names_the_lakehouse_and_a_flag_overrules_it(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("SEARCH_FORECAST_LAKEHOUSE", str(tmp_path / "of the environment"))
 

@@ -137,5 +137,11 @@ def test_an_address_is_no_directory_of_this_machine(text: str) -> None:
         local_directory(Path(text))
 
 
+@pytest.mark.parametrize("text", ["my%41lake", "my\\lake"])
+def test_a_path_that_is_read_as_another_one_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="in a path is read as another character: call it otherwise"):
+        local_directory(Path(text))
+
+
 def test_a_path_with_a_colon_is_one() -> None:
     assert local_directory(Path("a:b/c")) == Path.cwd() / "a:b" / "c"

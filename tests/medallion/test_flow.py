@@ -73,6 +73,12 @@ def test_generated_deliveries_with_dirt_come_out_as_their_truth_says(
     assert_gold_is(lake, delivered(tmp_path / "in"))
     assert_spark_and_duckdb_answer_what_tasks_ask_alike(spark, lake)
 
+    (lake / "search_bronze" / "deliveries").rename(tmp_path / "moved away")
+    before = versions(lake)
+    code, line = run("ingest", "--source", str(tmp_path / "in"))
+    assert (code, versions(lake)) == (1, before)
+    assert "holds batch-000001, of which search_bronze.deliveries has no row: bring that table back" in line
+
 
 def test_late_repeated_and_deleted_records_rebuild_their_days_to_what_a_full_rebuild_gives(
     run: Callable[..., Any], tmp_path: Path, spark: Any

@@ -61,7 +61,10 @@ def lines(content: bytes, export: layouts.ExportLayout) -> list[str]:
         (PLAIN.replace("}", ", zone: Mars/Olympus}"), "date.zone: expected a time zone such as Europe/Zurich or UTC"),
         (PLAIN.replace("date:", "#"), "layout: expected date, or refuse with the reason"),
         (PLAIN + "count: {column: n, decimals: up}", "count.decimals: expected 'refuse', 'round' or 'floor', got 'up'"),
-        (PLAIN + "count: {column: n, thousands: '.'}", "count: expected thousands and decimal to differ"),
+        (
+            PLAIN + "count: {column: n, thousands: '.'}",
+            "count: expected thousands and decimal (. unless said) to differ",
+        ),
         (PLAIN + "encoding: utf-9", "encoding: expected an encoding that Python knows, such as utf-8, utf-16"),
         (PLAIN + "delimiters: [',,']", "delimiters: string should have at most 1 character, got ',,'"),
         (PLAIN + "delimiters: ['\"']", "delimiters: string should match pattern"),

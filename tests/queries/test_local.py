@@ -56,6 +56,15 @@ def ask(lake: Path) -> Callable[[str], Answer]:
     return LocalEngine(lake, lambda: pytest.fail("needs Spark")).ask
 
 
+def test_a_commit_that_was_cut_off_before_its_first_byte_is_no_empty_table(
+    lake: Path, ask: Callable[[str], Answer]
+) -> None:
+    log_of(lake).write_bytes(b"")
+
+    with pytest.raises(DataError, match="json is empty, a commit that was cut off; the command check says more"):
+        ask(RANKS)
+
+
 def log_of(lake: Path, name: str = "search_gold/term_summary") -> Path:
     return max((lake / name / "_delta_log").glob("*.json"))
 

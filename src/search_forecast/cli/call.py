@@ -22,6 +22,7 @@ LAYERS = ("bronze", "silver", "gold")
 DEFAULT_LAKEHOUSE = Path(".lakehouse")
 # Never two of them at once.
 _MEDALLION = ("ingest", "clean", "aggregate", "reconcile", "trends", "correct", "erase", "maintain")
+_NEEDS_DATA = ("clean", "aggregate", "reconcile", "trends", "correct", "erase", "maintain")  # what ingest took in
 LARGE_BYTES = 64 * 2**20
 COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
 
@@ -81,7 +82,7 @@ class Call:
             with writers.exclusive(lakehouse, self.command) if needs_lock else nullcontext():
                 yield lakehouse
         else:
-            self.check_there(writes=writes)
+            self.check_there(writes=writes and self.command not in _NEEDS_DATA)
             with self.locked() if writes else nullcontext():
                 yield self._here(source, writes=writes)
 

@@ -61,14 +61,15 @@ def _explain(call: Call, parameters: IngestParameters, file: Path) -> int:
     """Print how a file would be read; 1 where it, or a member of a zip file, would not."""
     if not file.is_file():
         raise UsageError(f"ingest: --explain {file} is no file")
+    from search_forecast.medallion.explain import explain
+    from search_forecast.medallion.ingest import layout_choice
+
+    choice = layout_choice(parameters)  # what is wrong with a layout is said before Spark starts
     with output.progress("ingest: starting Spark"):
         from search_forecast.lakehouse.session import session
-        from search_forecast.medallion.explain import explain
-        from search_forecast.medallion.ingest import layout_choice
 
         spark = session(size="small")
-    today = CleanParameters(parameters.time_zone).today(call.now())
-    deliveries = explain(spark, file, layout_choice(parameters), today)
+    deliveries = explain(spark, file, choice, CleanParameters(parameters.time_zone).today(call.now()))
     if call.json:
         call.result({"deliveries": deliveries})
     else:

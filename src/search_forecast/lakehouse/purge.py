@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from search_forecast.errors import DataError
+from search_forecast.lakehouse import delta_log
 from search_forecast.lakehouse.contracts import Table
 from search_forecast.lakehouse.contracts.base import literals
-from search_forecast.lakehouse.tables import Lakehouse, delta_log
+from search_forecast.lakehouse.tables import Lakehouse
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +33,14 @@ def purge(lakehouse: Lakehouse, table: Table) -> None:
         DataError: Delta wrote no checkpoint, without which its log must stay.
     """
     name, location = lakehouse.open(table), lakehouse.location(table)
-    if location is None or _VECTORS in delta_log(location).reader_features:
+    if location is None or _VECTORS in delta_log.read(location).reader_features:
         lakehouse.spark.sql(f"reorg table {name} apply (purge)")  # rows that are marked as deleted and still there
     settings = ", ".join(f"'{key}' = '{value}'" for key, value in _AT_ONCE.items())
     lakehouse.spark.sql(f"alter table {name} set tblproperties ({settings})")
     if location is None:
         lakehouse.spark.sql(f"vacuum {name}")
     else:
-        log = delta_log(location)
+        log = delta_log.read(location)
         if not list((location / "_delta_log").glob(f"{log.version:020d}.checkpoint*.parquet")):
             raise DataError(
                 f"{table.full_name}: no checkpoint of version {log.version} in {location}; erase it once more"

@@ -35,4 +35,7 @@ def spark_complaint(error: BaseException) -> str | None:
         return None
     file = re.search(r"\S+\.parquet", str(error)) if is_gone(error) else None
     what = f"{file[0]} is gone; if aggregate wrote it, run aggregate --full, else bring it back" if file else None
-    return f"Spark failed: {what or first_line(error)} (--debug shows all)"
+    what = what or first_line(error)
+    if "_delta_log" in what:
+        what += "; the command check says what is broken and how it is mended"
+    return f"Spark failed: {what} (--debug shows all)"

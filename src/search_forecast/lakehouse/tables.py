@@ -11,13 +11,12 @@ from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from search_forecast.errors import ContractError, DataError
-from search_forecast.lakehouse import evolution
+from search_forecast.errors import ContractError
+from search_forecast.lakehouse import delta_log, evolution
 from search_forecast.lakehouse.contracts import Table
 from search_forecast.lakehouse.contracts.base import FINGERPRINT, literal
 
@@ -34,33 +33,6 @@ _NEUTRAL_OPERATIONS = (
     *("OPTIMIZE", "VACUUM START", "VACUUM END", "CLUSTER BY", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES"),
     *("ADD CONSTRAINT", "DROP CONSTRAINT", "ADD COLUMNS", "CHANGE COLUMN"),
 )
-
-
-@dataclass(frozen=True)
-class DeltaLog:
-    """What the log of a table on this machine says: its latest version, reader features, and the files of its rows."""
-
-    version: int
-    reader_features: frozenset[str]
-    files: tuple[Path, ...]
-
-
-def delta_log(location: Path) -> DeltaLog:
-    """Read a table's log without Spark.
-
-    Raises:
-        DataError: it can't be read.
-    """
-    from deltalake import DeltaTable  # noqa: PLC0415 - not installed on Databricks
-    from deltalake.exceptions import DeltaError  # noqa: PLC0415
-
-    try:
-        table = DeltaTable(location.absolute().as_uri())
-        uris = table.get_add_actions().column("path").to_pylist()
-        features = frozenset(table.protocol().reader_features or [])
-    except DeltaError as error:
-        raise DataError(f"the log of {location} can't be read: {' '.join(str(error).split())[:200]}") from error
-    return DeltaLog(table.version(), features, tuple(location / unquote(urlsplit(uri).path) for uri in uris))
 
 
 @dataclass(frozen=True)
@@ -181,14 +153,15 @@ class Lakehouse:
         table.check(df)
         name = self.open(table)
         writer = df.select(*table.schema.names).write.format("delta")
-        if name in self._empty:  # nothing to look for and replace, which costs more than to write a few rows
+        is_empty = name in self._empty
+        self._empty.discard(name)  # whatever comes of it: a commit may land although the call fails
+        if is_empty:  # nothing to look for and replace, which costs more than to write a few rows
             writer = writer.mode("append")
         else:  # without a replaceWhere Delta recreates the table and forgets its clustering
             writer = writer.mode("overwrite").option("replaceWhere", "true" if where is None else where)
         if position is not None:
             writer = writer.option("userMetadata", position)
         writer.saveAsTable(name)
-        self._empty.discard(name)
 
     def add(self, df: DataFrame, table: Table, keys: tuple[str, ...]) -> int:
         """Add the rows whose key the table does not hold yet, in one commit; adding them again changes nothing.
@@ -234,8 +207,9 @@ class Lakehouse:
         """The table's commits, newest first (Delta keeps 30 days of them): version, operation, userMetadata."""
         columns = ("version", "operation", "userMetadata")
         log = self._log(table) if self._is_up_to_date(table) else None
-        if log is not None:
-            return [{column: commit.get(column) for column in columns} for commit in log.history()]
+        entries = None if log is None else delta_log.history(log)
+        if entries is not None:
+            return [{column: commit.get(column) for column in columns} for commit in entries]
         commits = self.spark.sql(f"describe history {self.open(table)}").select(*columns)
         return [commit.asDict() for commit in commits.collect()]
 
@@ -267,7 +241,7 @@ class Lakehouse:
         location = self.location(table)
         if location is None or not self.exists(table):
             return []
-        return [path for path in delta_log(location).files if not path.exists()]
+        return [path for path in delta_log.read(location).files if not path.exists()]
 
     def changes(self, table: Table, after: int, until: int) -> DataFrame:
         """Rows that came and went in versions after+1..until: the table's columns and `change` (1 came, -1 went)."""
@@ -282,13 +256,7 @@ class Lakehouse:
         location = self.location(table)
         if location is None or not self.exists(table):
             return None
-        from deltalake import DeltaTable  # noqa: PLC0415 - not installed on Databricks
-        from deltalake.exceptions import DeltaError  # noqa: PLC0415
-
-        try:
-            return DeltaTable(location.absolute().as_uri())
-        except DeltaError:
-            return None
+        return delta_log.opened(location)
 
     def _is_up_to_date(self, table: Table) -> bool:
         """Whether a table on this machine isn't there yet, or was made or brought up to date for this contract."""

@@ -65,6 +65,7 @@ def _take_in_place(
     parts = landing.survey(parameters.source).parts
     if len(parts) != 1:
         raise DataError(f"correct: --by {parameters.source} holds {len(parts)} deliveries, expected one file")
+    ingest.check_deliveries(lakehouse, rows)
     batch = ingest.new_batch(lakehouse.staging, rows, decision.at)
     delivery = landing.stage(parts[0], batch.directory, ingest.layout_choice(parameters))
     content = str(delivery.delivery_id)

@@ -47,6 +47,7 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     seen = corrections.deliveries(lakehouse)
     survey, choice = landing.survey(parameters.source), layout_choice(parameters)
     _check_patterns(lakehouse, choice)
+    check_deliveries(lakehouse, seen)
     batch, known = stage_new_files(lakehouse.staging, survey, choice, seen, now)
     batch, refused = _without_overlap(lakehouse, batch, seen, is_strict=parameters.is_strict)
     if batch.deliveries:
@@ -110,10 +111,9 @@ def complain(parameters: IngestParameters, deliveries: list[Delivery], passed_ov
     rejected = [delivery for delivery in deliveries if delivery.status == "rejected"]
     for delivery in rejected:
         logger.warning("ingest: rejected %s: %s", delivery.source_file, delivery.reason)
-    for reason in dict.fromkeys(passed_over.values()):
-        logger.info(
-            "ingest: passed over %s", _some([name for name in passed_over if passed_over[name] == reason], reason)
-        )
+    for reason in dict.fromkeys(passed_over.values() if deliveries else ()):
+        names = [name for name in passed_over if passed_over[name] == reason]
+        logger.warning("ingest: passed over %s", _some(names, reason))
     problem = ""
     if rejected:
         problem = f"{len(rejected)} rejected, first {rejected[0].source_file}: {rejected[0].reason}"
@@ -163,8 +163,29 @@ def stage_new_files(
 
 def new_batch(staging: Path, seen: list[Row], now: datetime) -> Batch:
     """A batch with nothing in it yet, the next by its number."""
+    batch_id = _next_id(seen)
+    return Batch(batch_id, now, (), batches.new_directory(staging, batch_id))
+
+
+def _next_id(seen: list[Row]) -> str:
     number = max((int(row["batch_id"].removeprefix("batch-")) for row in seen), default=0) + 1
-    return Batch(f"batch-{number:06d}", now, (), batches.new_directory(staging, f"batch-{number:06d}"))
+    return f"batch-{number:06d}"
+
+
+def check_deliveries(lakehouse: Lakehouse, seen: list[Row]) -> None:
+    """Raise DataError where bronze holds a batch of which no delivery is known any more: a new one would replace it.
+
+    Args:
+        lakehouse: where.
+        seen: search_bronze.deliveries.
+    """
+    later = f"select min(batch_id) as batch_id from {{raw_search_terms}} where batch_id >= '{_next_id(seen)}'"  # noqa: S608
+    [lost] = lakehouse.ask(later, RAW_SEARCH_TERMS)
+    if lost["batch_id"] is not None:
+        raise DataError(
+            f"{RAW_SEARCH_TERMS.full_name} holds {lost['batch_id']}, of which {DELIVERIES.full_name} has no row: bring "
+            "that table back, from its Delta history or a backup; nothing was taken in"
+        )
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ def _open_parquet(part: Part, content: _Content, copy: Path, choice: Choice) -> 
 
 def _files(source: Path) -> list[Path]:
     paths = [source] if source.is_file() else source.rglob("*")
-    return sorted(path.absolute() for path in paths if path.is_file())
+    return sorted(path.absolute() for path in paths if path.is_file() or (path.is_symlink() and not path.exists()))
 
 
 def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str | None:
@@ -213,4 +213,6 @@ def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str 
         return containers.HIDDEN
     if path.name in OURS:
         return OURS[path.name]
+    if not path.exists():
+        return "a link to what is not there"
     return None if containers.is_readable(path.name) else containers.UNREADABLE

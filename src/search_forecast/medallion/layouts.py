@@ -91,7 +91,7 @@ class CountRule(_Part):
     @model_validator(mode="after")
     def _are_two(self) -> "CountRule":
         if self.thousands == self.decimal:
-            raise ValueError("expected thousands and decimal to differ")
+            raise ValueError("expected thousands and decimal (. unless said) to differ")
         return self
 
 

@@ -3,10 +3,15 @@
 -- inputs: term_trends
 -- parameters:
 --   grain week|month = week: of which periods
---   period DATE = null: first day of the period; null for the last there is
+--   period DATE = null: first day of the period; null for the last whole one, or the last there is
 --   limit INT = 20: how many terms
 with shown as (
-  select coalesce(:period, max(period_start_date)) as period_start_date
+  select
+    coalesce(
+      :period,
+      max(case when not is_partial_period then period_start_date end),
+      max(period_start_date)
+    ) as period_start_date
   from term_trends
   where grain = :grain
 )

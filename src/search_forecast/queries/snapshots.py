@@ -8,6 +8,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.schema import ArrayType, DataType, MapType, StructType
 
+from search_forecast.lakehouse.delta_log import check_entries
+
 SCHEMAS = ("search_gold", "search_silver", "search_bronze")  # a name without schema is looked for in this order
 # Reader features after which a table's rows still are those of the Parquet files in its log, column by column.
 _HARMLESS = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
@@ -44,8 +46,10 @@ def snapshot(root: Path, name: str) -> Snapshot:
 
     Raises:
         NeedsSpark: its rows are not just those of its files, or delta-rs can't read its log.
+        DataError: an entry of its log is empty.
     """
     directory = root.joinpath(*name.split("."))
+    check_entries(directory)
     try:
         table = DeltaTable(directory.as_uri())
         paths = [unquote(path) for path in table.get_add_actions().column("path").to_pylist()]

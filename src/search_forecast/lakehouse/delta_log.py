@@ -1,0 +1,76 @@
+"""The log of a table on this machine, read in milliseconds by delta-rs, which is not installed on Databricks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from search_forecast.errors import DataError
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+
+@dataclass(frozen=True)
+class DeltaLog:
+    """What a log says: the table's latest version, reader features, and the files of its rows."""
+
+    version: int
+    reader_features: frozenset[str]
+    files: tuple[Path, ...]
+
+
+def read(location: Path) -> DeltaLog:
+    """Read the log of the table in a directory.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    from deltalake.exceptions import DeltaError  # noqa: PLC0415
+
+    try:
+        table = _table(location)
+        uris = table.get_add_actions().column("path").to_pylist()
+        features = frozenset(table.protocol().reader_features or [])
+    except DeltaError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"the log of {location} can't be read: {reason}; the command check says more") from error
+    return DeltaLog(table.version(), features, tuple(location / unquote(urlsplit(uri).path) for uri in uris))
+
+
+def opened(location: Path) -> "DeltaTable | None":
+    """The table in a directory; None where only Spark can read it, if anything.
+
+    Raises:
+        DataError: an entry of its log is empty.
+    """
+    from deltalake.exceptions import DeltaError  # noqa: PLC0415
+
+    try:
+        return _table(location)
+    except DeltaError:
+        return None
+
+
+def history(table: "DeltaTable") -> list[dict[str, Any]] | None:
+    """A table's commits, newest first; None where delta-rs can't read one that is older than a checkpoint."""
+    from deltalake.exceptions import DeltaError  # noqa: PLC0415
+
+    try:
+        return table.history()
+    except DeltaError:
+        return None
+
+
+def check_entries(location: Path) -> None:
+    """Raise DataError where an entry is empty, cut off by a power failure say: readers take it for no change."""
+    for entry in sorted((location / "_delta_log").glob("*.json")):
+        if not entry.stat().st_size:
+            raise DataError(f"{entry} is empty, a commit that was cut off; the command check says more")
+
+
+def _table(location: Path) -> "DeltaTable":
+    from deltalake import DeltaTable  # noqa: PLC0415
+
+    check_entries(location)
+    return DeltaTable(location.absolute().as_uri())
