@@ -23,8 +23,9 @@ def test_ctrl_c_while_spark_works_stops_the_command_without_a_trace(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    endless, jobs = spark.range(10**12).selectExpr("sum(hash(id)) as n"), spark.sparkContext.statusTracker()
-    monkeypatch.setattr(application.ROOT, "main", lambda *_, **__: endless.collect())
+    # Of many short tasks: cancelling a job starts no more of them, but one that runs goes on to its end.
+    long, jobs = spark.range(0, 10**11, 1, 5000).selectExpr("sum(hash(id)) as n"), spark.sparkContext.statusTracker()
+    monkeypatch.setattr(application.ROOT, "main", lambda *_, **__: long.collect())
 
     def interrupt() -> None:
         # A job that is not submitted yet can't be cancelled, and would keep both cores busy for all tests to come.
