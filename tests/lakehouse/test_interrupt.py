@@ -33,10 +33,13 @@ def test_ctrl_c_while_spark_works_stops_the_command_without_a_trace(
             time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
 
+    # Where the tests run in a shell's background, SIGINT is ignored from the start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=interrupt, daemon=True).start()
     try:
         assert application.main([]) == 130
     finally:
+        signal.signal(signal.SIGINT, before)
         while jobs.getActiveJobsIds():
             spark.sparkContext.cancelAllJobs()
             time.sleep(0.1)
