@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Literal, get_args
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from search_forecast.errors import EnvironmentProblem, UsageError
@@ -48,7 +49,9 @@ def session(*, size: Size = "small", log: Path | None = None, cores: int | None 
     if size not in get_args(Size) or (cores is not None and cores < 1):
         raise UsageError(f"session(size={size!r}, cores={cores!r}): size is small or large, cores 1 or more")
     active = SparkSession.getActiveSession()
-    if active is None and "DATABRICKS_RUNTIME_VERSION" in os.environ:
+    # That is a thread's own: another one may have started Spark, of which there is one in a process.
+    is_there = "DATABRICKS_RUNTIME_VERSION" in os.environ or SparkContext._active_spark_context is not None
+    if active is None and is_there:
         active = SparkSession.builder.getOrCreate()
     if active is None:
         return _start(size, log, cores)
@@ -179,7 +182,7 @@ def _launch(conf: Mapping[str, str], log: IO[bytes], java: str) -> SparkSession:
     The JVM gets the log as its own stdout and stderr, so those of this process are never touched.
     """
     from py4j.protocol import Py4JError  # noqa: PLC0415
-    from pyspark import SparkConf, SparkContext  # noqa: PLC0415
+    from pyspark import SparkConf  # noqa: PLC0415
     from pyspark.errors import PySparkException  # noqa: PLC0415
     from pyspark.java_gateway import launch_gateway  # noqa: PLC0415
 
