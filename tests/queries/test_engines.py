@@ -274,7 +274,7 @@ VALUES = {
     "rejected_by_reason": {"examples": "100"},
     "trend_of_term": {"term": "\\", "grain": "month"},
     "profile_of_term": {"term": "'"},
-    "lost_terms": {"grain": "month", "period": "2023-01-01"},
+    "trending_terms": {"status": "lost", "grain": "month", "period": "2023-01-01"},
     "breakouts": {"day": "2024-02-05"},
 }
 

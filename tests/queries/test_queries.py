@@ -291,7 +291,7 @@ def test_values_are_converted_and_defaults_filled_in() -> None:
         ),
         ("top_terms", {"limit": "five"}, "query: limit=five is not a whole number from 0 to 2147483647"),
         ("top_terms", {"limit": "1.5"}, "query: limit=1.5 is not a whole number from 0 to 2147483647"),
-        ("rising_terms", {"grain": "year"}, "query: grain=year is not week or month"),
+        ("trending_terms", {"grain": "year"}, "query: grain=year is not week or month"),
         ("top_terms", {"limit": ""}, "query: limit= is not a whole number from 0 to 2147483647"),
         ("top_terms", {"from": "12.11.2021"}, "query: from=12.11.2021 is not a date like 2021-11-12"),
         ("top_terms", {"to": "2021-02-30"}, "query: to=2021-02-30 is not a date like 2021-11-12"),

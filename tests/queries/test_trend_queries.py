@@ -51,6 +51,7 @@ def trends(tmp_path_factory: pytest.TempPathFactory) -> LocalEngine:
         trend("pen", "rising", growth_ratio=2.0),
         trend("back", "rising", **none),
         trend("old", "rising", period_start_date=EARLIER),
+        trend("half a week", "rising", period_start_date=LATER + timedelta(days=7), is_partial_period=True),
         trend("monthly", "rising", grain="month", period_start_date=date(2024, 1, 1)),
         trend("monthly", "stable", grain="month", period_start_date=date(2023, 1, 1), share_ratio=0.5),
         trend("ink", "falling", growth_ratio=-0.5),
@@ -85,21 +86,22 @@ def asked(lake: LocalEngine, name: str, **values: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "terms"),
+    ("values", "terms"),
     [
-        ("rising_terms", {}, ["back", "pen", "tv"]),
-        ("rising_terms", {"limit": "1"}, ["back"]),
-        ("rising_terms", {"period": EARLIER.isoformat()}, ["old"]),
-        ("rising_terms", {"grain": "month"}, ["monthly"]),
-        ("falling_terms", {}, ["fax", "ink"]),
-        ("lost_terms", {}, ["tape", "disk"]),
-        ("first_searched_terms", {}, ["robot", "drone"]),
+        ({}, ["back", "pen", "tv"]),
+        ({"limit": "1"}, ["back"]),
+        ({"period": EARLIER.isoformat()}, ["old"]),
+        ({"period": (LATER + timedelta(days=7)).isoformat()}, ["half a week"]),
+        ({"grain": "month"}, ["monthly"]),
+        ({"status": "falling"}, ["fax", "ink"]),
+        ({"status": "lost"}, ["tape", "disk"]),
+        ({"status": "new"}, ["robot", "drone"]),
     ],
 )
-def test_the_terms_of_a_status_in_the_last_period_or_another(
-    trends: LocalEngine, name: str, values: dict[str, str], terms: list[str]
+def test_the_terms_of_a_status_in_the_last_whole_period_or_another(
+    trends: LocalEngine, values: dict[str, str], terms: list[str]
 ) -> None:
-    assert [row[0] for row in asked(trends, name, **values)] == terms
+    assert [row[0] for row in asked(trends, "trending_terms", **values)] == terms
 
 
 def test_the_trend_of_a_term_has_the_same_period_a_year_before(trends: LocalEngine) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from search_forecast.cli import command, output
-from search_forecast.cli.call import LAYERS, Call
+from search_forecast.cli.call import LAYERS, Call, reader
 from search_forecast.cli.command import PATH, Command, KeyValue, Task
 from search_forecast.errors import DataError, SearchForecastError, UsageError
 
@@ -115,7 +115,6 @@ def _run_tasks(
     from search_forecast.bundle import streams
     from search_forecast.bundle.attempts import Backend
     from search_forecast.bundle.runner import Runner
-    from search_forecast.cli.call import reader
     from search_forecast.cli.run_view import View
     from search_forecast.lakehouse.spark_errors import spark_complaint
     from search_forecast.lakehouse.tables import DEFAULT_SCHEMAS, Lakehouse

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 LAYERS = ("bronze", "silver", "gold")
 DEFAULT_LAKEHOUSE = Path(".lakehouse")
-# Never two of them at once.
-_MEDALLION = ("ingest", "clean", "aggregate", "reconcile", "trends", "correct", "erase", "maintain")
 _NEEDS_DATA = ("clean", "aggregate", "reconcile", "trends", "correct", "erase", "maintain")  # what ingest took in
+_MEDALLION = ("ingest", *_NEEDS_DATA)  # never two of them at once
 LARGE_BYTES = 64 * 2**20
 COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
 
@@ -102,9 +101,10 @@ class Call:
 
         def spark() -> "SparkSession":
             with output.progress(f"{self.command}: starting Spark"):
+                from search_forecast.lakehouse.scratch import bytes_below
                 from search_forecast.lakehouse.session import session
 
-                read = COMPRESSION * _bytes_below(self.root, "*.parquet") + (_bytes_below(source) if source else 0)
+                read = COMPRESSION * bytes_below(self.root, "*.parquet") + (bytes_below(source) if source else 0)
                 size: Size = "large" if read > LARGE_BYTES else "small"
                 return session(size=size)
 
@@ -163,8 +163,3 @@ def reader(root: Path) -> "Reader":
     from search_forecast.queries.local import LocalEngine
 
     return LocalEngine(root).rows
-
-
-def _bytes_below(path: Path, pattern: str = "*") -> int:
-    files = [path] if path.is_file() else path.rglob(pattern)
-    return sum(file.stat().st_size for file in files if file.is_file())

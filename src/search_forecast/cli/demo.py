@@ -91,11 +91,11 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
 
 def _generated_shop(lakehouse: "Lakehouse") -> list[dict[str, Any]]:
     """What a backtest says of a shop that chance alone does not make, in a lakehouse of its own below this one."""
-    from dataclasses import replace
     from datetime import timedelta
 
     from search_forecast.demand.outlook import backtest
     from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS
+    from search_forecast.lakehouse.tables import Lakehouse
     from search_forecast.parameters import ForecastParameters
     from search_forecast.synthetic import shop
 
@@ -104,7 +104,7 @@ def _generated_shop(lakehouse: "Lakehouse") -> list[dict[str, Any]]:
     counts = shop.shop()
     days = [shop.FIRST_DATE + timedelta(days=number) for number in range(shop.DAYS)]
     root = lakehouse.root / SHOP
-    own = replace(lakehouse, root=root, staging=root / "_staging", _opened=set())
+    own = Lakehouse(lakehouse.spark, root, root / "_staging")
     by_day = [(day, term, count) for term, line in counts.items() for day, count in zip(days, line, strict=True)]
     own.write(own.create([row for row in by_day if row[2]], DAILY_TERM_COUNTS), DAILY_TERM_COUNTS)
     sums = zip(days, zip(*counts.values(), strict=True), strict=True)

@@ -153,7 +153,7 @@ def trends(call: Call, full: bool) -> int:
     from search_forecast.medallion.publish_trends import publish_trends
 
     with call.opened(writes=True) as lakehouse:
-        return call.result(publish_trends(lakehouse, is_full=full), next_step="query rising_terms")
+        return call.result(publish_trends(lakehouse, is_full=full), next_step="query trending_terms")
 
 
 @click.command("correct", cls=Command, is_task=True, example='correct 3fa9c1 --withdraw --why "test data"')

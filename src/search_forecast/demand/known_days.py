@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from search_forecast.demand.periods import runs
+
 Counts = NDArray[np.int64]
 GAP_P_VALUE = 1e-5  # below it a run of days without any search in the whole shop is no chance
 NEAREST = 42  # days to either side that tell how quiet it can be, or as many as the run has
@@ -64,11 +66,11 @@ def known_days(totals: DataFrame, as_of: date | None = None, closures: frozenset
     is_closed = np.array([day in closures for day, _ in found], dtype=bool)
     is_gap, first, end = undelivered(counts, is_closed)
     rows = [(day, None if is_gap[place] else count) for place, (day, count) in enumerate(found)][first:end]
-    runs = [(found[start][0], found[stop - 1][0]) for start, stop in _runs(is_gap) if first <= start]
+    gaps = tuple((found[start][0], found[stop - 1][0]) for start, stop in runs(is_gap) if first <= start)
     return KnownDays(
         totals.sparkSession.createDataFrame(rows, "event_date date, search_count bigint"),
         rows[-1][0] if rows else None,
-        tuple(runs),
+        gaps,
         tuple(day for day, count in found[:first] if count),
     )
 
@@ -94,7 +96,7 @@ def undelivered(counts: Counts, is_closed: NDArray[np.bool_] | None = None) -> t
         return is_gap, 0, 0
     first, end = int(searched[0]), int(searched[-1]) + 1
     is_closed = np.zeros(len(counts), dtype=bool) if is_closed is None else is_closed
-    inner = [run for run in _runs((counts == 0) & ~is_closed) if first < run[0] and run[1] < end]
+    inner = [run for run in runs((counts == 0) & ~is_closed) if first < run[0] and run[1] < end]
     for run in sorted(inner, key=lambda run: run[0] - run[1]):  # the longest first
         # Where a shop is hardly ever silent otherwise, other long runs are no evidence of how quiet it is.
         is_long = is_gap | is_closed
@@ -104,17 +106,11 @@ def undelivered(counts: Counts, is_closed: NDArray[np.bool_] | None = None) -> t
         if share > HARDLY_EVER:
             chance, _ = _chance_of_silence(counts, np.flatnonzero(~is_gap & ~is_closed), run)
         is_gap[slice(*run)] = chance < GAP_P_VALUE
-    for start, stop in _runs(is_gap):
+    for start, stop in runs(is_gap):
         known = int((~is_gap[first:start]).sum())
         if known < min(LEAST_HISTORY, stop - start):
             first = stop
     return is_gap, first, end
-
-
-def _runs(is_it: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First place and place after the last of every run of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], is_it.astype(np.int8), [0]])))
-    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 def _chance_of_silence(counts: Counts, places: NDArray[np.int64], run: tuple[int, int]) -> tuple[float, float]:

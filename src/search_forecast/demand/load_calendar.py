@@ -1,7 +1,5 @@
 """`load-calendar`: holidays of a country, and a file of campaigns and closures, to search_gold.calendar_events."""
 
-import csv
-import io
 import logging
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from search_forecast.errors import DataError, UsageError
+from search_forecast.lakehouse import small_csv
 from search_forecast.lakehouse.contracts import CALENDAR_EVENTS
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.lakehouse.tables import Lakehouse
@@ -16,7 +15,6 @@ from search_forecast.lakehouse.tables import Lakehouse
 logger = logging.getLogger(__name__)
 NEEDED, OPTIONAL = ("from", "event", "kind"), ("to", "term")
 KINDS = ("campaign", "closure")
-LARGEST_BYTES = 10 * 2**20
 LONGEST_DAYS = 366
 LONGEST_NAME = 100
 Row = tuple[date, str, str, str | None]  # event_date, event, kind, term
@@ -91,40 +89,19 @@ def read_events(source: Path) -> list[Row]:
         UsageError: there is no such file.
         DataError: the first line that is wrong, and why.
     """
-    columns = ", ".join((*NEEDED, *OPTIONAL))
-    if not source.is_file():
-        raise UsageError(f"load-calendar: --events {source} is no file; name a CSV file with {columns}")
-    if source.stat().st_size > LARGEST_BYTES:
-        raise DataError(f"load-calendar: {source} is larger than {LARGEST_BYTES >> 20} MB; no shop has so many events")
-    try:
-        text = source.read_bytes().decode("utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"load-calendar: {source} is no CSV file in UTF-8: {error}") from error
-    header = [name.strip().lower() for name in lines[0]] if lines else []
-    if not set(NEEDED) <= set(header) <= {*NEEDED, *OPTIONAL} or len(set(header)) < len(header):
-        raise DataError(
-            f"load-calendar: {source}: expected the columns {', '.join(NEEDED)} and, if need be, "
-            f"{', '.join(OPTIONAL)}; got {', '.join(header) or 'nothing'}"
-        )
-    normalise, seen = normaliser(), dict[tuple[date, str, str | None], int]()
+    normalise, seen = normaliser(), dict[tuple[date, str, str | None], str]()
     rows: list[Row] = []
-    for number, line in enumerate(lines[1:], start=2):
-        if any(field.strip() for field in line):
-            for row in _days_of(line, header, f"load-calendar: {source}: line {number}", normalise):
-                earlier = seen.setdefault((row[0], row[1], row[3]), number)
-                if earlier != number:
-                    raise DataError(
-                        f"load-calendar: {source}: line {number}: {row[1]} on {row[0]} is in line {earlier} too"
-                    )
-                rows.append(row)
+    for where, values in small_csv.records("load-calendar", "--events", source, NEEDED, OPTIONAL):
+        for row in _days_of(values, where, normalise):
+            earlier = seen.setdefault((row[0], row[1], row[3]), where)
+            if earlier != where:
+                line = earlier.rpartition(": ")[2]
+                raise DataError(f"{where}: {row[1]} on {row[0]} is in {line} too")
+            rows.append(row)
     return rows
 
 
-def _days_of(line: list[str], header: list[str], where: str, normalise: Callable[[str], str]) -> Iterator[Row]:
-    if len(line) != len(header):
-        raise DataError(f"{where} has {len(line)} fields, expected {len(header)}")
-    values = {name: field.strip() for name, field in zip(header, line, strict=True)}
+def _days_of(values: dict[str, str], where: str, normalise: Callable[[str], str]) -> Iterator[Row]:
     first = _date(values["from"], "from", where)
     last = _date(values["to"], "to", where) if values.get("to") else first
     event, kind = values["event"], values["kind"].lower()

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class Frequency:
@@ -28,3 +31,9 @@ FREQUENCIES = {"day": Frequency("day", 1, 7, 28, 182), "week": Frequency("week",
 WINDOW_DAYS = 7
 REFERENCE_DAYS = 91  # of training: thirteen weeks. All of it would hold every shift there ever was, and hide the next
 LEAST_WEEKS = 4  # of training, to tell ordinary variation from
+
+
+def runs(is_it: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First place and place after the last of every run of periods of which something is so."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], is_it.astype(np.int8), [0]])))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]

@@ -29,13 +29,13 @@ def read(location: Path) -> DeltaLog:
     from deltalake.exceptions import DeltaError  # noqa: PLC0415
 
     try:
-        table = _table(location)
-        uris = table.get_add_actions().column("path").to_pylist()
-        features = frozenset(table.protocol().reader_features or [])
+        opened = table(location)
+        files = tuple(location / path for path in paths(opened))
+        features = frozenset(opened.protocol().reader_features or [])
     except DeltaError as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"the log of {location} can't be read: {reason}; the command check says more") from error
-    return DeltaLog(table.version(), features, tuple(location / unquote(urlsplit(uri).path) for uri in uris))
+    return DeltaLog(opened.version(), features, files)
 
 
 def opened(location: Path) -> "DeltaTable | None":
@@ -47,30 +47,37 @@ def opened(location: Path) -> "DeltaTable | None":
     from deltalake.exceptions import DeltaError  # noqa: PLC0415
 
     try:
-        return _table(location)
+        return table(location)
     except DeltaError:
         return None
 
 
-def history(table: "DeltaTable") -> list[dict[str, Any]] | None:
+def history(opened: "DeltaTable") -> list[dict[str, Any]] | None:
     """A table's commits, newest first; None where delta-rs can't read one that is older than a checkpoint."""
     from deltalake.exceptions import DeltaError  # noqa: PLC0415
 
     try:
-        return table.history()
+        return opened.history()
     except DeltaError:
         return None
 
 
-def check_entries(location: Path) -> None:
-    """Raise DataError where an entry is empty, cut off by a power failure say: readers take it for no change."""
+def table(location: Path) -> "DeltaTable":
+    """The table in a directory as its log says it is now.
+
+    Raises:
+        DataError: an entry of the log is empty, cut off by a power failure say: readers take it for no change.
+        DeltaError: delta-rs can't read it.
+    """
+    from deltalake import DeltaTable  # noqa: PLC0415
+
     for entry in sorted((location / "_delta_log").glob("*.json")):
         if not entry.stat().st_size:
             raise DataError(f"{entry} is empty, a commit that was cut off; the command check says more")
-
-
-def _table(location: Path) -> "DeltaTable":
-    from deltalake import DeltaTable  # noqa: PLC0415
-
-    check_entries(location)
     return DeltaTable(location.absolute().as_uri())
+
+
+def paths(opened: "DeltaTable") -> list[str]:
+    """The data files of a table now: paths below its directory, absolute ones where they are another table's."""
+    uris = opened.get_add_actions().column("path").to_pylist()
+    return [unquote(urlsplit(uri).path if "://" in uri else uri) for uri in uris]

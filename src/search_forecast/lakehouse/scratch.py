@@ -65,3 +65,9 @@ def load_rows(spark: SparkSession, directory: Path) -> DataFrame:
 def literal_path(path: Path) -> str:
     """A path for Spark to read, which would take brackets, braces and stars in it for a pattern."""
     return re.sub(r"[\\{}\[\]*?]", r"\\\g<0>", path.absolute().as_posix())
+
+
+def bytes_below(path: Path, pattern: str = "*") -> int:
+    """The bytes of a file, or of the files below a directory."""
+    files = [path] if path.is_file() else path.rglob(pattern)
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -183,11 +183,11 @@ class Lakehouse:
         columns = ", ".join(f"`{column}`" for column in table.schema.names)
         values = ", ".join(f"news.`{column}`" for column in table.schema.names)
         df.dropDuplicates(list(keys)).createOrReplaceTempView(f"news_of_{table.name}")
+        self._empty.discard(name)
         merged = self.spark.sql(
             f"merge into {name} present using news_of_{table.name} news on {same} "  # noqa: S608 - names from contracts
             f"when not matched then insert ({columns}) values ({values})"
         )
-        self._empty.discard(name)
         return int(merged.collect()[0]["num_inserted_rows"])
 
     def latest(self, source: str) -> int:

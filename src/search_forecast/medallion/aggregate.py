@@ -53,11 +53,8 @@ def aggregate(lakehouse: Lakehouse, *, is_full: bool = False) -> dict[str, Any]:
     lakehouse.write(gold.daily_totals(counts), DAILY_TOTALS)
     lakehouse.write(gold.term_summary(counts), TERM_SUMMARY)
     lakehouse.write(gold.term_variants(changes, variants), TERM_VARIANTS, position=f"{SEARCH_EVENTS.name}@{until}")
-    day_count = (
-        len(days)
-        if days is not None
-        else lakehouse.ask("select count(*) as n from {daily_totals}", DAILY_TOTALS)[0]["n"]
-    )
+    [total] = lakehouse.ask("select count(*) as days from {daily_totals}", DAILY_TOTALS)
+    day_count = total["days"] if days is None else len(days)
     logger.info("aggregate: %d days rebuilt%s", day_count, " (all of them)" if days is None else "")
     return {"is_full": days is None, "days": day_count, "silver_version": until}
 

@@ -73,28 +73,28 @@ def _mask_raw(lakehouse: Lakehouse, deliveries: list[Row], parameters: CleanPara
     if parameters.personal.policy == "keep":
         return []
     until = now - timedelta(days=parameters.raw_retention_days)
-    due = sorted(
-        {
-            row["batch_id"]
-            for row in deliveries
-            if row["record_count"] is not None and row["masked_at"] is None and row["received_at"] <= until
-        }
-    )
-    if not due:
+    batch_ids = sorted({row["batch_id"] for row in deliveries if _is_kept_since(row, until)})
+    if not batch_ids:
         return []
     country = parameters.personal.country
     raw = lakehouse.read(RAW_SEARCH_TERMS)
-    judged = terms.with_placeholder(raw.where(F.col("batch_id").isin(due)), country).where("placeholder is not null")
+    judged = terms.with_placeholder(raw.where(F.col("batch_id").isin(batch_ids)), country)
+    judged = judged.where("placeholder is not null")
     personal = sorted(row["batch_id"] for row in judged.select("batch_id").distinct().collect())
     if personal:
         records = silver.masked(raw.where(F.col("batch_id").isin(personal)), country)
         lakehouse.write(records, RAW_SEARCH_TERMS, where=f"batch_id in ({literals(personal)})")
-    is_due = F.col("record_count").isNotNull() & F.col("masked_at").isNull() & (F.col("received_at") <= F.lit(until))
-    rows = lakehouse.read(DELIVERIES).where(F.col("batch_id").isin(due))
-    marked = rows.withColumn("masked_at", F.when(is_due, F.lit(now)).otherwise(F.col("masked_at")))
-    lakehouse.write(marked, DELIVERIES, where=f"batch_id in ({literals(due)})")
-    logger.info("clean: raw records of %d batches looked through, personal data in %d", len(due), len(personal))
-    return due
+    rows = (row for row in deliveries if row["batch_id"] in batch_ids)
+    marked = [row | ({"masked_at": now} if _is_kept_since(row, until) else {}) for row in rows]
+    values: list[tuple[object, ...]] = [tuple(row[name] for name in DELIVERIES.schema.names) for row in marked]
+    lakehouse.write(lakehouse.create(values, DELIVERIES), DELIVERIES, where=f"batch_id in ({literals(batch_ids)})")
+    logger.info("clean: raw records of %d batches looked through, personal data in %d", len(batch_ids), len(personal))
+    return batch_ids
+
+
+def _is_kept_since(row: Row, until: datetime) -> bool:
+    """Whether a delivery's raw records may hold personal data, and came before a time."""
+    return row["record_count"] is not None and row["masked_at"] is None and bool(row["received_at"] <= until)
 
 
 def _due_batches(lakehouse: Lakehouse, deliveries: list[Row], today: date) -> set[str]:

@@ -1,13 +1,12 @@
 """`load-measurements`: a file of infants' sizes to search_gold.infant_growth."""
 
-import csv
-import io
 import logging
 import math
 from pathlib import Path
 from typing import Any
 
-from search_forecast.errors import DataError, UsageError
+from search_forecast.errors import DataError
+from search_forecast.lakehouse import small_csv
 from search_forecast.lakehouse.contracts import INFANT_GROWTH
 from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.lakehouse.tables import Lakehouse
@@ -16,7 +15,6 @@ logger = logging.getLogger(__name__)
 
 COLUMNS = ("height_cm", "weight_kg")
 POSSIBLE = {"height_cm": (20.0, 120.0), "weight_kg": (0.2, 40.0)}
-LARGEST_BYTES = 100 * 2**20
 
 
 def load_measurements(lakehouse: Lakehouse, source: Path) -> dict[str, Any]:
@@ -48,30 +46,9 @@ def read_measurements(source: Path) -> list[tuple[float, float]]:
         UsageError: there is no such file.
         DataError: the first line that is wrong, and why.
     """
-    if not source.is_file():
-        raise UsageError(f"load-measurements: --source {source} is no file; name a CSV file with {', '.join(COLUMNS)}")
-    if source.stat().st_size > LARGEST_BYTES:
-        raise DataError(f"load-measurements: {source} is larger than {LARGEST_BYTES >> 20} MB; split it")
-    try:
-        text = source.read_bytes().decode("utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"load-measurements: {source} is no CSV file in UTF-8: {error}") from error
-    header = [name.strip().lower() for name in lines[0]] if lines else []
-    if sorted(header) != sorted(COLUMNS):
-        raise DataError(
-            f"load-measurements: {source}: expected the columns {', '.join(COLUMNS)}, got {', '.join(header)}"
-        )
-    order = [header.index(name) for name in COLUMNS]
     sizes = []
-    for number, line in enumerate(lines[1:], start=2):
-        if not any(field.strip() for field in line):
-            continue
-        if len(line) != len(COLUMNS):
-            raise DataError(f"load-measurements: {source}: line {number} has {len(line)} fields, expected 2")
-        height, weight = (
-            _size(line[place], name, f"{source}: line {number}") for place, name in zip(order, COLUMNS, strict=True)
-        )
+    for where, values in small_csv.records("load-measurements", "--source", source, COLUMNS):
+        height, weight = (_size(values[name], name, where) for name in COLUMNS)
         sizes.append((height, weight))
     if not sizes:
         raise DataError(f"load-measurements: {source} holds no measurement")
@@ -83,10 +60,10 @@ def _size(text: str, name: str, where: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise DataError(f"load-measurements: {where}: {name} {text.strip()[:50]!r} is no number") from None
+        raise DataError(f"{where}: {name} {text[:50]!r} is no number") from None
     if not (math.isfinite(value) and low <= value <= high):
         raise DataError(
-            f"load-measurements: {where}: {name} {text.strip()} is impossible for an infant, expected {low:g} to "
+            f"{where}: {name} {text} is impossible for an infant, expected {low:g} to "
             f"{high:g}; nothing of the file was loaded"
         )
     return value

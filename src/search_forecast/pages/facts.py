@@ -8,22 +8,16 @@ from statistics import fmean
 from search_forecast.errors import DataError
 from search_forecast.pages import history, quality
 from search_forecast.pages.reading import Facts, Rows, is_there, plain, query, rows
-from search_forecast.queries.answers import Engine
+from search_forecast.queries.answers import Engine, filled_by
 
-# Every table that the page reads, and the command that fills it where it isn't there or empty.
-SOURCES = {
-    "search_gold.daily_totals": "aggregate",
-    "search_gold.daily_term_counts": "aggregate",
-    "search_gold.term_summary": "aggregate",
-    "search_gold.term_trends": "trends",
-    "search_gold.term_forecasts": "run demand_forecast",
-    "search_gold.backtest_metrics": "run demand_forecast",
-    "search_gold.forecast_accuracy": "run monitoring",
-    "search_gold.batches": "reconcile",
-    "search_silver.rejected_records": "clean",
-    "search_bronze.deliveries": "ingest",
-}
-_NEEDED = list(SOURCES)[:3]
+# Every table that the page reads.
+TABLES = (
+    *("search_gold.daily_totals", "search_gold.daily_term_counts", "search_gold.term_summary"),
+    *("search_gold.term_trends", "search_gold.term_forecasts", "search_gold.backtest_metrics"),
+    *("search_gold.forecast_accuracy", "search_gold.batches"),
+    *("search_silver.rejected_records", "search_bronze.deliveries"),
+)
+_NEEDED = TABLES[:3]
 _TOP_COUNT = 15
 _TRENDS_OF_A_STATUS = 8
 _LONGEST_PERIOD_DAYS = 28
@@ -77,7 +71,7 @@ def gather(engine: Engine) -> Facts:
     """
     for table in _NEEDED:
         if not engine.has(table):
-            raise DataError(f"report: no {table} yet; run {SOURCES[table]} first")
+            raise DataError(f"report: no {table} yet; run {filled_by(table)} first")
     for _ in range(3):
         before = _versions(engine)
         facts = _gather(engine)
@@ -104,7 +98,9 @@ def _gather(engine: Engine) -> Facts:
         "models": lambda: quality.models(engine),
         "accuracy": lambda: quality.accuracy(engine),
     }
-    return {name: plain(section()) for name, section in sections.items()} | {"sources": SOURCES}
+    return {name: plain(section()) for name, section in sections.items()} | {
+        "sources": {table: filled_by(table) for table in TABLES}
+    }
 
 
 def _range(engine: Engine, days: Rows, whole: Rows) -> Facts:
@@ -171,7 +167,7 @@ def _weekdays(whole: Rows) -> Rows:
 
 
 def _versions(engine: Engine) -> dict[str, int]:
-    return {name: engine.version(name) for name in SOURCES if engine.has(name)}
+    return {name: engine.version(name) for name in TABLES if engine.has(name)}
 
 
 def _size(engine: Engine, name: str) -> Facts:

@@ -75,10 +75,6 @@ def models(engine: Engine) -> Facts | None:
     }
 
 
-def _accuracy(engine: Engine) -> Rows | None:
-    return query(engine, "forecast_accuracy_by_date") if is_there(engine, "forecast_accuracy") else None
-
-
 def accuracy(engine: Engine) -> Rows | None:
     """Past forecasts beside what came, newest first."""
     return query(engine, "forecast_accuracy_by_date") if is_there(engine, "forecast_accuracy") else None

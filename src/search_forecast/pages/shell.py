@@ -18,8 +18,8 @@ _POLICY = "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; 
 def shell() -> str:
     """The page with the marker `DATA` where the facts belong.
 
-    Making it takes three seconds, most of it to bundle Vega's JavaScript: it is kept in the user's cache, by a name
-    that says what it was made from.
+    Bundling Vega's JavaScript takes most of the time that a report does: the shell is kept in the user's cache, by a
+    name that says what it was made from.
     """
     texts = {name: resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in _FILES}
     versions = [metadata.version(name) for name in _LIBRARIES]

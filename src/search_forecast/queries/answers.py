@@ -8,16 +8,17 @@ from typing import Any, Protocol
 from search_forecast.errors import DataError
 from search_forecast.queries.catalogue import Query
 
-_WRITERS = {
+# The command that fills a table; of those that are not here it is aggregate.
+_FILLED_BY = {
+    "deliveries": "ingest",
+    "rejected_records": "clean",
     "batches": "reconcile",
     "term_trends": "trends",
     "term_profile": "trends",
-    "rejected_records": "clean",
-    "deliveries": "ingest",
-    "backtest_metrics": "train",
-    "term_forecasts": "train, promote search_demand and score",
-    "forecast_accuracy": "train, promote search_demand, score and monitor",
-    "demand_drift": "train, promote search_demand, score and monitor",
+    "backtest_metrics": "run demand_forecast",
+    "term_forecasts": "run demand_forecast",
+    "forecast_accuracy": "run monitoring",
+    "demand_drift": "run monitoring",
 }
 _COMMON_TERMS = "select term from term_summary order by search_count desc, term limit 5000"
 _NO_TERMS = ("(total)", "(other)")  # what forecasts hold in the place of a term
@@ -45,6 +46,11 @@ class Engine(Protocol):
         """The rows of a query, with values for its markers; an input that isn't there is read as empty."""
 
 
+def filled_by(table: str) -> str:
+    """The command that fills a table, by its name or full name."""
+    return _FILLED_BY.get(table.rpartition(".")[2], "aggregate")
+
+
 def answer(engine: Engine, query: Query, values: Mapping[str, str]) -> Answer:
     """Answer a query.
 
@@ -60,7 +66,7 @@ def answer(engine: Engine, query: Query, values: Mapping[str, str]) -> Answer:
     bound = query.arguments(values)
     for table in query.inputs:
         if table not in query.optional_inputs and not engine.has(table):
-            raise DataError(f"query {query.name}: no {table} yet; run {_WRITERS.get(table, 'aggregate')} first")
+            raise DataError(f"query {query.name}: no {table} yet; run {filled_by(table)} first")
     for parameter in query.parameters:
         if parameter.type == "TERM":
             _check_term(engine, query, str(bound[parameter.name]))

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.schema import ArrayType, DataType, MapType, StructType
 
-from search_forecast.lakehouse.delta_log import check_entries
+from search_forecast.lakehouse import delta_log
 
 SCHEMAS = ("search_gold", "search_silver", "search_bronze")  # a name without schema is looked for in this order
 # Reader features after which a table's rows still are those of the Parquet files in its log, column by column.
@@ -49,10 +47,9 @@ def snapshot(root: Path, name: str) -> Snapshot:
         DataError: an entry of its log is empty.
     """
     directory = root.joinpath(*name.split("."))
-    check_entries(directory)
     try:
-        table = DeltaTable(directory.as_uri())
-        paths = [unquote(path) for path in table.get_add_actions().column("path").to_pylist()]
+        table = delta_log.table(directory)
+        paths = delta_log.paths(table)
     except DeltaError as error:
         raise NeedsSpark(f"{name}: {str(error).splitlines()[0]}") from error
     protocol = table.protocol()
@@ -61,7 +58,7 @@ def snapshot(root: Path, name: str) -> Snapshot:
     strange = [
         *({*features} - _HARMLESS),
         *(["partitions"] if table.metadata().partition_columns else []),
-        *(["files of another table"] if any(":" in path or path.startswith("/") for path in paths) else []),
+        *(["files of another table"] if any(path.startswith("/") for path in paths) else []),
     ]
     if strange:
         raise NeedsSpark(f"{name} has {', '.join(sorted(strange))}")

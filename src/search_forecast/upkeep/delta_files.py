@@ -12,6 +12,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pyarrow import ArrowException, parquet
 
+from search_forecast.errors import DataError
+from search_forecast.lakehouse import delta_log
+
 LOG = "_delta_log"
 _COMMIT = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\b.*\.parquet")
@@ -30,8 +33,8 @@ class DataFile:
 def opened(location: Path) -> DeltaTable | str:
     """The table as its log says it is now, or why that can't be read."""
     try:
-        return DeltaTable(location.absolute().as_uri())
-    except (DeltaError, OSError, ValueError) as error:
+        return delta_log.table(location)
+    except (DataError, DeltaError, OSError, ValueError) as error:
         return f"its log can't be read: {' '.join(str(error).split())[:200]}"
 
 
@@ -63,10 +66,10 @@ def log_faults(location: Path) -> Iterator[str]:
 def data_files(location: Path, table: DeltaTable) -> list[DataFile]:
     """The data files of the current snapshot."""
     added = table.get_add_actions(flatten=True)
-    columns = [added.column(name).to_pylist() for name in ("path", "size_bytes", "num_records")]
+    sizes, record_counts = (added.column(name).to_pylist() for name in ("size_bytes", "num_records"))
     return [
-        DataFile(location / unquote(path), int(size), None if records is None else int(records))
-        for path, size, records in zip(*columns, strict=True)
+        DataFile(location / path, int(size), None if count is None else int(count))
+        for path, size, count in zip(delta_log.paths(table), sizes, record_counts, strict=True)
     ]
 
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from search_forecast.errors import DataError
@@ -100,10 +99,6 @@ def _size(lakehouse: Lakehouse, table: Table, name: str) -> Mapping[str, Any]:
     return {
         "files": int(detail["numFiles"]),
         "current_bytes": current,
-        "bytes": current if location is None else _bytes_below(location),
+        "bytes": current if location is None else scratch.bytes_below(location),
         "properties": detail["properties"],
     }
-
-
-def _bytes_below(location: Path) -> int:
-    return sum(path.stat().st_size for path in location.rglob("*") if path.is_file())

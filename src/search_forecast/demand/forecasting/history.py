@@ -26,7 +26,10 @@ Days = Mapping[date, Event]
 
 @dataclass(frozen=True)
 class History:
-    """Counts of a series, one a period, none missing, and the date of the last; events of past and coming days."""
+    """Counts of a series, one a period, and the date of the last; events of past and coming days.
+
+    A period in which nothing was delivered is NaN, until `mended` fills it in.
+    """
 
     values: Floats
     last_date: date

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_forecast.demand.forecasting.history import LARGEST_COUNT, Floats, History
+from search_forecast.demand.periods import runs
 
 _OUTLIER = 5  # times the largest of the other counts
 _LEAST_OUTLIER = 50.0  # searches: what is less does no harm
@@ -14,10 +15,8 @@ _LONGEST_OUTLIER = 3  # periods in a row
 _MOST_OUTLIERS = 0.01  # of the periods; what comes more often is demand
 _LEAST_WEEKDAY = 0.2  # of the mean: on a weekday with less, counts say little of the level
 _LEAST_JUMP = 1.5  # times the level before, or that part of it
-_LEAST_AFTER, _LONGEST = (
-    2,
-    8,
-)  # quarters of the frequency's window that a new level must have held, and that are looked at
+# Quarters of the frequency's window: that a new level must have held, and that are looked at.
+_LEAST_AFTER, _LONGEST = 2, 8
 
 
 class Jump(NamedTuple):
@@ -85,10 +84,10 @@ def _outliers(values: Floats) -> NDArray[np.bool_]:
     for number in range(len(ordered) - 1, 0, -1):
         if ordered[number - 1] > max(_OUTLIER * ordered[number], _LEAST_OUTLIER):
             is_outlier = values >= ordered[number - 1]
-            edges = np.flatnonzero(np.diff(np.concatenate([[0], is_outlier.astype(np.int8), [0]])))
-            starts, stops = edges.reshape(-1, 2).T
-            is_new = (stops == len(values)) & (stops - starts > 1)
-            if (stops - starts).max() <= _LONGEST_OUTLIER and len(starts) <= most and not is_new.any():
+            found = runs(is_outlier)
+            is_new = any(stop == len(values) and stop - start > 1 for start, stop in found)
+            longest = max(stop - start for start, stop in found)
+            if longest <= _LONGEST_OUTLIER and len(found) <= most and not is_new:
                 return np.asarray(is_outlier, dtype=np.bool_)
     return nothing
 

@@ -1,7 +1,8 @@
--- Terms that fell by more than chance explains in a week or month.
--- grain: one row per term, fastest falling first
+-- Terms that rose, fell, were lost (all by more than chance explains) or came new in a week or month.
+-- grain: one row per term, the most searches gained or lost first
 -- inputs: term_trends
 -- parameters:
+--   status rising|falling|lost|new = rising: what they did
 --   grain week|month = week: of which periods
 --   period DATE = null: first day of the period; null for the last whole one, or the last there is
 --   limit INT = 20: how many terms
@@ -31,6 +32,6 @@ from term_trends
 cross join shown
 where term_trends.grain = :grain
   and term_trends.period_start_date = shown.period_start_date
-  and term_trends.status = 'falling'
-order by term_trends.growth_ratio, term_trends.previous_count desc, term_trends.term
+  and term_trends.status = :status
+order by abs(term_trends.search_count - term_trends.previous_count) desc, term_trends.term
 limit :limit
