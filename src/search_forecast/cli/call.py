@@ -39,6 +39,7 @@ class Call:
 
     command: str = "search-forecast"
     lakehouse: Path = DEFAULT_LAKEHOUSE
+    spark: str | None = None
     json: bool = False
     csv: bool = False
     quiet: bool = False
@@ -98,6 +99,10 @@ class Call:
         from search_forecast.lakehouse.tables import Lakehouse
 
         flags = {**{f"--{layer}-schema": name for layer, name in self.schemas.items()}, "--staging": self.staging}
+        if self.spark is not None:
+            raise UsageError(
+                f"{self.command}: say --catalog, whose cluster the workspace chooses, or --spark, not both"
+            )
         missing = ", ".join(flag for flag, value in flags.items() if not value)
         if missing or self.staging is None:
             raise UsageError(f"{self.command}: --catalog needs {missing} too")
@@ -114,7 +119,7 @@ class Call:
 
                 read = COMPRESSION * bytes_below(self.root, "*.parquet") + (bytes_below(source) if source else 0)
                 size: Size = "large" if read > LARGE_BYTES else "small"
-                return session(size=size)
+                return session(size=size, cluster=self.spark)
 
         return Lakehouse(spark, self.root, self.root / "_staging", is_writable=writes, reader=reader(self.root))
 

@@ -54,6 +54,12 @@ def _everywhere(**lakehouse: Any) -> list[click.Parameter]:
     text = f"local lakehouse (default .lakehouse, or {_LAKEHOUSE_VARIABLE})"
     return [
         _CallOption("--lakehouse", type=PATH, metavar="DIR", help=text, section=EVERYWHERE, **lakehouse),
+        _CallOption(
+            "--spark",
+            metavar="URL",
+            help="cluster to work on: spark://HOST:7077 or sc://HOST:15002",
+            section=EVERYWHERE,
+        ),
         _CallOption("--json", is_flag=True, help="print the result as JSON", section=EVERYWHERE),
         _CallOption(
             "--events",
