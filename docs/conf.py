@@ -21,14 +21,22 @@ CONTENTS = {
         "docs/correct-and-erase",
     ),
     "Operate": ("docs/deploy", "docs/schedule", "docs/operations", "docs/upgrade", "docs/troubleshooting"),
-    "What the figures mean": ("docs/forecasting", "docs/forecast-quality", "docs/trends", "docs/trends-rates"),
+    "What the figures mean": (
+        "docs/forecasting",
+        "docs/forecast-quality",
+        "docs/trends",
+        "docs/trends-rates",
+        "docs/personal-data-rates",
+        "benchmarks/medallion_scale",
+        "benchmarks/session_start",
+        "benchmarks/kill_at_random",
+    ),
     "Look up": (
         "docs/commands",
         "docs/tables",
         "docs/architecture",
         "docs/decisions",
         "docs/bundle-checks",
-        "docs/personal-data-rates",
         "docs/glossary",
     ),
     "The project": ("CHANGELOG", "CONTRIBUTING"),
@@ -37,14 +45,18 @@ CONTENTS = {
 project = html_title = "search_term_forecast"
 extensions = ["myst_parser"]
 root_doc = HOME
-include_patterns = ["*.md", "docs/*.md"]
-exclude_patterns = [path.name for path in PROJECT.iterdir() if path.is_dir() and path.name != "docs"]
+include_patterns = ["*.md", "docs/*.md", "benchmarks/*.md"]
+exclude_patterns = [
+    path.name for path in PROJECT.iterdir() if path.is_dir() and path.name not in ("docs", "benchmarks")
+]
 nitpicky = True
 myst_heading_anchors = 4  # as git hosts make them, and checked
 html_theme = "furo"
 html_copy_source = html_show_sphinx = html_show_copyright = False
 html_theme_options = {"top_of_page_buttons": []}
-_TO_HOME = f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={HOME}.html"><a href="{HOME}.html">Documentation</a>\n'
+_TO_HOME = (
+    f'<!doctype html><meta http-equiv="refresh" content="0; url={HOME}.html"><a href="{HOME}.html">Documentation</a>\n'
+)
 
 
 def setup(app: Sphinx) -> None:

@@ -10,19 +10,20 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from configparser import RawConfigParser
 from contextlib import redirect_stdout
 from fnmatch import fnmatch
 from io import StringIO
-from pathlib import Path
 
 import pytest
 import sqlglot
 import yaml
 from sqlglot import exp
 from sqlglot.optimizer.qualify import qualify
-from sphinx.cmd.build import main as sphinx
 
 from search_forecast import cli
 from search_forecast.lakehouse.contracts import TABLES
@@ -52,7 +53,7 @@ def commands(page: str) -> list[str]:
 def calls_in_scripts(page: str) -> list[str]:
     """The calls of our command in what a shell is to run, without where their output goes."""
     lines = [line for block in blocks(page, "bash") for line in block.splitlines()]
-    return [found[1] for line in lines if (found := re.match(r"(?:\S*/)?(search-forecast .*?)(?: >| \||$)", line))]
+    return [found[1] for line in lines if (found := re.match(r"\s*(?:\S*/)?(search-forecast .*?)(?: >| \||$)", line))]
 
 
 def pages_with(kind: str) -> list[str]:
@@ -116,7 +117,7 @@ def test_the_sql_of_a_page_names_tables_and_columns_that_there_are(page):
 @pytest.mark.parametrize("page", pages_with("python"))
 def test_the_python_of_a_page_can_be_read(page):
     for block in blocks(page, "python"):
-        ast.parse(block)
+        ast.parse(textwrap.dedent(block))
 
 
 def test_the_python_that_reads_gold_runs(tmp_path, monkeypatch):
@@ -178,14 +179,16 @@ def test_the_page_of_tables_is_what_the_contracts_say(capsys):
     assert text_of("docs/tables.md") == capsys.readouterr().out, "make docs makes it anew"
 
 
-def test_a_broken_link_or_anchor_fails_the_site(tmp_path, capsys):
+def test_a_broken_link_or_anchor_fails_the_site(tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/index.md").write_text("# Home\n[a](nowhere.md) [b](#no-such-part) [c](#home)\n", encoding="utf-8")
 
-    code = sphinx(["-c", str(PROJECT / "docs"), "-W", "--keep-going", "-q", str(tmp_path), str(tmp_path / "site")])
+    flags = ["-c", PROJECT / "docs", "-W", "--keep-going", "-q"]
+    build = [sys.executable, "-m", "sphinx", *flags, tmp_path, tmp_path / "site"]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
 
-    said = capsys.readouterr().err
-    assert code != 0
+    said = done.stderr
+    assert done.returncode != 0
     assert "nowhere.md" in said
     assert "no-such-part" in said
     assert "#home" not in said
