@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 PROJECT = Path(__file__).resolve().parent.parent
 HOME = "docs/index"
 CONTENTS = {
-    "Begin": ("README", "docs/tutorial"),
+    "Begin": ("What it is </README>", "docs/tutorial"),
     "How to": (
         "docs/bring-your-own-export",
         "docs/read-gold",
@@ -68,7 +68,7 @@ def setup(app: Sphinx) -> None:
 def _add_contents(_: Sphinx, name: str, source: list[str]) -> None:
     if name == HOME:
         for caption, pages in CONTENTS.items():
-            lines = "\n".join(f"/{page}" for page in pages)
+            lines = "\n".join(page if "<" in page else f"/{page}" for page in pages)
             source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}\n```\n"
 
 

@@ -170,6 +170,18 @@ def test_the_messages_that_are_explained_are_the_codes_own():
     assert [row for row in rows if not any(row in template for template in said)] == []
 
 
+def test_the_rule_that_the_tutorial_breaks_is_one_whose_tests_are_known_to_notice():
+    page, mutations = text_of("docs/tutorial.md"), text_of("benchmarks/mutation_check.py")
+    step = r"in `src/search_forecast/(.+?)` change `(.+?)` to `(.+?)`.*?ARGS=tests/(\S+)"
+    [(file, old, new, tests)] = re.findall(step, page, re.DOTALL)
+    lines = (f'"{file}"', f'"{old}"', f'"{new}"', f'("{tests}",)')
+    failing = re.findall(r"^FAILED \S+::(\w+)$", page, re.MULTILINE)
+
+    assert re.search(r",\s+".join(map(re.escape, lines)), mutations)
+    assert len(failing) == 3
+    assert all(f"def {name}(" in text_of(f"tests/{tests}") for name in failing)
+
+
 def test_the_page_of_commands_is_what_the_commands_say():
     assert text_of("docs/commands.md") == commands_page.page(), "make docs makes it anew"
 
