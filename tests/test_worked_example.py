@@ -85,7 +85,7 @@ def test_the_code_of_the_page_is_formatted_and_clean(project):
 @pytest.mark.skipif("DOCUMENTATION" not in os.environ, reason="takes a JVM: DOCUMENTATION=1 make test runs it")
 @pytest.mark.spark
 def test_the_tests_pass_with_the_new_table(project):
-    tests = ("tests/medallion/test_gold.py", "tests/lakehouse/test_contracts.py", "tests/medallion/test_damage.py")
+    tests = ("tests/medallion/test_gold.py", "tests/lakehouse/test_contracts.py", "tests/queries/test_queries.py")
     done = in_copy(project, "-m", "pytest", "-n0", "-p", "no:cacheprovider", *tests)
 
     assert done.returncode == 0, done.stdout
