@@ -213,8 +213,12 @@ def test_a_broken_link_or_anchor_fails_the_site(tmp_path):
 def test_what_the_documentation_makes_is_nothing_to_git():
     patterns = [line.strip("/") for line in (PROJECT / ".gitignore").read_text(encoding="utf-8").split()]
 
-    for name in (".lakehouse", "more", "infant_weight.model", "infantheight2.model", "build"):
-        assert any(fnmatch(name, pattern) for pattern in patterns)
+    shell = "\n".join(block for page in PAGES for kind in ("sh", "bash") for block in blocks(page, kind))
+    made = re.findall(r"(?:--out|--plot|export-model \w+| >) (\w[\w.]*)", shell)
+    made += re.findall(r"to '([\w.]+)'", "\n".join(blocks("docs/read-gold.md", "python")))
+    assert {"more", "laptop.svg", "infant_weight.model", "top_terms.csv", "daily_term_counts.parquet"} <= set(made)
+    for name in (".lakehouse", "build", *made):
+        assert any(fnmatch(name, pattern) for pattern in patterns), name
 
 
 needs_minutes = pytest.mark.skipif(
