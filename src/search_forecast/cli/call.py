@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,9 @@ class Call:
     """What the flags that all commands have say; on Databricks `catalog` and the schemas take the lakehouse's place.
 
     Attributes:
+        events: File that gets a JSON line about the command once it has ended.
+        values: What it printed as its result.
+        used: The lakehouse that it opened.
         task_lakehouse: The lakehouse to work on, for a task of a job that runs on this machine, whatever its flags say.
     """
 
@@ -40,12 +43,15 @@ class Call:
     csv: bool = False
     quiet: bool = False
     debug: bool = False
+    events: Path | None = None
     catalog: str | None = None
     bronze_schema: str | None = None
     silver_schema: str | None = None
     gold_schema: str | None = None
     staging: Path | None = None
     experiment: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    used: "Lakehouse | None" = None
     task_lakehouse: "Lakehouse | None" = None
 
     @staticmethod
@@ -72,9 +78,10 @@ class Call:
             source: Files to be read, by whose size the Spark session is chosen.
         """
         if self.task_lakehouse is not None:
-            yield self.task_lakehouse
+            self.used = self.task_lakehouse
+            yield self.used
         elif self.catalog is not None:
-            lakehouse = self._in_workspace(writes=writes)
+            lakehouse = self.used = self._in_workspace(writes=writes)
             from search_forecast.lakehouse import writers
 
             needs_lock = writes and self.command in _MEDALLION
@@ -83,7 +90,8 @@ class Call:
         else:
             self.check_there(writes=writes and self.command not in _NEEDS_DATA)
             with self.locked() if writes else nullcontext():
-                yield self._here(source, writes=writes)
+                self.used = self._here(source, writes=writes)
+                yield self.used
 
     def _in_workspace(self, *, writes: bool) -> "Lakehouse":
         from search_forecast.lakehouse.session import session
@@ -141,6 +149,7 @@ class Call:
 
     def result(self, values: Mapping[str, Any], *, next_step: str | None = None) -> int:
         """Print what a command did, and which command comes next."""
+        self.values = values
         output.result(values, is_json=self.json)
         if next_step is not None and not self.json:
             self.hint(next_step)

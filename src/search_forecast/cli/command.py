@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from search_forecast.cli.call import LAYERS, Call
+from search_forecast.cli.events import recorded
 from search_forecast.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ def _everywhere(**lakehouse: Any) -> list[click.Parameter]:
     return [
         _CallOption("--lakehouse", type=PATH, metavar="DIR", help=text, section=EVERYWHERE, **lakehouse),
         _CallOption("--json", is_flag=True, help="print the result as JSON", section=EVERYWHERE),
+        _CallOption(
+            "--events",
+            type=PATH,
+            metavar="FILE",
+            help="append a JSON line about the command once it has ended",
+            section=EVERYWHERE,
+        ),
         _CallOption("--quiet", is_flag=True, help="print the result only", section=EVERYWHERE),
         _CallOption("--debug", is_flag=True, help="show the traceback of an error", section=EVERYWHERE),
     ]
@@ -211,7 +219,7 @@ class Task:
     def run(self, lakehouse: "Lakehouse") -> None:
         """Run it on a lakehouse; raises where it fails."""
         self.call.task_lakehouse = lakehouse
-        with self.context:
+        with self.context, recorded(self.call):
             if self.context.command.invoke(self.context):
                 raise DataError(f"{self.call.command} found something wrong; its log says what")
 
