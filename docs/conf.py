@@ -20,7 +20,14 @@ CONTENTS = {
         "docs/personal-data",
         "docs/correct-and-erase",
     ),
-    "Operate": ("docs/deploy", "docs/schedule", "docs/operations", "docs/upgrade", "docs/troubleshooting"),
+    "Operate": (
+        "docs/deploy",
+        "docs/schedule",
+        "docs/operations",
+        "docs/upgrade",
+        "docs/security",
+        "docs/troubleshooting",
+    ),
     "What the figures mean": (
         "docs/forecasting",
         "docs/forecast-quality",
