@@ -49,7 +49,7 @@ test-workspace: $(VENV)/.set-up-dev ## the whole flow in a workspace where TARGE
 	@WORKSPACE_TARGET=$(or $(TARGET),dev) $(BIN)/python -m pytest --numprocesses=0 --capture=no --tb=short $(ARGS) \
 	  'tests/test_both_worlds.py::test_what_is_delivered_comes_out_as_plain_python_says[workspace]'
 
-check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle
+check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle, the documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -58,6 +58,7 @@ check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle
 	@$(BIN)/search-forecast check-bundle
 	@$(BIN)/python scripts/job_environments.py --check
 	@$(BIN)/python scripts/licences.py
+	@$(SITE)
 
 audit: setup ## known vulnerabilities, and a bill of materials in dist/ (asks the package index)
 	@[ -x $(AUDIT)/pip-audit ] || { $(BIN)/uv venv -q $(VENV)-audit && \
@@ -68,9 +69,14 @@ audit: setup ## known vulnerabilities, and a bill of materials in dist/ (asks th
 bundle-check: ## deploy to an empty target, run, destroy (needs the Databricks CLI and a workspace)
 	@$(PYTHON) scripts/bundle_check.py $(TARGETS) $(addprefix --confirm=,$(CONFIRM))
 
-docs: setup ## remake docs/tables.md from the contracts, docs/bundle-checks.md from the checks
+docs: $(VENV)/.set-up-dev ## remake the pages made from the code, and the site: build/site/index.html
 	@$(BIN)/search-forecast tables --contracts > docs/tables.md
+	@PYTHONPATH=tests $(BIN)/python -m support.commands_page > docs/commands.md
 	@PYTHONPATH=tests $(BIN)/python -m support.mistakes_page > docs/bundle-checks.md
+	@$(SITE)
+
+# Warnings, broken links and anchors are errors; nothing is fetched. All pages anew: an old one may link to what is gone.
+SITE = $(BIN)/python -m sphinx -c docs -W --keep-going --fresh-env --quiet . build/site
 
 # Every index, host and path stays out of the locks, so that they are the same wherever they are made.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
