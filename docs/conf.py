@@ -24,6 +24,7 @@ CONTENTS = {
         "docs/deploy",
         "docs/schedule",
         "docs/operations",
+        "docs/clusters",
         "docs/upgrade",
         "docs/security",
         "docs/troubleshooting",

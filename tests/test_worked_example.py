@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from support import lakes
 from support.places import PROJECT
 
 STEP = re.compile(
@@ -89,30 +88,3 @@ def test_the_tests_pass_with_the_new_table(project):
     done = in_copy(project, "-m", "pytest", "-n0", "-p", "no:cacheprovider", *tests)
 
     assert done.returncode == 0, done.stdout
-
-
-@pytest.mark.skipif(not (shutil.which("rsync") and shutil.which("flock")), reason="needs rsync and flock")
-def test_the_backup_of_the_page_comes_back_whole(tmp_path):
-    lake, backup = lakes.whole(tmp_path / ".lakehouse"), tmp_path / "backup/lakehouse"
-    (lake / ".lock").touch()
-    backup.parent.mkdir()
-    text = (PROJECT / "docs/upgrade.md").read_text(encoding="utf-8").replace("/backup/", f"{tmp_path}/backup/")
-    there, back = re.findall(r"^flock .*$", text, re.MULTILINE)
-    before = {path.relative_to(lake): path.read_bytes() for path in lake.rglob("*") if path.is_file()}
-
-    subprocess.run(there, shell=True, cwd=tmp_path, check=True)
-    shutil.rmtree(lake / "search_gold")
-    (lake / "search_silver/odd.parquet").touch()
-    subprocess.run(back, shell=True, cwd=tmp_path, check=True)
-
-    assert {path.relative_to(lake): path.read_bytes() for path in lake.rglob("*") if path.is_file()} == before
-
-
-def test_a_backup_waits_for_a_command_that_writes(tmp_path):
-    if not shutil.which("flock"):
-        pytest.skip("needs flock")
-    from search_forecast.lakehouse.lock import exclusive
-
-    with exclusive(tmp_path, "clean"):
-        assert subprocess.run(["flock", "-n", tmp_path / ".lock", "true"], check=False).returncode == 1
-    assert subprocess.run(["flock", "-n", tmp_path / ".lock", "true"], check=False).returncode == 0

@@ -100,6 +100,14 @@ def test_a_version_comes_back_as_it_was_registered(models: Registry, tmp_path: P
     assert (models.files(version, tmp_path) / "stages" / "1_LinearRegression_2" / "metadata").is_dir()
 
 
+def test_a_version_that_is_made_in_a_moved_lakehouse_lies_in_it(models: Registry, lake: Path, tmp_path: Path) -> None:
+    version = publish(models, lake)
+    assert models.record(version)["tables"] == RECORD["tables"]
+    assert (models.files(version, tmp_path) / "stages" / "1_LinearRegression_2" / "metadata").is_dir()
+    moved = Registry(lake.rename(lake.with_name("again")) / registry.DIRECTORY)
+    assert moved.record(moved.find("infant_weight", version.number))["tables"] == RECORD["tables"]
+
+
 def test_mlflow_itself_shows_the_run_with_its_table_and_the_signature(models: Registry, lake: Path) -> None:
     from mlflow import MlflowClient
     from mlflow.models import Model
