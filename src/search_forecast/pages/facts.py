@@ -7,17 +7,16 @@ from statistics import fmean
 
 from search_forecast.errors import DataError
 from search_forecast.pages import history, quality
-from search_forecast.pages.reading import Facts, Rows, is_there, plain, query, rows
+from search_forecast.pages.reading import NEEDED, Facts, Rows, is_there, known_days, plain, query, rows
 from search_forecast.queries.answers import Engine, filled_by
 
 # Every table that the page reads.
 TABLES = (
-    *("search_gold.daily_totals", "search_gold.daily_term_counts", "search_gold.term_summary"),
+    *NEEDED,
     *("search_gold.term_trends", "search_gold.term_forecasts", "search_gold.backtest_metrics"),
     *("search_gold.forecast_accuracy", "search_gold.batches"),
     *("search_silver.rejected_records", "search_bronze.deliveries"),
 )
-_NEEDED = TABLES[:3]
 _TOP_COUNT = 15
 _TRENDS_OF_A_STATUS = 8
 _LONGEST_PERIOD_DAYS = 28
@@ -69,9 +68,6 @@ def gather(engine: Engine) -> Facts:
     Raises:
         DataError: there is no search in gold, or tables are written faster than they can be read.
     """
-    for table in _NEEDED:
-        if not engine.has(table):
-            raise DataError(f"report: no {table} yet; run {filled_by(table)} first")
     for _ in range(3):
         before = _versions(engine)
         facts = _gather(engine)
@@ -81,10 +77,7 @@ def gather(engine: Engine) -> Facts:
 
 
 def _gather(engine: Engine) -> Facts:
-    days = query(engine, "daily_activity")
-    if not days:
-        raise DataError("report: no searches in search_gold.daily_totals; run ingest, clean and aggregate first")
-    whole = [day for day in days if day["is_complete_day"]] or days
+    days, whole = known_days(engine, "report")
     sections: dict[str, Callable[[], object]] = {
         "range": lambda: _range(engine, days, whole),
         "period": lambda: _period(engine, whole),
