@@ -8,9 +8,16 @@ command's own CPU time, milliseconds each.
 """
 
 import argparse
+import json
+import subprocess
+import sys
 import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +26,6 @@ from deltalake import write_deltalake
 TERMS, DAYS, FIRST = 100_000, 1096, date(2023, 7, 3)
 SEARCHES_A_DAY = 5_000
 FORECAST_TERMS, MADE_WEEKLY = 1_000, 26
-REPEATS = 7
 
 
 def generate(root: Path) -> None:
@@ -125,6 +131,55 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / 100
 
 
+def measure(root: Path) -> None:
+    """Start the command twice (the first bundles the page's JavaScript, once on a machine) and ask."""
+    words = [
+        sys.executable,
+        "-m",
+        "search_forecast",
+        "--lakehouse",
+        str(root),
+        "explore",
+        "--no-browser",
+        "--port",
+        "0",
+    ]
+    print("| what | wall, ms | CPU, ms |\n|---|---|---|")
+    for is_warm in (False, True):
+        started = time.monotonic()
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            address = (process.stdout or sys.stdin).readline().removeprefix("explore: ").strip()
+            wall = time.monotonic() - started
+            if is_warm:
+                print(f"| start, until it answers | {wall * 1e3:.0f} | {cpu_seconds(process.pid) * 1e3:.0f} |")
+                for name, path in questions(address):
+                    before, started = cpu_seconds(process.pid), time.monotonic()
+                    urllib.request.urlopen(address + path).read()
+                    spent = cpu_seconds(process.pid) - before
+                    print(f"| {name} | {(time.monotonic() - started) * 1e3:.0f} | {spent * 1e3:.0f} |")
+            process.terminate()
+
+
+def questions(address: str) -> Iterator[tuple[str, str]]:
+    """What the page asks as somebody clicks through it; no question comes twice, as an answer is remembered."""
+    yield "the page", ""
+    yield "all searches", "api/comparison?term=(total)"
+    yield "most searched", "api/list?list=top"
+    yield "search as one types: la", "api/terms?part=la"
+    yield "search as one types: lamp 9", "api/terms?part=lamp%209"
+    with urllib.request.urlopen(f"{address}api/terms?part=tent%201") as response:
+        terms = [quote(row["term"]) for row in json.loads(response.read())]
+    for number in range(1, 7):
+        named = "&".join(f"term={term}" for term in terms[:number])
+        yield f"{number} terms, one more than before, 84 days", f"api/comparison?{named}"
+    yield "6 terms by week, 104 weeks", f"api/comparison?{named}&grain=week"
+    whole = f"from={FIRST}&to={FIRST + timedelta(days=DAYS - 1)}"
+    yield "1 term by day, three years", f"api/comparison?term={terms[6]}&{whole}"
+    yield "rising terms", "api/list?list=rising"
+    yield "breakouts", "api/list?list=breakouts"
+    yield "most searched, a year", f"api/list?from={FIRST + timedelta(days=DAYS - 366)}"
+
+
 def main() -> None:
     """Generate, start, ask, print."""
     parser = argparse.ArgumentParser()
@@ -132,6 +187,7 @@ def main() -> None:
     root = parser.parse_args().lakehouse or Path(tempfile.mkdtemp()) / "lake"
     if not root.is_dir():
         generate(root)
+    measure(root)
 
 
 if __name__ == "__main__":

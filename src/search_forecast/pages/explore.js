@@ -58,7 +58,7 @@ const showFound = () => {
   }));
   if (answers.terms) tell(found.length ? say("found", { count: asCount(found.length) }) : say("none_found", { part: visible($("term").value) }));
 };
-const look = () => ask("terms", new URLSearchParams({ part: $("term").value }), showFound);
+const look = () => !$("term").value.trim() ? (answers.terms = null, showFound()) : ask("terms", new URLSearchParams({ part: $("term").value }), showFound);
 let typing;
 $("term").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(look, 80); });
 $("search").addEventListener("submit", async event => {
@@ -95,14 +95,15 @@ const figureRows = shown => {
   const past = dates.map((date, place) => ({ ...common, date: Date.parse(date), count: shown.counts[place] }));
   return [...past, ...(shown.forecast?.rows ?? []).map(row => ({ ...common, ...foretold(row, row.target_date) }))];
 };
-const saidOfForecast = ({ term, forecast }) => {
+const saidOfForecast = ({ term, forecast }, isAlone) => {
   if (!forecast) return say("no_forecast_of", { term: quoted(term) });
+  if (forecast.rows.length && !isAlone) return say("broken_lines");
   if (!forecast.rows.length) return say("forecast_by", { grain: say(`by_${forecast.grain}`).toLowerCase() });
   return say("forecast_of", { date: asDay(forecast.made_on_date), version: forecast.model_version, verdict: forecast.verdict ? say(forecast.verdict) : "–" });
 };
 const trendColumns = [
   ["term", row => element("bdi", {}, termName(row.term))], ["searches", row => asCount(row.search_count), true], ["share", row => asPercent(row.share_ratio), true],
-  ["status", row => row.trend ? say(row.trend.status) : "–"], ["growth", row => asChange(row.trend?.growth_ratio), true], ["growth_on_year", row => asChange(row.trend?.growth_on_year_ratio), true],
+  ["status", row => row.trend ? say(row.trend.status) : "–"], ["growth", row => asChange(row.trend?.growth_ratio), true],
   ["rank", row => asCount(row.trend?.rank), true], ["ranks_won", row => number(row.trend?.ranks_won, { signDisplay: "exceptZero" }), true], ["index", row => asCount(row.trend?.index_0_100), true],
   ["in_period_of", row => asDay(row.trend?.period_start_date)],
 ];
@@ -112,14 +113,14 @@ const showComparison = () => {
   const title = !dates.length ? say("no_period", { grain: say(`by_${grain}`).toLowerCase() }) : terms.length > 1 ? say("compared", { count: terms.length, days }) : say("history_of", { term: quoted(only.term), count: asCount(only.search_count), days });
   const rows = terms.flatMap(figureRows), hasForecast = terms.some(row => row.forecast?.rows.length);
   const marks = terms.length > 1 ? [] : [["main", say(`per_${grain}`)], ...(hasForecast ? [["dashed", say("forecast")], ["band", say("interval_80")], ["band faint", say("interval_95")]] : [])];
-  const notes = [...new Set(facts.missing.includes("search_gold.term_forecasts") ? [] : terms.map(saidOfForecast))].map(text => paragraph(text));
+  const notes = [...new Set(facts.missing.includes("search_gold.term_forecasts") ? [] : terms.map(row => saidOfForecast(row, terms.length === 1)))].map(text => paragraph(text));
   const columns = terms.length > 1 ? [trendColumns[0], ...forecastColumns] : forecastColumns;
   $("comparison-title").textContent = title;
   $("comparison-figure").replaceChildren(
     dates.length ? paragraph(between(dates[0], last_date)) : "", key(...marks), dates.length ? figure(terms.length > 1 ? "comparison" : "history", rows, title) : "",
-    terms.length > 1 && hasForecast ? paragraph(say("broken_lines")) : "", ...notes,
-    table(say("compared", { count: terms.length, days }), trendColumns, terms), ...facts.missing.map(missing),
-    folded(say("as_table"), table(title, columns, rows.map(row => ({ search_count: null, ...row })))), download("comparison", "term", ...period),
+    ...notes,
+    table(say("what_they_did"), trendColumns, terms), ...facts.missing.map(missing),
+    folded(say("as_table"), table(title, columns, rows)), download("comparison", "term", ...period),
   );
 };
 

@@ -1,6 +1,7 @@
 """`explore`: the page to click through, and what answers it: a server on this machine that reads and writes nothing."""
 
 import io
+import os
 import re
 import socket
 from collections.abc import Callable, Sequence
@@ -192,9 +193,9 @@ def serve(engine: Engine, port: int, ready: Callable[[str], None]) -> None:
     try:
         listening = socket.create_server((LOOPBACK, port))
     except OSError as error:
-        another = port + 1 if port < 65535 else 0
+        reason = os.strerror(error.errno or 0)
         raise EnvironmentProblem(
-            f"explore: port {port} is not free ({error.strerror}); say --port {another}, or --port 0 for any"
+            f"explore: port {port} is not free ({reason}); say another --port, or --port 0 for any that is free"
         ) from error
     with listening:
         port = listening.getsockname()[1]

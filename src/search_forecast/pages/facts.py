@@ -18,7 +18,6 @@ TABLES = (
     *("search_silver.rejected_records", "search_bronze.deliveries"),
 )
 _TOP_COUNT = 15
-_TRENDS_OF_A_STATUS = 8
 _LONGEST_PERIOD_DAYS = 28
 
 _PERIOD_TERMS = """
@@ -30,32 +29,6 @@ from daily_term_counts
 where event_date between :before and :last
 group by term
 order by search_count desc, term
-"""
-_TRENDS = """
-with latest as (
-  select grain, max(period_start_date) as period_start_date
-  from term_trends
-  where not is_partial_period
-  group by grain
-),
-
-ranked as (
-  select
-    t.grain, t.period_start_date, t.status, t.term, t.search_count, t.previous_count, t.growth_ratio, t.p_value,
-    t.rank, t.previous_rank,
-    row_number() over (
-      partition by t.grain, t.status order by abs(t.search_count - coalesce(t.previous_count, 0)) desc, t.term
-    ) as place,
-    count(*) over (partition by t.grain, t.status) as status_count
-  from term_trends as t
-  inner join latest on latest.grain = t.grain and latest.period_start_date = t.period_start_date
-)
-
-select grain, period_start_date, status, status_count, term, search_count, previous_count, growth_ratio, p_value,
-  rank, previous_rank
-from ranked
-where place <= :limit
-order by grain, status, place
 """
 
 
@@ -141,7 +114,7 @@ def _trends(engine: Engine) -> Rows | None:
     if not is_there(engine, "term_trends"):
         return None
     found: dict[str, Facts] = {}
-    for row in rows(engine.run(_TRENDS, {"limit": _TRENDS_OF_A_STATUS}, ["term_trends"])):
+    for row in query(engine, "latest_trends"):
         grain = found.setdefault(
             row["grain"], {name: row[name] for name in ("grain", "period_start_date")} | {"counts": {}, "terms": []}
         )

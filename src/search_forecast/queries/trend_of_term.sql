@@ -4,7 +4,7 @@
 -- parameters:
 --   term TERM: the term
 --   grain week|month = week: of which periods; a year before a week is 52 weeks before
---   from DATE = null: first day of periods to look at, also for a year before; null for all
+--   from DATE = null: first day of the periods, also of those a year before; null for all
 with trend as (
   select
     period_start_date,
