@@ -171,10 +171,10 @@ def questions(address: str) -> Iterator[tuple[str, str]]:
         terms = [quote(row["term"]) for row in json.loads(response.read())]
     for number in range(1, 7):
         named = "&".join(f"term={term}" for term in terms[:number])
-        yield f"{number} terms, one more than before, 84 days", f"api/comparison?{named}"
-    yield "6 terms by week, 104 weeks", f"api/comparison?{named}&grain=week"
+        yield f"a term more ({number} now), 84 days", f"api/comparison?{named}"
+    yield "the same 6 terms by week, 104 weeks", f"api/comparison?{named}&grain=week"
     whole = f"from={FIRST}&to={FIRST + timedelta(days=DAYS - 1)}"
-    yield "1 term by day, three years", f"api/comparison?term={terms[6]}&{whole}"
+    yield "another term by day, three years", f"api/comparison?term={terms[6]}&{whole}"
     yield "rising terms", "api/list?list=rising"
     yield "breakouts", "api/list?list=breakouts"
     yield "most searched, a year", f"api/list?from={FIRST + timedelta(days=DAYS - 366)}"

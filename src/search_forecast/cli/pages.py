@@ -53,10 +53,8 @@ def explore(call: Call, port: int, is_quiet: bool) -> int:
     with local_engine(call, is_server=True) as engine:
         from search_forecast.pages.explore import serve
 
-        try:
-            serve(engine, port, ready)
-        except KeyboardInterrupt:
-            output.note("explore: ended")
+        serve(engine, port, ready)
+    output.note("explore: ended")
     return 0
 
 

@@ -35,13 +35,12 @@ _HEADERS = {
 }
 
 
-def application(engine: Engine, hosts: frozenset[str] | None = None) -> Flask:
+def application(engine: Engine, hosts: frozenset[str]) -> Flask:
     """What answers a browser: the page, and the facts that it asks for.
 
     Args:
         engine: what reads gold.
-        hosts: by which names the page may be called, as the header Host has them; None: whatever leads here has
-            settled that, and who may look.
+        hosts: by which names the page may be called, as the header Host has them.
     """
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -111,17 +110,14 @@ def _failed(error: HTTPException) -> tuple[Response, int]:
     return jsonify(error=error.description), error.code or 500
 
 
-def _refuse_foreign(hosts: frozenset[str] | None) -> None:
+def _refuse_foreign(hosts: frozenset[str]) -> None:
     """Refuse what another site makes a browser send here, and another name that leads here (DNS rebinding)."""
     if request.method not in ("GET", "HEAD"):
         abort(405, "this server answers GET only")
-    if hosts is not None and request.headers.get("Host") not in hosts:
+    host, origin = request.headers.get("Host"), request.headers.get("Origin")
+    if host not in hosts:
         abort(403, "this page is called by the address that the command printed, and by no other")
-    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
-    may_come_from_anywhere = hosts is None and request.path == "/"  # from the workspace, or after a login
-    if (origin and urlsplit(origin).netloc != request.headers.get("Host")) or (
-        site not in _OWN and not may_come_from_anywhere
-    ):
+    if (origin and urlsplit(origin).netloc != host) or request.headers.get("Sec-Fetch-Site", "none") not in _OWN:
         abort(403, "another site asks; only this page may")
     if len(request.query_string) > _LONGEST_QUERY:
         abort(414, f"the address is longer than {_LONGEST_QUERY} bytes")
