@@ -15,7 +15,6 @@ GRAINS = ("day", "week", "month")
 LISTS = ("top", "rising", "falling", "new", "lost", "breakouts")
 _LIST_LENGTH, _FOUND_LENGTH = "20", "12"
 _TREND_DAYS = 62  # the last whole week or month lies in them
-_NEEDED_BY = {"breakouts": "daily_term_counts", "top": "term_summary"}  # the other lists need term_trends
 _FORECAST = ("forecast", "lower_80", "upper_80", "lower_95", "upper_95")
 COLUMNS = ("date", "term", "search_count", *_FORECAST)
 
@@ -79,14 +78,14 @@ def listed(engine: Engine, name: str, period: Period) -> Rows | None:
     """
     if name not in LISTS:
         raise UsageError(f"explore: list={name} is not {', '.join(LISTS)}")
-    if not engine.has(_NEEDED_BY.get(name, "term_trends")):
-        return None
     if name == "breakouts":
         return query(engine, "breakouts", limit=_LIST_LENGTH)
     if name == "top":
         days = {"from": period.first, "to": period.last}
         chosen = {key: day.isoformat() for key, day in days.items() if day is not None}
         return query(engine, "top_terms" if chosen else "term_ranking", limit=_LIST_LENGTH, **chosen)
+    if not engine.has("term_trends"):
+        return None
     return query(engine, "trending_terms", status=name, grain=_trend_grain(period), limit=_LIST_LENGTH)
 
 
