@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -99,6 +100,18 @@ def duckdb_sql(text: str, values: Mapping[str, object]) -> str:
         NeedsSpark: DuckDB can't answer it, or might answer something else.
         UsageError: as `parse`.
     """
+    query = _adapted(text).copy()
+    for marker in list(query.find_all(exp.Placeholder)):
+        marker.replace(_literal(values[marker.name.removeprefix(_PREFIX)]))
+    try:
+        return query.sql("duckdb", identify=True, unsupported_level=ErrorLevel.RAISE)
+    except SqlglotError as error:
+        raise NeedsSpark(str(error)) from error
+
+
+@lru_cache(maxsize=100)
+def _adapted(text: str) -> exp.Query:
+    """A query as DuckDB takes it, but for its markers: what is asked again is not parsed again."""
     query = parse(text)
     for item in query.selects:
         if not item.output_name:
@@ -110,12 +123,7 @@ def duckdb_sql(text: str, values: Mapping[str, object]) -> str:
             raise NeedsSpark(f"only Spark answers {node.sql(_DIALECT)} for sure")
     for node in reversed(nodes):  # what is inside first
         _adapt(node)
-    for marker in list(query.find_all(exp.Placeholder)):
-        marker.replace(_literal(values[marker.name.removeprefix(_PREFIX)]))
-    try:
-        return query.sql("duckdb", identify=True, unsupported_level=ErrorLevel.RAISE)
-    except SqlglotError as error:
-        raise NeedsSpark(str(error)) from error
+    return query
 
 
 def _literal(value: object) -> exp.Expr:
