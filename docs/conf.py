@@ -15,6 +15,7 @@ CONTENTS = {
         "docs/bring-your-own-export",
         "docs/read-gold",
         "docs/report",
+        "docs/explore",
         "docs/models",
         "docs/add-a-table",
         "docs/personal-data",

@@ -153,7 +153,10 @@ def test_a_name_that_unity_catalog_would_not_take_is_refused(name: str) -> None:
         registry.check_name(name)
 
 
-@pytest.mark.parametrize("where", ["log_artifacts", "create_registered_model", "create_model_version"])
+@pytest.mark.parametrize(
+    "where",
+    ["shutil.copytree", *(f"mlflow.MlflowClient.create_{what}" for what in ("registered_model", "model_version"))],
+)
 def test_a_crash_before_registering_leaves_no_half_version(
     models: Registry, lake: Path, where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,7 +165,7 @@ def test_a_crash_before_registering_leaves_no_half_version(
 
     before = [str(version) for version in models.versions()]
     with monkeypatch.context() as patched:
-        patched.setattr(f"mlflow.MlflowClient.{where}", killed)
+        patched.setattr(where, killed)
         with pytest.raises(KilledError):
             publish(models, lake)
         with pytest.raises(KilledError):
