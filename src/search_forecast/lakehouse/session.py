@@ -84,6 +84,7 @@ def _start(
         "SPARK_HOME": str(jars.spark_home()),
         "SPARK_LOCAL_IP": "127.0.0.1",  # else Spark looks up the name of this machine, which fails on some networks
         "PYSPARK_PYTHON": sys.executable,  # else Python workers start the system's Python
+        **jvm.locale(),
     }
 
     def launch(flags: tuple[str, ...]) -> SparkSession:

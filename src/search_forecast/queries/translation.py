@@ -76,6 +76,11 @@ def parse(text: str) -> exp.Query:
     return query
 
 
+def without_comments(text: str, query: exp.Query) -> str:
+    """A query of which `parse` made `query`, with what may be a comment left out: Spark ends some of them elsewhere."""
+    return query.sql(_DIALECT, comments=False) if "--" in text or "/*" in text else text
+
+
 def tables(query: exp.Query) -> list[str]:
     """The tables that a query names, with their schema where it says one; what it defines itself left out.
 
@@ -88,7 +93,7 @@ def tables(query: exp.Query) -> list[str]:
         if not isinstance(table.this, exp.Identifier) or table.catalog not in ("", "spark_catalog"):
             raise UsageError(f"sql: {table.sql(_DIALECT)} is no table of the lakehouse; the command tables lists them")
         name = f"{table.db}.{table.name}".lstrip(".")
-        names += [] if name in defined else [name]
+        names += [] if not table.db and name in defined else [name]
     return list(dict.fromkeys(names))
 
 
