@@ -66,7 +66,7 @@ def parse(text: str) -> exp.Query:
             f"sql: {where['description']}, line {where['line']}, at {where['highlight'] or 'the end'}"
         ) from None
     except SqlglotError as error:
-        raise UsageError(f"sql: {error}") from None
+        raise UsageError(f"sql: {' '.join(str(error).split())}") from None
     query = statements[0] if len(statements) == 1 else None
     if not isinstance(query, exp.Query) or query.find(*_CHANGES):
         raise UsageError("sql: takes one query (select ...); it reads, and changes nothing")
