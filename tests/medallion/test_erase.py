@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support import erasing, kills, lakes
+from support import erasing, lakes
 
 pytestmark = pytest.mark.usefixtures("spark")
 
@@ -23,7 +23,6 @@ def test_nothing_of_an_erased_term_is_in_any_byte_of_the_lakehouse(run: Callable
     erasing.seed_what_other_jobs_wrote(lake, lakes.add, ("term_forecasts", "model_scores"))
     assert len(erasing.holding(lake, "zebra")) > 12
 
-    assert kills.kill(run, erasing.WORDS, ("raw_search_terms", "after"))
     erased = run(*erasing.WORDS)
 
     erasing.assert_erased(lake, erased, files)
