@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from deltalake import DeltaTable
-from test_sigkill import started
 
 from search_forecast.queries.local import LocalEngine
 from support import lakes
 from support.flow import HEADER, STEPS, assert_gold_is, delivered, rows
+from support.processes import started
 
 pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.timeout(4 * 3600)]
 READERS, DELIVERIES = 8, 6

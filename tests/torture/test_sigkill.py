@@ -7,10 +7,8 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,6 +19,7 @@ import pytest
 from support import erasing, lakes
 from support.delta import write_counts
 from support.flow import HEADER, rows
+from support.processes import started
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(4 * 3600)]
 # Times, and what a run that was killed and said again numbers anew: a second version of a model.
@@ -54,16 +53,6 @@ def tables(lake: Path) -> dict[str, list[str]]:
         ]
         found[path.name] = sorted(set(content) if path.name in ("term_forecasts", "backtest_metrics") else content)
     return {name: content for name, content in found.items() if name != "writers"}
-
-
-@contextmanager
-def started(lake: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """A command in a process group of its own."""
-    line = [sys.executable, "-m", "search_forecast", "--lakehouse", str(lake), *words]
-    with subprocess.Popen(
-        line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        yield process
 
 
 def done(lake: Path, *words: str) -> float:
