@@ -1,4 +1,4 @@
-"""SQL that sqlglot and Spark read differently leads Spark to no other file. Found by fuzzing (tests/support/fuzz.py)."""
+"""SQL that sqlglot and Spark read differently leads Spark to no other file. Found by fuzzing."""
 
 from __future__ import annotations
 
