@@ -31,9 +31,8 @@ def machine() -> str:
 def noted_in(page: Path, what: str, done: str, outcome: str, losses: int) -> None:
     """Put a line into the page's table, in the place of the one that said so before."""
     before, _, after = page.read_text(encoding="utf-8").partition(HEAD)
-    lines, end = after.splitlines(keepends=True), 0
-    while end < len(lines) and lines[end].startswith("|"):
-        end += 1
+    lines = after.splitlines(keepends=True)
+    end = next((number for number, line in enumerate(lines) if not line.startswith("|")), len(lines))
     rows = {line.split(" | ")[0]: line for line in lines[:end]}
     rows[f"| {what}"] = f"| {what} | {done} | {outcome} | {losses} | {machine()} |\n"
     page.write_text(before + HEAD + "".join(rows.values()) + "".join(lines[end:]), encoding="utf-8")
