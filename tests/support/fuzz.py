@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from search_forecast.bundle.configuration import User, load
 from search_forecast.errors import SearchForecastError
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.medallion import layouts, objects, records
@@ -26,6 +27,8 @@ from search_forecast.queries import catalogue
 from search_forecast.queries.answers import Answer
 from search_forecast.queries.local import LocalEngine
 from support import lakes, reference
+from support.bundles import write
+from support.mistakes import RIGHT
 
 HEADER = b"day,month,year,searchterm\n"
 
@@ -106,6 +109,17 @@ def check_layout(text: str) -> None:
         path = Path(folder, "mine.yml")
         path.write_text(text, encoding="utf-8", errors="surrogatepass")
         refused_in_one_line(lambda: layouts.read(path))
+
+
+@cache
+def _bundle() -> Path:
+    return write(Path(tempfile.mkdtemp(prefix="bundle-")), dict(RIGHT))
+
+
+def check_bundle(text: str) -> None:
+    """A bundle with any resource beside its own is read and resolved, or refused in one line."""
+    (_bundle() / "resources" / "x.yml").write_text(text, encoding="utf-8", errors="surrogatepass")
+    refused_in_one_line(lambda: load(_bundle(), user=User("ann")))
 
 
 @cache
@@ -230,6 +244,21 @@ TARGETS = {
     "JSON lines": Target(_JSON, check_json, 4),
     "terms": Target(_TERM, check_term, 40),
     "YAML of layouts": Target(_YAML, check_layout),
+    "YAML of bundles": Target(
+        (
+            *_YAML,
+            "resources:",
+            "jobs:",
+            "tasks:",
+            "${var.catalog}",
+            "${",
+            "{{job.id}}",
+            "targets:",
+            "variables:",
+            "include:",
+        ),
+        check_bundle,
+    ),
     "archives": Target(tuple(bytes([n]) for n in range(256)), check_archive, 2),
     "sql": Target(_SQL, check_sql),
     "parameters of queries": Target(_VALUES, check_values),
