@@ -70,9 +70,7 @@ def test_the_same_export_with_other_line_ends_columns_and_a_day_more_is_noticed(
     source, lake = tmp_path / "in", tmp_path / "lake"
     source.mkdir()
     records = [(day, term) for day in range(1, 7) for term in ("hat", "shoes", "Red  boots", "mop")[: 3 + day % 2]]
-    write(source / "march.csv", *(f"{day},3,2023,{term}" for day, term in records))
-    run("ingest", "--source", str(source))
-    run("clean")
+    lakes.taken_in(lake, write(source / "march.csv", *(f"{day},3,2023,{term}" for day, term in records)))
     more = "".join(f"{term};2023;{day};3\r\n" for day, term in [*records, (7, "hat")])
     (source / "march_2.csv").write_text(f"searchterm;year;day;month\r\n{more}", encoding="utf-8", newline="")
     write(source / "other.csv", *(f"{day},3,2023,{term}" for day, term in records for _ in range(2)))
