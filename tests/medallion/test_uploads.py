@@ -80,3 +80,14 @@ def test_another_content_under_a_known_name_is_still_refused(file: Path, content
 
     assert (other.status, other.replaces) == ("rejected", None)
     assert "a file of this name with other content was ingested before" in str(other.reason)
+
+
+def test_a_file_that_was_renamed_is_a_duplicate_and_one_that_is_gone_is_nothing(file: Path) -> None:
+    [first] = looked_at(file)
+    file.rename(file.with_name("b.csv"))
+
+    [renamed] = looked_at(file, first)
+
+    assert (renamed.status, renamed.reason) == ("duplicate", f"same content as {file}")
+    file.with_name("b.csv").unlink()
+    assert looked_at(file, first, renamed) == []
