@@ -13,11 +13,11 @@ from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import batches, erase
 from support.flow import KilledError
 
-Point = tuple[str, str]  # a table that is written, or one of the steps below; whether it dies `before` or `after` it
-STEPS = ("seal", "purge")
+Point = tuple[str, str]  # a table that is written, `seal` or `purge`; whether it dies `before` or `after` that
 GOLD = ("daily_term_counts", "daily_totals", "term_summary", "term_variants")
+DECIDED: Point = ("deliveries", "after")
 FOLLOWING: tuple[Point, ...] = tuple(
-    (name, "after") for name in ("deliveries", "search_events", "rejected_records", *GOLD, "batches")
+    (name, "after") for name in ("search_events", "rejected_records", *GOLD, "corrections", "batches")
 )
 # What each command does, in order: its commits and steps of staging, before or after which it is killed.
 POINTS: dict[str, tuple[Point, ...]] = {
@@ -25,9 +25,15 @@ POINTS: dict[str, tuple[Point, ...]] = {
     "clean": (("search_events", "after"), ("rejected_records", "after")),
     "aggregate": tuple((name, "after") for name in GOLD),
     "reconcile": (("batches", "after"),),
-    "correct": FOLLOWING,
-    "correct --by": (("seal", "after"), ("raw_search_terms", "before"), ("raw_search_terms", "after"), *FOLLOWING),
-    "erase": (("raw_search_terms", "after"), *FOLLOWING, ("purge", "after")),
+    "correct": (DECIDED, *FOLLOWING),
+    "correct --by": (
+        ("seal", "after"),
+        ("raw_search_terms", "before"),
+        ("raw_search_terms", "after"),
+        DECIDED,
+        *FOLLOWING,
+    ),
+    "erase": (("term_forecasts", "after"), DECIDED, ("raw_search_terms", "after"), *FOLLOWING, ("purge", "after")),
 }
 
 
