@@ -5,11 +5,13 @@ Killed at every point, and restored, by `make torture`.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from search_forecast.cli.call import Call
 from support import kills, lakes, reference
 from support.flow import HEADER, assert_gold_is, rows, versions
 
@@ -33,13 +35,17 @@ def logged(lake: Path) -> list[tuple[str, str, int]]:
     return [(r["what"], r["why"], r["record_count"]) for r in noted]
 
 
-def test_a_delivery_is_withdrawn_and_replaced_and_gold_follows(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_delivery_is_withdrawn_and_replaced_and_gold_follows_though_the_clock_is_put_back(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake = tmp_path / "lake"
     (tmp_path / "in").mkdir()
     (tmp_path / "mended").mkdir()
     a = write(tmp_path / "in" / "a.csv", "1,3,2024,hat", "2,3,2024,Hat", "2,3,2024,")
     b = write(tmp_path / "in" / "b.csv", "2,3,2024,hat", "3,3,2024,shoes")
     lakes.taken_in(lake, a, b)
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    monkeypatch.setattr(Call, "now", staticmethod(lambda: yesterday))
     withdrawn = ("correct", "a.csv", "--withdraw", "--why", "test data")
     assert kills.kill(run, withdrawn, ("deliveries", "after"))  # decided: what comes next does the rest
 

@@ -10,19 +10,18 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from search_forecast import cli
-from search_forecast.cli.call import Call
 from search_forecast.medallion import landing
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.ingest import stage_new_files
 from search_forecast.models.registry import Registry
-from support import lakes, reference
+from support import lakes
 from support.flow import HEADER, STEPS, assert_gold_is, delivered, rows, versions
 from support.processes import started
 
@@ -114,25 +113,6 @@ def test_a_lakehouse_that_cannot_be_written_is_read_and_stays_as_it_is(
     assert run("check")["is_whole"]
     assert versions(disk) == before
     note("read-only lakehouse", f"{len(commands)} commands that write", "one line each; query and check answer")
-
-
-@pytest.mark.usefixtures("spark")
-def test_a_clock_that_is_put_back_loses_no_correction(
-    run: Callable[..., Any], tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, note: Note
-) -> None:
-    b = write(source / "b.csv", "1,3,2024,Hat\n")
-    lake = lakes.taken_in(tmp_path / "lake", source / "a.csv", b)
-    past = datetime.now(timezone.utc) - timedelta(days=2)
-    monkeypatch.setattr(Call, "now", staticmethod(lambda: past))
-
-    run("correct", "a.csv", "--withdraw", "--why", "test")
-    run("correct", "a.csv", "--withdraw", "--why", "test")
-
-    assert_gold_is(lake, reference.of_files(b))
-    write(source / "c.csv", "1,3,2024,Hat\n")
-    again = run("ingest", "--source", str(source))
-    assert (again["duplicate"], again["ingested"]) == (1, 0)
-    note("clock put back two days", "a withdrawal, a delivery", "gold as plain Python counts")
 
 
 def test_odd_paths_under_odd_locales_and_time_zones_give_the_same_gold(tmp_path: Path, note: Note) -> None:

@@ -9,10 +9,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,24 +21,8 @@ from support.processes import started
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(4 * 3600)]
 # Times, and what a run that was killed and said again numbers anew: a second version of a model.
+NAMES = ("medallion", "withdraw", "replace", "erase", "train")
 _OF_THE_RUN = ("_at", "model_version", "masked_at")
-
-
-@dataclass
-class Command:
-    """A command on a lakehouse as it was before, and what an undisturbed run makes of it.
-
-    Attributes:
-        before: The lakehouse.
-        words: The command.
-        seconds: What it took undisturbed.
-        after: Its tables then.
-    """
-
-    before: Path
-    words: tuple[str, ...]
-    seconds: float = 0.0
-    after: dict[str, list[str]] | None = None
 
 
 def tables(lake: Path) -> dict[str, list[str]]:
@@ -64,61 +46,48 @@ def done(lake: Path, *words: str) -> float:
     return time.monotonic() - start
 
 
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> list[Command]:
-    """Each command once undisturbed."""
-    root = tmp_path_factory.mktemp("sigkill")
-    files = erasing.delivered(root / "in")
-    new = root / "new"
+def prepared(name: str, root: Path) -> tuple[Path, tuple[str, ...]]:
+    """A lakehouse, and the command that is to be killed on it."""
+    if name == "train":
+        chance = random.Random(11)
+        counts = {term: [chance.randrange(n, 2 * n) for _ in range(84)] for term, n in (("laptop", 200), ("tv", 40))}
+        lake = write_counts(root / "before", date(2025, 3, 3), counts)
+        return lake, ("train", "--candidates", "theta", "--windows", "5")
+    files, new = erasing.delivered(root / "in"), root / "new"
     new.mkdir()
     (new / "c.csv").write_text(HEADER + "1,3,2024,Hat\n4,3,2024,shoes\n4,3,2024,\n", encoding="utf-8")
-    medallion = lakes.taken_in(root / "medallion", *files)
-    chance = random.Random(11)
-    counts = {term: [chance.randrange(low, 2 * low) for _ in range(84)] for term, low in (("laptop", 200), ("tv", 40))}
-    demand = write_counts(root / "demand", date(2025, 3, 3), counts)
-    result = [
-        Command(medallion, ("run", "medallion", "--param", f"source={new}")),
-        Command(medallion, ("correct", "a.csv", "--withdraw", "--why", "test")),
-        Command(medallion, ("correct", "a.csv", "--by", str(new / "c.csv"), "--why", "test")),
-        Command(medallion, erasing.WORDS),
-        Command(demand, ("train", "--candidates", "theta", "--windows", "5")),
-    ]
-    for number, command in enumerate(result):
-        lake = shutil.copytree(command.before, root / f"undisturbed-{number}")
-        command.seconds = done(lake, *command.words)
-        command.after = tables(lake)
-    return result
+    words = {
+        "medallion": ("run", "medallion", "--param", f"source={new}"),
+        "withdraw": ("correct", "a.csv", "--withdraw", "--why", "test"),
+        "replace": ("correct", "a.csv", "--by", str(new / "c.csv"), "--why", "test"),
+        "erase": erasing.WORDS,
+    }
+    return lakes.taken_in(root / "before", *files), words[name]
 
 
+@pytest.mark.parametrize("name", NAMES)
 def test_a_command_killed_at_any_moment_and_run_again_leaves_the_same_rows(
-    commands: list[Command],
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-    note: Callable[[str, str, str], None],
+    name: str, tmp_path: Path, request: pytest.FixtureRequest, note: Callable[[str, str, str], None]
 ) -> None:
-    count, chance = request.config.getoption("--kills"), random.Random(request.config.getoption("--seed"))
-    total, at_work = sum(command.seconds for command in commands), 0
+    count, chance = request.config.getoption("--kills") // len(NAMES), random.Random(request.config.getoption("--seed"))
+    before, words = prepared(name, tmp_path)
+    undisturbed = Path(shutil.copytree(before, tmp_path / "undisturbed"))
+    seconds, expected = done(undisturbed, *words), tables(undisturbed)
+    at_work = 0
     for number in range(count):
-        # Evenly over all commands' time, a little off so that another seed meets other moments.
-        moment = total * (number + chance.random()) / count
-        command = commands[0]
-        for command in commands:
-            if moment < command.seconds:
-                break
-            moment -= command.seconds
-        lake = shutil.copytree(command.before, tmp_path / "lake")
-        with started(lake, *command.words) as process:
+        # Evenly over the time it takes, a little off so that another seed meets other moments.
+        moment = seconds * (number + chance.random()) / count
+        lake = Path(shutil.copytree(before, tmp_path / "lake"))
+        with started(lake, *words) as process:
             try:
                 process.communicate(timeout=moment)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 at_work += 1
-        done(lake, *command.words)
-        found: Any = tables(lake)
-        for name, expected in (command.after or {}).items():
-            assert found[name] == expected, f"{' '.join(command.words)} killed after {moment:.1f} s: {name}"
-        if command.words == erasing.WORDS:
-            assert erasing.holding(lake, "zebra") == []
+        done(lake, *words)
+        found = tables(lake)
+        for table, content in expected.items():
+            assert found[table] == content, f"{name} killed after {moment:.1f} of {seconds:.1f} s: {table}"
+        assert name != "erase" or erasing.holding(lake, "zebra") == []
         shutil.rmtree(lake)
-    words = ", ".join(" ".join(command.words[:2]) for command in commands)
-    note("kill -9 of the process group", f"{at_work} of {count} while at work: {words}", "the same rows once run again")
+    note(f"kill -9 of the process group: {name}", f"{at_work} of {count} while at work", "the same rows once run again")

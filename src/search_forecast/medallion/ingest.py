@@ -254,11 +254,12 @@ def commit(lakehouse: Lakehouse, batch: Batch) -> None:
         lakehouse.write(_raw_search_terms(lakehouse, batch, ingested), RAW_SEARCH_TERMS, where=own_rows)
     replacing = {d.replaces: d for d in batch.deliveries if d.replaces is not None}
     rows = corrections.deliveries(lakehouse) if replacing else []
+    at = corrections.moment(lakehouse, batch.received_at) if replacing else batch.received_at
     changes = [
         change
         for row in rows
         if row["delivery_id"] in replacing and row["status"] not in ("duplicate", "rejected")
-        for change in _replaced(row, replacing[row["delivery_id"]], lakehouse.user(), batch.received_at)
+        for change in _replaced(row, replacing[row["delivery_id"]], lakehouse.user(), at)
     ]
     news = [_row(delivery, batch) for delivery in batch.deliveries]
     corrections.commit(lakehouse, rows, changes, more=news, where=own_rows)
