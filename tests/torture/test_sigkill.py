@@ -20,9 +20,9 @@ from support.flow import HEADER, rows
 from support.processes import started
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(4 * 3600)]
-# Times, and what a run that was killed and said again numbers anew: a second version of a model.
 NAMES = ("medallion", "withdraw", "replace", "erase", "train")
-_OF_THE_RUN = ("_at", "model_version", "masked_at")
+# Times, and what a run that was killed and said again numbers anew: a second version of a model.
+_OF_THE_RUN = ("_at", "model_version")
 
 
 def tables(lake: Path) -> dict[str, list[str]]:
