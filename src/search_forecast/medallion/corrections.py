@@ -162,11 +162,12 @@ def corrected(lakehouse: Lakehouse) -> list[Row]:
 
 
 def moment(lakehouse: Lakehouse, now: datetime) -> datetime:
-    """When something is decided: now, but after every batch's last check, by which a decision is known to be new.
+    """When something is decided: now, but after all checks and decisions before, or it would not be seen to be new.
 
     The two differ where the clock was put back.
     """
-    [last] = lakehouse.ask("select max(finished_at) as at from {batches}", BATCHES)
+    past = "select finished_at as at from {batches} union all select corrected_at as at from {deliveries}"
+    [last] = lakehouse.ask(f"select max(at) as at from ({past})", BATCHES, DELIVERIES)  # noqa: S608 - no input
     return now if last["at"] is None else max(now, last["at"] + timedelta(microseconds=1))
 
 
