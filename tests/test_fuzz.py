@@ -7,6 +7,20 @@ from hypothesis import strategies as st
 from support.fuzz import TARGETS
 
 
+FOUND = (
+    ("YAML of layouts", "2024-13-45"),
+    ("YAML of layouts", "[" * 2000),
+    ("parameters of queries", "\n"),
+    ("sql", "\\\n/*"),
+    ("terms", "e\u200d\u0301"),
+)
+
+
+@pytest.mark.parametrize(("name", "content"), FOUND)
+def test_what_was_found_stays_mended(name: str, content: str) -> None:
+    TARGETS[name].check(content)
+
+
 @pytest.mark.parametrize("name", TARGETS)
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
