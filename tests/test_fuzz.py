@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from support.fuzz import TARGETS
 
-
 FOUND = (
     ("YAML of layouts", "2024-13-45"),
     ("YAML of layouts", "[" * 2000),
