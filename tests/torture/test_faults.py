@@ -140,7 +140,8 @@ def test_java_that_is_killed_for_its_memory_ends_in_one_line(tmp_path: Path, sou
         while not (lake / "search_bronze").is_dir():
             assert process.poll() is None
             time.sleep(0.05)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+        children = [pid for thread in threads for pid in thread.read_text().split()]
         [java] = [int(pid) for pid in children if "java" in Path(f"/proc/{pid}/cmdline").read_text()]
         os.kill(java, signal.SIGKILL)
         _, said = process.communicate()
