@@ -62,9 +62,8 @@ def parse(text: str) -> exp.Query:
         statements = [statement for statement in sqlglot.parse(marked, dialect=_DIALECT) if statement is not None]
     except ParseError as error:
         where = error.errors[0]
-        raise UsageError(
-            f"sql: {where['description']}, line {where['line']}, at {where['highlight'] or 'the end'}"
-        ) from None
+        place = " ".join(where["highlight"].split()) or "the end"
+        raise UsageError(f"sql: {where['description']}, line {where['line']}, at {place}") from None
     except SqlglotError as error:
         raise UsageError(f"sql: {' '.join(str(error).split())}") from None
     query = statements[0] if len(statements) == 1 else None
