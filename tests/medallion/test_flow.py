@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -141,7 +142,7 @@ def test_unreadable_files_are_rejected_until_mended_and_the_others_go_on(
     assert "binary.csv" in strict[1]
 
     (source / "binary.csv").write_text(HEADER + "1,3,2024,shoes\n", encoding="utf-8")
-    (source / "grown.csv").write_text(HEADER + "1,3,2024,hat\n1,3,2024,hat\n", encoding="utf-8")
+    (source / "grown.csv").write_text(HEADER + "1,3,2024,hats\n1,3,2024,hat\n", encoding="utf-8")
     second = pipeline(run, source)
 
     assert (second[0]["ingested"], second[0]["rejected"]) == (1, 1)
@@ -149,6 +150,7 @@ def test_unreadable_files_are_rejected_until_mended_and_the_others_go_on(
     assert counts == {"hat": 1, "shoes": 1}
 
     # grown.csv is another content under a known name: rejected, so it stays.
+    os.utime(source / "binary.csv", (0, 0))
     assert run("ingest", "--source", str(source), "--processed", str(tmp_path / "done"))["moved"] == 1
     assert [path.name for path in (tmp_path / "done").iterdir()] == ["binary.csv"]
     assert (source / "grown.csv").exists()

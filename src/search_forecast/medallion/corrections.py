@@ -7,13 +7,13 @@ table says, by whatever run comes next: so a run that is killed after the decisi
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from search_forecast.errors import DataError, UsageError
-from search_forecast.lakehouse.contracts import CORRECTIONS, DELIVERIES
+from search_forecast.lakehouse.contracts import BATCHES, CORRECTIONS, DELIVERIES
 from search_forecast.lakehouse.contracts.base import literals
 from search_forecast.lakehouse.tables import Lakehouse
 
@@ -159,6 +159,16 @@ def deliveries(lakehouse: Lakehouse) -> list[Row]:
 def corrected(lakehouse: Lakehouse) -> list[Row]:
     """The rows of search_bronze.deliveries that were ever corrected."""
     return lakehouse.ask("select * from {deliveries} where correction is not null", DELIVERIES)
+
+
+def moment(lakehouse: Lakehouse, now: datetime) -> datetime:
+    """When something is decided: now, but after all checks and decisions before, or it would not be seen to be new.
+
+    The two differ where the clock was put back.
+    """
+    past = "select finished_at as at from {batches} union all select corrected_at as at from {deliveries}"
+    [last] = lakehouse.ask(f"select max(at) as at from ({past})", BATCHES, DELIVERIES)  # noqa: S608 - no input
+    return now if last["at"] is None else max(now, last["at"] + timedelta(microseconds=1))
 
 
 def commit(

@@ -195,12 +195,12 @@ class _Past:
     Attributes:
         ingested: source_file of each content that counts.
         taken_out: the row of each content that counts no more.
-        latest: of each name, the content that counts and came last.
+        latest: of each name, the row of the content that counts and came last.
     """
 
     ingested: dict[str, str]
     taken_out: dict[str, Row]
-    latest: dict[str, str]
+    latest: dict[str, Row]
 
     @classmethod
     def of(cls, seen: list[Row]) -> "_Past":
@@ -208,7 +208,7 @@ class _Past:
         return cls(
             {row["delivery_id"]: row["source_file"] for row in ingested},
             {row["delivery_id"]: row for row in seen if row["status"] in corrections.TAKEN_OUT},
-            {row["source_file"]: row["delivery_id"] for row in ingested},
+            {row["source_file"]: row for row in ingested},
         )
 
 
@@ -217,25 +217,31 @@ def _inspect(part: Part, directory: Path, choice: Choice, past: _Past) -> Delive
     status, reason, delivery_id = "rejected", "", None
     try:
         delivery = landing.stage(part, directory, choice)
+    except containers.ChangedError as error:
+        reason = str(error)  # no content: by the time it is hashed it may be whole, and must not be known then
     except DataError as error:
         reason, delivery_id = str(error), landing.content_id(part)
     else:
         delivery_id = delivery.delivery_id
-        known_name, replaced = choice.known_name(delivery.layout_name), past.latest.get(part.name)
+        known_name, before = choice.known_name(delivery.layout_name), past.latest.get(part.name)
         if delivery_id in past.ingested:
             status, reason = "duplicate", f"same content as {past.ingested[delivery_id]}"
         elif delivery_id in past.taken_out:
             reason = _why_not_again(past.taken_out[delivery_id])
-        elif replaced is None or known_name == "append":
+        elif before is None or landing.begins_with(part.path, before["bytes"], str(before["delivery_id"])):
+            why = "it goes on from what was taken in of it before"
+            return delivery if before is None else replace(delivery, replaces=before["delivery_id"], why=why)
+        elif known_name == "append":
             return delivery
         elif known_name == "replace":
             why = f"layout {delivery.layout_name}: a file of a known name replaces the one before"
-            return replace(delivery, replaces=replaced, why=why)
+            return replace(delivery, replaces=before["delivery_id"], why=why)
         else:
             # Adding it would count twice what both contents share, replacing it would drop what only the first one had.
             reason = (
                 "a file of this name with other content was ingested before; deliver the new records under a new name, "
-                f"or run correct {str(replaced)[:12]} --by FILE, or let its layout say known_name: append or replace"
+                f"or run correct {before['delivery_id'][:12]} --by FILE, or let its layout say known_name: append or "
+                "replace"
             )
     return Delivery(delivery_id, part.name, landing.file_size(part.path), None, status, reason)
 
@@ -248,11 +254,12 @@ def commit(lakehouse: Lakehouse, batch: Batch) -> None:
         lakehouse.write(_raw_search_terms(lakehouse, batch, ingested), RAW_SEARCH_TERMS, where=own_rows)
     replacing = {d.replaces: d for d in batch.deliveries if d.replaces is not None}
     rows = corrections.deliveries(lakehouse) if replacing else []
+    at = corrections.moment(lakehouse, batch.received_at) if replacing else batch.received_at
     changes = [
         change
         for row in rows
         if row["delivery_id"] in replacing and row["status"] not in ("duplicate", "rejected")
-        for change in _replaced(row, replacing[row["delivery_id"]], lakehouse.user(), batch.received_at)
+        for change in _replaced(row, replacing[row["delivery_id"]], lakehouse.user(), at)
     ]
     news = [_row(delivery, batch) for delivery in batch.deliveries]
     corrections.commit(lakehouse, rows, changes, more=news, where=own_rows)

@@ -39,9 +39,9 @@ class Parameter:
         Raises:
             UsageError: it is not of the parameter's type.
         """
-        words = self.type.split("|")
+        words, shown = self.type.split("|"), f"query: {self.name}={' '.join(text.split())}"
         if len(words) > 1 and text not in words:
-            raise UsageError(f"query: {self.name}={text} is not {' or '.join(words)}")
+            raise UsageError(f"{shown} is not {' or '.join(words)}")
         try:
             if self.type == "INT":
                 return _natural(text)
@@ -50,7 +50,7 @@ class Parameter:
             return normaliser()(text) if self.type in ("TERM", "PART") else text
         except ValueError:
             example = "a whole number from 0 to 2147483647" if self.type == "INT" else "a date like 2021-11-12"
-            raise UsageError(f"query: {self.name}={text} is not {example}") from None
+            raise UsageError(f"{shown} is not {example}") from None
 
 
 def _natural(text: str) -> int:

@@ -103,13 +103,14 @@ class LocalEngine:
         Raises:
             UsageError: it does more than read tables of the lakehouse.
         """
-        names = translation.tables(translation.parse(sql))
+        query = translation.parse(sql)
+        names = translation.tables(query)
         for name in names:
             if not self.has(name):
                 known = snapshots.names(self._root)
                 alike = known if "." in name else [table.partition(".")[2] for table in known]
                 raise UsageError(f"sql: no table {name}{did_you_mean(name, alike)}")
-        return self.run(sql, {}, names)
+        return self.run(translation.without_comments(sql, query), {}, names)
 
     def _snapshot(self, full: str) -> Snapshot:
         """A table as it is now; its log is read again only when something has come to it or gone."""
