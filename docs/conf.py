@@ -28,6 +28,7 @@ CONTENTS = {
         "docs/clusters",
         "docs/upgrade",
         "docs/security",
+        "docs/torture",
         "docs/troubleshooting",
     ),
     "What the figures mean": (
@@ -38,7 +39,6 @@ CONTENTS = {
         "docs/personal-data-rates",
         "benchmarks/medallion_scale",
         "benchmarks/session_start",
-        "benchmarks/kill_at_random",
     ),
     "Look up": (
         "docs/commands",
