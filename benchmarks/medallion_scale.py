@@ -8,6 +8,7 @@ where it needs one, of Spark.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import resource
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from typing import Any
 from search_forecast.synthetic import generate
 
 STEPS = ("ingest", "clean", "aggregate", "reconcile")
+PR_SET_CHILD_SUBREAPER = 36  # Linux
 DAY, DAY_ROWS = date(2026, 1, 1), 20_000  # the day after the generator's last one
 
 
@@ -36,6 +39,9 @@ def timed(*words: str) -> tuple[dict[str, Any], float, float]:
     """Run a command; its answer, CPU seconds of all its processes, and wall seconds."""
     started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     answer = run(*words)
+    with suppress(ChildProcessError):  # the JVM, which outlives the process that started it by a moment
+        while True:
+            os.wait()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return answer, cpu, time.monotonic() - started
@@ -46,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     given = parser.parse_args()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # so that processes whose parent has gone are counted too
     print(f"load before: {os.getloadavg()[0]:.1f}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         root, expected, lines = Path(folder), 0, []

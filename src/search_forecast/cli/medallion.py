@@ -137,14 +137,15 @@ def aggregate(call: Call, full: bool) -> int:
         return call.result(aggregate(lakehouse, is_full=full), next_step="reconcile")
 
 
-@click.command("reconcile", cls=Command, is_task=True, example="reconcile")
+@click.command("reconcile", cls=Command, is_task=True, example="reconcile --all")
+@click.option("--all", "is_full", is_flag=True, help="count every batch anew, not just those that are new or changed")
 @click.pass_obj
-def reconcile(call: Call) -> int:
+def reconcile(call: Call, is_full: bool) -> int:
     """Prove that no record was lost or counted twice; exit 1 otherwise."""
     from search_forecast.medallion.reconcile import reconcile
 
     with call.opened(writes=True) as lakehouse:
-        return call.result(reconcile(lakehouse, call.now()), next_step="trends")
+        return call.result(reconcile(lakehouse, call.now(), is_full=is_full), next_step="trends")
 
 
 @click.command("trends", cls=Command, is_task=True, example="trends")

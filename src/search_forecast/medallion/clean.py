@@ -29,7 +29,9 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
         were looked through for personal data.
     """
     today, deliveries = parameters.today(now), corrections.deliveries(lakehouse)
-    expected = _expected_counts(lakehouse, deliveries)
+    batches = {row["batch_id"]: row for row in lakehouse.ask("select * from {batches}", BATCHES)}
+    unproven = corrections.unproven(deliveries, batches)
+    expected = _expected_counts(deliveries, unproven)
     held = silver_counts(lakehouse, sorted(expected))
     # Each table takes a batch in one commit: all of its rows are there, or none.
     different = {
@@ -37,6 +39,7 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
     }
     due = _due_batches(lakehouse, deliveries, today)
     pending = sorted(different.keys() | due)
+    _reopen(lakehouse, [batches[batch_id] for batch_id in sorted(due - unproven)])
     for batch_id in pending:
         readings = _readings(deliveries, {batch_id})
         own_rows = f"batch_id = '{batch_id}'"
@@ -124,15 +127,21 @@ def _readings(deliveries: list[Row], batch_ids: set[str]) -> dict[str, Reading]:
     }
 
 
-def _expected_counts(lakehouse: Lakehouse, deliveries: list[Row]) -> dict[str, dict[str, int]]:
-    """Records that count of each delivery that has any, by batch: batches not reconciled since they changed last."""
-    reconciled = lakehouse.ask("select batch_id, finished_at from {batches} where reconciled", BATCHES)
-    finished = {row["batch_id"]: row["finished_at"] for row in reconciled}
+def _reopen(lakehouse: Lakehouse, batches: list[Row]) -> None:
+    """Let batches that were proven count as unproven before they change, so that `reconcile` counts them again."""
+    if batches:
+        own_rows = f"batch_id in ({literals(row['batch_id'] for row in batches)})"
+        values: list[tuple[object, ...]] = [
+            tuple((row | {"reconciled": False})[name] for name in BATCHES.schema.names) for row in batches
+        ]
+        lakehouse.write(lakehouse.create(values, BATCHES), BATCHES, where=own_rows)
+
+
+def _expected_counts(deliveries: list[Row], batch_ids: set[str]) -> dict[str, dict[str, int]]:
+    """Records that count of each delivery of some batches that has any, by batch."""
     result: dict[str, dict[str, int]] = {}
     for row in deliveries:
-        at = finished.get(row["batch_id"])
-        is_open = at is None or (row["corrected_at"] is not None and row["corrected_at"] > at)
-        if row["record_count"] is not None and is_open:
+        if row["record_count"] is not None and row["batch_id"] in batch_ids:
             result[row["batch_id"]] = {}
     for row in deliveries:
         if row["batch_id"] in result and row["status"] == corrections.INGESTED and corrections.valid_count(row):
