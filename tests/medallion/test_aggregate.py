@@ -164,4 +164,5 @@ def assert_plans_are_those_of_a_few_days(plans: dict[str, str]) -> None:
         assert "Cartesian" not in plan, name
         physical = plan.partition("== Physical Plan ==")[2]
         scans = [line for line in physical.splitlines() if "FileScan parquet" in line and "event_date" in line]
+        assert bool(scans) == (name != "term_variants"), name
         assert all("event_date" in line.partition("DataFilters: [")[2].partition("]")[0] for line in scans), scans
