@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AUDIT := $(VENV)-audit/bin
 LOCKS := requirements-build.txt requirements.txt pyproject.toml
 
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo test test-fast test-workspace check bundle-check docs lock clean
+.PHONY: help setup setup-dev demo test test-fast test-cluster test-workspace check audit bundle-check docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-21s %s\n", $$1, $$2}'
@@ -39,7 +40,10 @@ test: $(VENV)/.set-up-dev ## all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-fast: $(VENV)/.set-up-dev ## the tests that need no Spark
-	@$(BIN)/python -m pytest -m "not spark" $(ARGS)
+	@$(BIN)/python -m pytest -m "not spark and not cluster" $(ARGS)
+
+test-cluster: $(VENV)/.set-up-dev ## the jobs on a standalone master with two workers, and through Spark Connect
+	@$(BIN)/python -m pytest --numprocesses=0 -m cluster $(ARGS) tests/test_cluster.py
 
 test-workspace: $(VENV)/.set-up-dev ## the whole flow in a workspace where TARGET is deployed, against plain Python
 	@WORKSPACE_TARGET=$(or $(TARGET),dev) $(BIN)/python -m pytest --numprocesses=0 --capture=no --tb=short $(ARGS) \
@@ -53,6 +57,13 @@ check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle
 	@$(BIN)/lint-imports
 	@$(BIN)/search-forecast check-bundle
 	@$(BIN)/python scripts/job_environments.py --check
+	@$(BIN)/python scripts/licences.py
+
+audit: setup ## known vulnerabilities, and a bill of materials in dist/ (asks the package index)
+	@[ -x $(AUDIT)/pip-audit ] || { $(BIN)/uv venv -q $(VENV)-audit && \
+	  $(BIN)/uv pip install -q --require-hashes --python $(AUDIT)/python -r requirements-audit.txt; }
+	@mkdir -p dist && $(AUDIT)/cyclonedx-py environment --output-reproducible -o dist/sbom.cdx.json $(BIN)/python
+	@$(AUDIT)/pip-audit --require-hashes --disable-pip --strict -r requirements.txt
 
 bundle-check: ## deploy to an empty target, run, destroy (needs the Databricks CLI and a workspace)
 	@$(PYTHON) scripts/bundle_check.py $(TARGETS) $(addprefix --confirm=,$(CONFIRM))
@@ -69,10 +80,11 @@ lock: ## remake requirements*.txt from pyproject.toml; -dev holds what the other
 	@[ -x $(BIN)/uv ] || $(MAKE) setup
 	@$(COMPILE) pyproject.toml --all-extras --group dev --upgrade -o .lock-all.txt
 	@$(COMPILE) pyproject.toml --all-extras -c .lock-all.txt -o .lock.txt
+	@$(COMPILE) --group audit -o requirements-audit.txt
 	@$(COMPILE) --group build -c .lock-all.txt -o .lock-build.txt
 	@cat .lock.txt .lock-build.txt | awk 'NR == FNR { if (/^[^ ]/) seen[$$0]; next } /^[^ ]/ { is_new = !($$0 in seen) } is_new' - .lock-all.txt > requirements-dev.txt
 	@mv .lock.txt requirements.txt && mv .lock-build.txt requirements-build.txt && rm .lock-all.txt
 
 clean: ## remove what set-up, tests and demo made here (the user's cache of jars stays)
-	@rm -rf $(VENV) .lock*.txt .lakehouse .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@rm -rf $(VENV) $(VENV)-audit .lock*.txt .lakehouse .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,7 @@ import pytest
 from support.places import PROJECT
 
 SOURCES = PROJECT / "src"
-LOCKS = ("requirements-build.txt", "requirements.txt", "requirements-dev.txt")
+LOCKS = ("requirements-build.txt", "requirements.txt", "requirements-dev.txt", "requirements-audit.txt")
 
 
 def locked(name: str) -> dict[str, str]:

@@ -516,7 +516,12 @@ def test_who_names_a_saved_directory_learns_what_it_is(run: Run, foreign: Path, 
 def test_the_jobs_of_the_bundle_run_here(lake: Path, run: Run, foreign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     source = f"source={FIXTURE}"
-    run("run", "regression_example", "--param", source, "--param", "name=by_job", "--param", "input=height_cm=70")
+    events = lake.parent / "events"
+    by_job = ("--param", "name=by_job", "--param", "input=height_cm=70", "--events", str(events))
+    run("run", "regression_example", "--param", source, *by_job)
+    ended = [json.loads(line) for line in events.read_text().splitlines()]
+    tasks = ["load-measurements", "train-regression", "score-model", "run"]
+    assert [(each["command"], each["ok"]) for each in ended] == [(task, True) for task in tasks]
     archive = f"archive={foreign / 'linear.model'}"
     inputs = "input=x:double=1,y:double=2"
     run("run", "model_import", "--param", archive, "--param", "name=linear_by_job", "--param", inputs)

@@ -40,6 +40,8 @@ TERMS = (
     "😀",
     LONG,
     f"{LONG}x",
+    "é 日本 a",
+    "a ß",
 )
 WHOLE_WEEK = date(2024, 1, 1)
 PERIODS = {
@@ -276,6 +278,7 @@ VALUES = {
     "profile_of_term": {"term": "'"},
     "trending_terms": {"status": "lost", "grain": "month", "period": "2023-01-01"},
     "breakouts": {"day": "2024-02-05"},
+    "word_pairs": {"least": "1", "word": "a"},
 }
 
 

@@ -118,8 +118,26 @@ def last(lakehouse: Path, job: str, target: str | None) -> JobRun:
         UsageError: there is none.
     """
     for path in sorted((lakehouse / DIRECTORY / job).glob("*/run.json"), reverse=True):
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        if saved["target"] == target:
-            tasks = {k: TaskRun(**{**task, "state": State(task["state"])}) for k, task in saved["tasks"].items()}
-            return JobRun(**{**saved, "directory": path.parent, "tasks": tasks})
+        run = _read(path)
+        if run.target == target:
+            return run
     raise UsageError(f"run {job}: no earlier run in {lakehouse / DIRECTORY / job}; run it without --from-failed")
+
+
+def listed(lakehouse: Path, job: str | None) -> list[JobRun]:
+    """The runs of a job, or of all jobs, the latest first; a record that can't be read is left out."""
+    records = (_readable(path) for path in (lakehouse / DIRECTORY).glob(f"{job or '*'}/*/run.json"))
+    return sorted(filter(None, records), key=lambda run: (run.started_at, run.run_id), reverse=True)
+
+
+def _readable(path: Path) -> JobRun | None:
+    try:
+        return _read(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _read(path: Path) -> JobRun:
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    tasks = {key: TaskRun(**{**task, "state": State(task["state"])}) for key, task in saved["tasks"].items()}
+    return JobRun(**{**saved, "directory": path.parent, "tasks": tasks})

@@ -23,6 +23,7 @@ from search_forecast.cli import (
     upkeep,
 )
 from search_forecast.cli.call import Call
+from search_forecast.cli.events import recorded
 from search_forecast.errors import EnvironmentProblem, SearchForecastError
 from search_forecast.lakehouse.spark_errors import spark_complaint
 
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     time.tzset()
     call = Call()
     try:
-        with _as_interrupt():
+        with _as_interrupt(), recorded(call):
             return int(ROOT.main(words, PROGRAM, standalone_mode=False, obj=call) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         output.line(error.message)

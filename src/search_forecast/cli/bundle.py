@@ -14,7 +14,7 @@ import click
 from search_forecast.cli import command, output
 from search_forecast.cli.call import LAYERS, Call, reader
 from search_forecast.cli.command import PATH, Command, KeyValue, Task
-from search_forecast.errors import DataError, SearchForecastError, UsageError
+from search_forecast.errors import DataError, SearchForecastError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -98,7 +98,7 @@ def _run_here(
         output.line(f"run {job.key}: nothing to repair, the last run succeeded ({job_run.directory})")
         return 0
     with call.opened(writes=True, source=_largest_source(job_run)) as lakehouse:
-        job_run = _run_tasks(bundle, job, job_run, parse, lakehouse)
+        job_run = _run_tasks(bundle, job, job_run, parse, lakehouse, call.events)
     if call.json:
         call.result(job_run.as_dict())
     else:
@@ -109,7 +109,12 @@ def _run_here(
 
 
 def _run_tasks(
-    bundle: "Bundle", job: "Job", job_run: "JobRun", parse: Callable[[Sequence[str]], Task], lakehouse: "Lakehouse"
+    bundle: "Bundle",
+    job: "Job",
+    job_run: "JobRun",
+    parse: Callable[[Sequence[str]], Task],
+    lakehouse: "Lakehouse",
+    events: Path | None,
 ) -> "JobRun":
     """Run the tasks in one Spark session, on one locked lakehouse."""
     from search_forecast.bundle import streams
@@ -134,6 +139,7 @@ def _run_tasks(
 
     def execute(words: Sequence[str]) -> None:
         task = parse([local(text) for text in words])
+        task.call.events = events
         schemas = {layer: str(name) for layer, name in task.call.schemas.items()}
         staging = task.call.staging if job_run.target and task.call.staging else lakehouse.staging
         is_default = schemas == DEFAULT_SCHEMAS  # the reader knows no other names
@@ -265,4 +271,32 @@ def _local_path(text: str, root: Path, bundle: "Bundle") -> str:
     return re.sub(r"(^|=)/Volumes/", lambda match: f"{match[1]}{root.as_posix()}/{VOLUMES}/", text)
 
 
-COMMANDS = (run, upload, check_bundle)
+@click.command("runs", cls=Command, has_csv=True, example="runs medallion --limit 5")
+@click.argument("job", required=False)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="runs to list")
+@click.pass_obj
+def runs(call: Call, job: str | None, limit: int) -> int:
+    """List past runs of jobs on this machine, the latest first, and what came of them."""
+    call.check_there()
+    from search_forecast.bundle import runs
+    from search_forecast.bundle.runner import first_failed
+    from search_forecast.lakehouse.lock import is_held
+
+    listed = runs.listed(call.root, job)[:limit]
+    if job is not None and not listed:
+        known = sorted({run.job for run in runs.listed(call.root, None)})
+        raise UsageError(f"runs: no run of {job} in {call.root}{did_you_mean(job, known)}")
+    rows = []
+    for run in listed:
+        results = [task.result for task in run.tasks.values() if task.result]
+        # Who is at work holds the lock; a record that nobody will go on with is of a run that was killed.
+        state = "KILLED" if run.state == "RUNNING" and not is_held(call.root) else run.state
+        what = first_failed(run) or (results[-1] if results else "")
+        rows.append((run.started_at[:19].replace("T", " "), run.job, state, round(run.seconds, 1), what))
+    call.rows(("started_at", "job", "state", "seconds", "result"), rows)
+    if rows and rows[0][2] in ("FAILED", "TIMEDOUT", "KILLED", "CANCELED"):
+        call.hint(f"run {rows[0][1]} --from-failed")
+    return 0
+
+
+COMMANDS = (run, runs, upload, check_bundle)

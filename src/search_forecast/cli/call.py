@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,21 +31,28 @@ class Call:
     """What the flags that all commands have say; on Databricks `catalog` and the schemas take the lakehouse's place.
 
     Attributes:
+        events: File that gets a JSON line about the command once it has ended.
+        values: What it printed as its result.
+        used: The lakehouse that it opened.
         task_lakehouse: The lakehouse to work on, for a task of a job that runs on this machine, whatever its flags say.
     """
 
     command: str = "search-forecast"
     lakehouse: Path = DEFAULT_LAKEHOUSE
+    spark: str | None = None
     json: bool = False
     csv: bool = False
     quiet: bool = False
     debug: bool = False
+    events: Path | None = None
     catalog: str | None = None
     bronze_schema: str | None = None
     silver_schema: str | None = None
     gold_schema: str | None = None
     staging: Path | None = None
     experiment: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    used: "Lakehouse | None" = None
     task_lakehouse: "Lakehouse | None" = None
 
     @staticmethod
@@ -72,9 +79,10 @@ class Call:
             source: Files to be read, by whose size the Spark session is chosen.
         """
         if self.task_lakehouse is not None:
-            yield self.task_lakehouse
+            self.used = self.task_lakehouse
+            yield self.used
         elif self.catalog is not None:
-            lakehouse = self._in_workspace(writes=writes)
+            lakehouse = self.used = self._in_workspace(writes=writes)
             from search_forecast.lakehouse import writers
 
             needs_lock = writes and self.command in _MEDALLION
@@ -83,13 +91,18 @@ class Call:
         else:
             self.check_there(writes=writes and self.command not in _NEEDS_DATA)
             with self.locked() if writes else nullcontext():
-                yield self._here(source, writes=writes)
+                self.used = self._here(source, writes=writes)
+                yield self.used
 
     def _in_workspace(self, *, writes: bool) -> "Lakehouse":
         from search_forecast.lakehouse.session import session
         from search_forecast.lakehouse.tables import Lakehouse
 
         flags = {**{f"--{layer}-schema": name for layer, name in self.schemas.items()}, "--staging": self.staging}
+        if self.spark is not None:
+            raise UsageError(
+                f"{self.command}: say --catalog, whose cluster the workspace chooses, or --spark, not both"
+            )
         missing = ", ".join(flag for flag, value in flags.items() if not value)
         if missing or self.staging is None:
             raise UsageError(f"{self.command}: --catalog needs {missing} too")
@@ -106,7 +119,7 @@ class Call:
 
                 read = COMPRESSION * bytes_below(self.root, "*.parquet") + (bytes_below(source) if source else 0)
                 size: Size = "large" if read > LARGE_BYTES else "small"
-                return session(size=size)
+                return session(size=size, cluster=self.spark)
 
         return Lakehouse(spark, self.root, self.root / "_staging", is_writable=writes, reader=reader(self.root))
 
@@ -141,6 +154,7 @@ class Call:
 
     def result(self, values: Mapping[str, Any], *, next_step: str | None = None) -> int:
         """Print what a command did, and which command comes next."""
+        self.values = values
         output.result(values, is_json=self.json)
         if next_step is not None and not self.json:
             self.hint(next_step)

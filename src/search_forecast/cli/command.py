@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from search_forecast.cli.call import LAYERS, Call
+from search_forecast.cli.events import recorded
 from search_forecast.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -53,7 +54,20 @@ def _everywhere(**lakehouse: Any) -> list[click.Parameter]:
     text = f"local lakehouse (default .lakehouse, or {_LAKEHOUSE_VARIABLE})"
     return [
         _CallOption("--lakehouse", type=PATH, metavar="DIR", help=text, section=EVERYWHERE, **lakehouse),
+        _CallOption(
+            "--spark",
+            metavar="URL",
+            help="cluster to work on: spark://HOST:7077 or sc://HOST:15002",
+            section=EVERYWHERE,
+        ),
         _CallOption("--json", is_flag=True, help="print the result as JSON", section=EVERYWHERE),
+        _CallOption(
+            "--events",
+            type=PATH,
+            metavar="FILE",
+            help="append a JSON line about the command once it has ended",
+            section=EVERYWHERE,
+        ),
         _CallOption("--quiet", is_flag=True, help="print the result only", section=EVERYWHERE),
         _CallOption("--debug", is_flag=True, help="show the traceback of an error", section=EVERYWHERE),
     ]
@@ -211,7 +225,7 @@ class Task:
     def run(self, lakehouse: "Lakehouse") -> None:
         """Run it on a lakehouse; raises where it fails."""
         self.call.task_lakehouse = lakehouse
-        with self.context:
+        with self.context, recorded(self.call):
             if self.context.command.invoke(self.context):
                 raise DataError(f"{self.call.command} found something wrong; its log says what")
 

@@ -9,7 +9,7 @@ import click
 
 from search_forecast.cli import output
 from search_forecast.cli.call import Call, reader
-from search_forecast.cli.command import Command, flags
+from search_forecast.cli.command import PATH, Command, flags
 from search_forecast.errors import DataError, UsageError
 from search_forecast.parameters import MaintainParameters
 
@@ -80,4 +80,27 @@ def _trimmed(root: Path) -> int:
     return runs.trim(root)
 
 
-COMMANDS = (check, maintain)
+@click.command("backup", cls=Command, example="backup /mnt/backups")
+@click.argument("into", type=PATH, metavar="DIR")
+@click.pass_obj
+def backup(call: Call, into: Path) -> int:
+    """Copy the lakehouse, models included, into a new directory below DIR; what the last one there holds is linked."""
+    call.check_there()
+    from search_forecast.upkeep.backup import backup
+
+    with call.locked() if os.access(call.root, os.W_OK) else nullcontext():
+        done = backup(call.root, into, call.now())
+    return call.result(done, next_step=f"restore {output.shell_word(done['backup'])} --lakehouse NEW_DIR")
+
+
+@click.command("restore", cls=Command, example="restore /mnt/backups/20261126-073000 --lakehouse restored")
+@click.argument("place", type=PATH, metavar="BACKUP")
+@click.pass_obj
+def restore(call: Call, place: Path) -> int:
+    """Make a lakehouse of a backup, where there is none; each file is compared with its hash."""
+    from search_forecast.upkeep.backup import restore
+
+    return call.result(restore(place, call.root), next_step="check --full")
+
+
+COMMANDS = (check, maintain, backup, restore)

@@ -45,6 +45,21 @@ def exclusive(root: Path, command: str, wait_seconds: float = WAIT_SECONDS) -> I
         lock.release()
 
 
+def is_held(root: Path) -> bool:
+    """Whether a command is at work on the lakehouse with its lock, in this process or another."""
+    if not (root / ".lock").is_file():
+        return False
+    lock = FileLock(root / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # read-only: nobody can write there
+        return False
+    lock.release()
+    return False
+
+
 def _holder(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8") or "another command"

@@ -20,17 +20,27 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from search_forecast.errors import EnvironmentProblem, UsageError
+from search_forecast.lakehouse import clusters
 
 Size = Literal["small", "large"]
 
 # Both are on serverless compute's short list of settings that a session may change.
 _EVERYWHERE = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
+# What a session with another's Spark server sets for itself.
+_OF_A_SESSION = (
+    *_EVERYWHERE,
+    "spark.sql.legacy.parameterSubstitution.constantsOnly",
+    "spark.databricks.delta.snapshotPartitions",
+    "spark.databricks.delta.allFilesInCrc.enabled",
+)
 # A user's own Spark or Hadoop set-up (another SPARK_HOME, a default file system hdfs://) must not leak into ours.
 _FOREIGN = ("SPARK_", "PYSPARK_", "HADOOP_", "YARN_")
 _LARGEST_LOG = 5_000_000  # bytes, then the log starts anew and one older one is kept
 
 
-def session(*, size: Size = "small", log: Path | None = None, cores: int | None = None) -> SparkSession:
+def session(
+    *, size: Size = "small", log: Path | None = None, cores: int | None = None, cluster: str | None = None
+) -> SparkSession:
     """Returns the Spark session to work with, starting one where there is none.
 
     Args:
@@ -38,32 +48,42 @@ def session(*, size: Size = "small", log: Path | None = None, cores: int | None 
             the number of shuffle partitions changes.
         log: File that takes all that the JVM prints; `spark.log` in the user's cache when None.
         cores: Threads to run tasks on; when None two for `small`, all for `large`.
+        cluster: Where the work is done instead of on this machine's cores: a standalone master (`spark://host:port`) or
+            a Spark Connect server with Delta (`sc://host:port`).
 
     Returns:
         On Databricks the active session; here one with Delta, in UTC, with ANSI mode on.
 
     Raises:
-        EnvironmentProblem: Java or Delta's jars are missing, or the JVM does not start.
-        UsageError: `size` is neither of the two, or `cores` is not positive.
+        EnvironmentProblem: Java or Delta's jars are missing, the JVM does not start, or no cluster answers.
+        UsageError: `size` is neither of the two, `cores` is not positive, or `cluster` is no address of one.
     """
     if size not in get_args(Size) or (cores is not None and cores < 1):
         raise UsageError(f"session(size={size!r}, cores={cores!r}): size is small or large, cores 1 or more")
+    if cluster is not None:
+        clusters.check(cluster)
+        if clusters.is_connect(cluster):
+            return clusters.connected(cluster, {key: settings(size)[key] for key in _OF_A_SESSION})
     active = SparkSession.getActiveSession()
     # That is a thread's own: another one may have started Spark, of which there is one in a process.
     is_there = "DATABRICKS_RUNTIME_VERSION" in os.environ or SparkContext._active_spark_context is not None
     if active is None and is_there:
         active = SparkSession.builder.getOrCreate()
     if active is None:
-        return _start(size, log, cores)
+        return _start(size, log, cores, cluster=cluster)
     for key, value in _EVERYWHERE.items():
         active.conf.set(key, value)
-    if "DATABRICKS_RUNTIME_VERSION" not in os.environ:
+    if cluster is None and "DATABRICKS_RUNTIME_VERSION" not in os.environ:
         active.conf.set("spark.sql.shuffle.partitions", _shuffle_partitions(size, cores))
     return active
 
 
 def _start(
-    size: Size, log: Path | None, cores: int | None, archive_flags: tuple[str, ...] | None = None
+    size: Size,
+    log: Path | None,
+    cores: int | None,
+    archive_flags: tuple[str, ...] | None = None,
+    cluster: str | None = None,
 ) -> SparkSession:
     """Finds Java and jars and starts a local session on them, with the class archive where there is one."""
     from search_forecast.lakehouse.toolchain import archive, jars, java, jvm, paths  # noqa: PLC0415 - not installed on Databricks
@@ -79,16 +99,19 @@ def _start(
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
     }
+    if cluster is not None:
+        conf = clusters.on_standalone(conf, cluster, delta.files)
     environment = {
         "JAVA_HOME": str(jdk.home),
         "SPARK_HOME": str(jars.spark_home()),
-        "SPARK_LOCAL_IP": "127.0.0.1",  # else Spark looks up the name of this machine, which fails on some networks
         "PYSPARK_PYTHON": sys.executable,  # else Python workers start the system's Python
     }
+    if cluster is None or clusters.is_loopback(cluster):
+        environment["SPARK_LOCAL_IP"] = "127.0.0.1"  # else Spark looks up this machine's name, which may fail
 
     def launch(flags: tuple[str, ...]) -> SparkSession:
         options = {"spark.driver.extraJavaOptions": jvm.quoted([*jvm.flags(size), *flags])}
-        with _opened(log or paths.cache_dir() / "spark.log", str(jdk)) as sink, _environment(environment):
+        with _opened(log or paths.cache_dir() / "spark.log", str(jdk)) as sink, _environment(environment, cluster):
             return _launch({**conf, **options}, sink, str(jdk))
 
     classes = archive.find_archive(jdk, delta)
@@ -235,11 +258,11 @@ def _opened(path: Path, java: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+def _environment(changes: Mapping[str, str], cluster: str | None) -> Iterator[None]:
     """Changes this process's environment for as long as the JVM and its context take to start."""
     before = dict(os.environ)
     for name in before:
-        if name.startswith(_FOREIGN):
+        if cluster is None and name.startswith(_FOREIGN):  # those of a cluster's user belong to it
             del os.environ[name]
     os.environ.update(changes)
     try:

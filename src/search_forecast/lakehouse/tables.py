@@ -5,6 +5,7 @@ Plain SQL and DataFrames only: that works on classic Spark, on Spark Connect and
 
 import getpass
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
@@ -50,6 +51,7 @@ class Lakehouse:
     schemas: Mapping[str, str] = field(default_factory=lambda: DEFAULT_SCHEMAS)
     is_writable: bool = True
     reader: Reader | None = None
+    commits: Counter[str] = field(default_factory=Counter, repr=False)  # of this run, by the table's full name
     _opened: set[str] = field(default_factory=set, repr=False)
     _empty: set[str] = field(default_factory=set, repr=False)  # made by this run, which has the lock, and not written
 
@@ -162,6 +164,7 @@ class Lakehouse:
         if position is not None:
             writer = writer.option("userMetadata", position)
         writer.saveAsTable(name)
+        self.commits[table.full_name] += 1
 
     def add(
         self, df: DataFrame, table: Table, keys: tuple[str, ...], *, shared: Mapping[str, date] | None = None
@@ -196,7 +199,9 @@ class Lakehouse:
             f"merge into {name} present using news_of_{table.name} news on {same} "  # noqa: S608 - names from contracts
             f"when not matched then insert ({columns}) values ({values})"
         )
-        return int(merged.collect()[0]["num_inserted_rows"])
+        added = int(merged.collect()[0]["num_inserted_rows"])
+        self.commits[table.full_name] += 1
+        return added
 
     def latest(self, source: str) -> int:
         """The latest version of a table that `names.resolve` named."""
@@ -212,8 +217,11 @@ class Lakehouse:
         return self.spark.createDataFrame(rows, table.schema)
 
     def history(self, table: Table) -> list[dict[str, Any]]:
-        """The table's commits, newest first (Delta keeps 30 days of them): version, operation, userMetadata."""
-        columns = ("version", "operation", "userMetadata")
+        """The table's commits, newest first (Delta keeps 30 days of them).
+
+        Each has version, operation, userMetadata and operationMetrics, whose values may be texts.
+        """
+        columns = ("version", "operation", "userMetadata", "operationMetrics")
         log = self._log(table) if self._is_up_to_date(table) else None
         entries = None if log is None else delta_log.history(log)
         if entries is not None:

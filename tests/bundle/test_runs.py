@@ -1,0 +1,48 @@
+"""`runs` lists what came of past runs, from their records alone."""
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from search_forecast.bundle import runs
+from search_forecast.bundle.graph import State
+from search_forecast.bundle.runs import TaskRun
+from search_forecast.lakehouse.lock import exclusive
+
+
+def recorded(lake: Path, job: str, hour: int, state: str, **tasks: TaskRun) -> None:
+    run = runs.new(lake, job, None, datetime(2026, 11, 26, hour, tzinfo=timezone.utc), {})
+    run.tasks, run.state, run.seconds = dict(tasks), state, 12.345
+    run.save()
+
+
+def test_past_runs_are_listed_with_what_came_of_them(run: Callable[..., Any], tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    done = TaskRun(State.SUCCESS, values={"event_count": 1234})
+    broken = TaskRun(State.FAILED, error="reconcile: batch-000002 lost 2 records")
+    recorded(lake, "medallion", 6, "SUCCESS", clean=done)
+    recorded(lake, "medallion", 7, "FAILED", clean=done, reconcile=broken)
+    recorded(lake, "monitoring", 8, "RUNNING", monitor=TaskRun(State.RUNNING))
+    (lake / "_runs" / "medallion" / "torn").mkdir()
+    (lake / "_runs" / "medallion" / "torn" / "run.json").write_text('{"job": "med')
+
+    listed = run("runs")
+    assert [(row["started_at"], row["job"], row["state"], row["seconds"], row["result"]) for row in listed] == [
+        ("2026-11-26 08:00:00", "monitoring", "KILLED", 12.3, ""),
+        ("2026-11-26 07:00:00", "medallion", "FAILED", 12.3, "reconcile: reconcile: batch-000002 lost 2 records"),
+        ("2026-11-26 06:00:00", "medallion", "SUCCESS", 12.3, "1,234 events"),
+    ]
+    assert [row["state"] for row in run("runs", "medallion", "--limit", "1")] == ["FAILED"]
+    with exclusive(lake, "run"):
+        assert run("runs", "monitoring")[0]["state"] == "RUNNING"
+    code, said = run("runs", "medalion")
+    assert (code, "did you mean medallion" in said) == (2, True)
+
+
+def test_a_failed_run_is_followed_by_what_to_do(tmp_path: Path, capsys: Any) -> None:
+    from search_forecast import cli
+
+    recorded(tmp_path, "medallion", 7, "FAILED", clean=TaskRun(State.FAILED, error="no"))
+    assert cli.main(["--lakehouse", str(tmp_path), "runs"]) == 0
+    assert "run medallion --from-failed" in capsys.readouterr().err

@@ -1,0 +1,162 @@
+"""A lakehouse is backed up and restored: the same files, which other readers open. No Spark."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from search_forecast.errors import DataError, UsageError
+from search_forecast.upkeep import backup as task
+from support import lakes
+
+NOW = datetime(2026, 11, 26, 7, 30, tzinfo=timezone.utc)
+LATER = NOW + timedelta(days=1)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    root = lakes.whole(tmp_path / "lake [1]#%41")
+    (root / "_mlflow").mkdir()
+    with closing(sqlite3.connect(root / "_mlflow" / "mlflow.db")) as database, database:
+        database.execute("create table runs (name text)")
+        database.execute("insert into runs values ('first')")
+    scratch = root / "_staging" / "scratch" / "x"
+    scratch.mkdir(parents=True)
+    for file in (root / ".lock", root / ".lock.holder", scratch / "rows"):
+        file.write_text("not copied")
+    return root
+
+
+def content(root: Path) -> dict[str, bytes]:
+    files = [path for path in root.rglob("*") if path.is_file() and ".db" not in path.name]
+    kept = [path for path in files if "scratch" not in path.parts and not path.name.startswith(".lock")]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in kept}
+
+
+def names_in(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as opened:
+        return [name for (name,) in opened.execute("select name from runs")]
+
+
+def test_what_is_restored_is_what_was_backed_up(lake: Path, tmp_path: Path) -> None:
+    done = task.backup(lake, tmp_path / "backups", NOW)
+    restored = tmp_path / "elsewhere"
+    assert task.restore(tmp_path / "backups" / "20261126-073000", restored)["files"] == done["files"]
+
+    assert content(restored) == content(lake)
+    assert names_in(restored / "_mlflow" / "mlflow.db") == ["first"]
+    assert done["copied_bytes"] == done["bytes"]
+    rows = DeltaTable(str(restored / "search_gold" / "daily_term_counts")).to_pyarrow_table()
+    assert sorted(rows["term"].to_pylist()) == ["hat", "hat", "tv", "tv"]
+
+
+def test_the_next_backup_copies_what_is_new_and_each_restores_its_own_day(lake: Path, tmp_path: Path) -> None:
+    first = content(lake)
+    task.backup(lake, tmp_path / "backups", NOW)
+    lakes.add(lake, lakes.batch(3))
+    with closing(sqlite3.connect(lake / "_mlflow" / "mlflow.db")) as database, database:
+        database.execute("insert into runs values ('second')")
+
+    done = task.backup(lake, tmp_path / "backups", LATER)
+
+    new = sum(len(value) for key, value in content(lake).items() if key not in first)
+    database_bytes = (lake / "_mlflow" / "mlflow.db").stat().st_size
+    assert done["copied_bytes"] == new + database_bytes < done["bytes"]
+    for name, names, expected in (("073000", ["first"], first), ("073000", ["first", "second"], content(lake))):
+        day = "20261126" if expected is first else "20261127"
+        restored = tmp_path / day
+        task.restore(tmp_path / "backups" / f"{day}-{name}", restored)
+        assert (content(restored), names_in(restored / "_mlflow" / "mlflow.db")) == (expected, names)
+
+
+def test_where_links_can_t_be_made_files_are_copied(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task.backup(lake, tmp_path / "backups", NOW)
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refused)
+    done = task.backup(lake, tmp_path / "backups", LATER)
+    assert done["copied_bytes"] == done["bytes"]
+
+
+def test_a_backup_that_was_killed_is_none_and_goes_with_the_next(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backups = tmp_path / "backups"
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_: object, **__: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(json, "dumps", killed)
+        with pytest.raises(KilledError):
+            task.backup(lake, backups, NOW)
+    (part,) = backups.iterdir()
+    with pytest.raises(DataError, match="is no backup"):
+        task.restore(part, tmp_path / "restored")
+
+    task.backup(lake, backups, LATER)
+    assert [path.name for path in backups.iterdir()] == ["20261127-073000"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"), "is not what was backed up"),
+        (Path.unlink, "is gone; take another backup"),
+    ],
+)
+def test_a_damaged_backup_is_refused_and_nothing_is_made(
+    lake: Path, tmp_path: Path, damage: Callable[[Path], Any], message: str
+) -> None:
+    place = Path(task.backup(lake, tmp_path / "backups", NOW)["backup"])
+    damage(next((place / task.CONTENT).rglob("*.parquet")))
+    with pytest.raises(DataError, match=message):
+        task.restore(place, tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_a_manifest_can_t_name_what_is_outside(lake: Path, tmp_path: Path) -> None:
+    place = Path(task.backup(lake, tmp_path / "backups", NOW)["backup"])
+    manifest = place / task.MANIFEST
+    changed = json.loads(manifest.read_text())
+    changed["files"]["../outside"] = next(iter(changed["files"].values()))
+    manifest.write_text(json.dumps(changed))
+    with pytest.raises(DataError, match="outside the lakehouse"):
+        task.restore(place, tmp_path / "restored")
+
+
+def test_a_lakehouse_is_never_restored_over_and_a_backup_never_lies_within(lake: Path, tmp_path: Path) -> None:
+    place = Path(task.backup(lake, tmp_path / "backups", NOW)["backup"])
+    with pytest.raises(UsageError, match="is there already; move it away"):
+        task.restore(place, lake)
+    with pytest.raises(UsageError, match="is in the lakehouse itself"):
+        task.backup(lake, lake / "backups", NOW)
+    with pytest.raises(DataError, match="is there already; run it again"):
+        task.backup(lake, tmp_path / "backups", NOW)
+    with pytest.raises(DataError, match="it holds backups: 20261126-073000"):
+        task.restore(tmp_path / "backups", tmp_path / "restored")
+
+
+def test_the_commands_say_what_they_did(lake: Path, tmp_path: Path, run: Callable[..., Any]) -> None:
+    (lake / "_mlflow" / "mlflow.db").unlink()  # no database of MLflow's
+    lake.rename(tmp_path / "lake")
+    done = run("backup", str(tmp_path / "backups"))
+    assert done["files"] > 10
+    (tmp_path / "lake").rename(tmp_path / "lost")
+    assert run("restore", done["backup"])["lakehouse"] == str(tmp_path / "lake")
+    assert run("check")["is_whole"] is True
+    assert run("restore", done["backup"])[0] == 2
