@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from support import reference
 from support.delta import CONTRACTS, Rows, arrow_table
@@ -48,10 +48,20 @@ def append(
     parquet.write_table(content.cast(nullable), file, write_page_checksum=True)
     added = {
         "path": file.name, "partitionValues": {}, "size": file.stat().st_size, "modificationTime": 0,
-        "dataChange": True, "stats": json.dumps({"numRecords": len(rows)}),
+        "dataChange": True, "stats": json.dumps({"numRecords": len(rows), **_bounds(content)}),
     }  # fmt: skip
     _commit(log, version, "WRITE", [*removed, {"add": added}], position)
     return place
+
+
+def _bounds(content: pa.Table) -> dict[str, dict[str, Any]]:
+    """The least and the greatest value of each column of dates or text, by which a reader passes a file over."""
+    columns = [name for name in content.column_names if content.schema.field(name).type in (pa.date32(), pa.string())]
+    bounds = {name: compute.min_max(content[name]).as_py() for name in columns}
+    texts = {
+        name: {end: str(value) for end, value in both.items() if value is not None} for name, both in bounds.items()
+    }
+    return {f"{end}Values": {name: both[end] for name, both in texts.items() if end in both} for end in ("min", "max")}
 
 
 def _commit(
