@@ -8,7 +8,7 @@ LOCKS := requirements-build.txt requirements.txt pyproject.toml
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo test test-fast test-cluster test-workspace torture check audit bundle-check docs lock clean
+.PHONY: help setup setup-dev demo test test-fast test-cluster test-workspace torture bench-forecast check audit bundle-check docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-21s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ test-cluster: $(VENV)/.set-up-dev ## the jobs on a standalone master with two wo
 
 torture: $(VENV)/.set-up-dev ## kills, faults and fuzzing for half an hour or more, written down in docs/torture.md
 	@$(BIN)/python -m pytest --numprocesses=0 tests/torture $(ARGS)
+
+bench-forecast: $(VENV)/.set-up-dev ## forecasts beside every fixed method, on all sets that can be had (asks the package index)
+	@$(BIN)/python benchmarks/forecast_bench.py --write $(ARGS)
 
 test-workspace: $(VENV)/.set-up-dev ## the whole flow in a workspace where TARGET is deployed, against plain Python
 	@WORKSPACE_TARGET=$(or $(TARGET),dev) $(BIN)/python -m pytest --numprocesses=0 --capture=no --tb=short $(ARGS) \
