@@ -19,6 +19,7 @@ PAGES = (
     "README.md",
     "docs/trends.md",
     "docs/models.md",
+    "docs/es/index.md",
     "docs/forecasting.md",
     "docs/bring-your-own-export.md",
     "docs/report.md",
@@ -59,7 +60,7 @@ def test_the_commands_of_the_documentation_run_in_order(spark, tmp_path, monkeyp
         assert printed.out, f"{line} printed nothing"
 
 
-@pytest.mark.parametrize("page", sorted(path.relative_to(PROJECT) for path in PROJECT.glob("docs/*.md")), ids=str)
+@pytest.mark.parametrize("page", sorted(path.relative_to(PROJECT) for path in PROJECT.glob("docs/**/*.md")), ids=str)
 def test_links_of_a_page_lead_somewhere(page):
     text = (PROJECT / page).read_text(encoding="utf-8")
 

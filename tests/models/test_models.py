@@ -23,7 +23,6 @@ from search_forecast import cli
 from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.models import provenance, regression
 from search_forecast.parameters import RegressionParameters
-from support import notebook
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -486,19 +485,6 @@ def test_mlflow_loads_a_version_in_its_own_way(spark: "SparkSession", lake: Path
 
     answer = mlflow.pyfunc.load_model(path).predict(pd.DataFrame({"height_cm": [50.0]}))
     assert list(answer) == pytest.approx([3.46668267111646])
-
-
-def test_the_notebook_prints_what_it_says_in_bare_pyspark(lake: Path, tmp_path: Path) -> None:
-    book = json.loads((REPOSITORY / "docs" / "models.ipynb").read_text())
-    assert not any(word in line for line in all_code(book) for word in ("search_forecast", "mlflow", "delta"))
-    (tmp_path / ".lakehouse").symlink_to(lake)
-    printed = notebook.run(book, tmp_path, notebook.environment())
-    assert printed == [notebook.recorded(cell) for cell in notebook.code_cells(book)]
-    assert "70 cm: 7.86345 kg" in "".join(printed)
-
-
-def all_code(book: dict[str, Any]) -> list[str]:
-    return [line for cell in notebook.code_cells(book) for line in cell["source"]]
 
 
 @pytest.mark.parametrize("command", ["predict", "export-model", "score-model"])
