@@ -8,7 +8,7 @@ LOCKS := requirements-build.txt requirements.txt pyproject.toml
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo test test-fast test-cluster test-long test-workspace check audit bundle-check docs lock clean
+.PHONY: help setup setup-dev demo test test-fast test-cluster test-long test-workspace torture check audit bundle-check docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-21s %s\n", $$1, $$2}'
@@ -48,11 +48,14 @@ test-cluster: $(VENV)/.set-up-dev ## the jobs on a standalone master with two wo
 test-long: $(VENV)/.set-up-dev ## the notebooks that walk through the whole pipeline
 	@$(BIN)/python -m pytest --numprocesses=0 -m long $(ARGS) tests/test_notebooks.py
 
+torture: $(VENV)/.set-up-dev ## kills, faults and fuzzing for half an hour or more, written down in docs/torture.md
+	@$(BIN)/python -m pytest --numprocesses=0 tests/torture $(ARGS)
+
 test-workspace: $(VENV)/.set-up-dev ## the whole flow in a workspace where TARGET is deployed, against plain Python
 	@WORKSPACE_TARGET=$(or $(TARGET),dev) $(BIN)/python -m pytest --numprocesses=0 --capture=no --tb=short $(ARGS) \
 	  'tests/test_both_worlds.py::test_what_is_delivered_comes_out_as_plain_python_says[workspace]'
 
-check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle
+check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle, the documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -61,6 +64,7 @@ check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle
 	@$(BIN)/search-forecast check-bundle
 	@$(BIN)/python scripts/job_environments.py --check
 	@$(BIN)/python scripts/licences.py
+	@$(SITE)
 
 audit: setup ## known vulnerabilities, and a bill of materials in dist/ (asks the package index)
 	@[ -x $(AUDIT)/pip-audit ] || { $(BIN)/uv venv -q $(VENV)-audit && \
@@ -71,9 +75,14 @@ audit: setup ## known vulnerabilities, and a bill of materials in dist/ (asks th
 bundle-check: ## deploy to an empty target, run, destroy (needs the Databricks CLI and a workspace)
 	@$(PYTHON) scripts/bundle_check.py $(TARGETS) $(addprefix --confirm=,$(CONFIRM))
 
-docs: setup ## remake docs/tables.md from the contracts, docs/bundle-checks.md from the checks
+docs: $(VENV)/.set-up-dev ## remake the pages made from the code, and the site: build/site/index.html
 	@$(BIN)/search-forecast tables --contracts > docs/tables.md
+	@PYTHONPATH=tests $(BIN)/python -m support.commands_page > docs/commands.md
 	@PYTHONPATH=tests $(BIN)/python -m support.mistakes_page > docs/bundle-checks.md
+	@$(SITE)
+
+# Warnings, broken links and anchors are errors; nothing is fetched. All pages anew: an old one may link to what is gone.
+SITE = $(BIN)/python -m sphinx -c docs -W --keep-going --fresh-env --quiet . build/site
 
 # Every index, host and path stays out of the locks, so that they are the same wherever they are made.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \

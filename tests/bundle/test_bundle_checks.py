@@ -12,6 +12,7 @@ from search_forecast.bundle.checks.cron import cron_problem
 from support.places import PROJECT
 
 MEDALLION, GOLD, ALERT = "resources/medallion.job.yml", "resources/gold.schema.yml", "resources/unreconciled.alert.yml"
+BREAKOUTS = "resources/breakouts.alert.yml"
 FORECAST = "resources/demand_forecast.job.yml"
 DASHBOARD = "src/dashboards/search_demand.lvdash.json"
 SCHEDULE = """      schedule:
@@ -140,6 +141,9 @@ def test_the_projects_own_bundle_has_no_problem(bundle):
         pytest.param(ALERT, "name: unreconciled_count", "name: wrong_count", "does not select", id="alert's source"),
         pytest.param(
             ALERT, "${resources.schemas.gold.name}", "search_gold", "spells out the schema search_gold", id="schema"
+        ),
+        pytest.param(
+            BREAKOUTS, "search_count >= 10", "search_count >= 9", "none of search_forecast/queries", id="no default"
         ),
         pytest.param(
             ALERT, "as unreconciled_count", "+ 0 as unreconciled_count", "none of search_forecast/queries", id="own"

@@ -1,7 +1,7 @@
 """The SQL of dashboard and alerts runs on gold; a run that failed is repaired."""
 
 import json
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,13 @@ from search_forecast.cli import main
 from search_forecast.lakehouse.contracts import (
     BACKTEST_METRICS,
     BATCHES,
+    DAILY_TERM_COUNTS,
+    DAILY_TOTALS,
     DEMAND_DRIFT,
     FORECAST_ACCURACY,
     TERM_FORECASTS,
     TERM_SUMMARY,
+    TERM_TRENDS,
 )
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.queries import catalogue
@@ -34,7 +37,10 @@ def house(spark, tmp_path_factory) -> Lakehouse:
     errors = (0.4, 0.9, 0.3, 1.1, 0.0, 0.95, 0.8, 0.4, 0.3, 3)
     verdict = (True, 0.5, "no better than the mean", None, 1.0)
     now = datetime.now(timezone.utc)
-    write_counts(lake, made_on, {"laptop": [3, 0, 4], "tv": [1, 1, 0]})
+    # Weeks before, against which the last day's kettle breaks out.
+    counts = {"laptop": [1] * 28 + [3, 0, 4], "tv": [1] * 28 + [1, 1, 0], "kettle": [0] * 30 + [30]}
+    write_counts(lake, made_on - timedelta(days=28), counts)
+    trend = ("week", date(2021, 11, 8), "laptop", 7, 3, 0.5, 1, 2, 1.3, 80, 0.01, "rising", False)
     for table, rows in (
         (TERM_SUMMARY, [("laptop", 7, 7 / 9, 1, made_on, first, 2), ("tv", 2, 2 / 9, 2, made_on, first, 2)]),
         (BATCHES, [("batch-000001", 40, 40, 16, 24, 16, 16, True, now, now)]),
@@ -47,11 +53,12 @@ def house(spark, tmp_path_factory) -> Lakehouse:
             ],
         ),
         (FORECAST_ACCURACY, [(1, made_on, "1-7", first, last, 3, 20, 0.5, 0.4, 1.0, 0.9, -0.25)]),
+        (TERM_TRENDS, [trend]),
         (DEMAND_DRIFT, [(1, f"{first}/{last}", first, last, 20, 40, 3, 0.0, 0.1, 2.0, 0.5, False)]),
     ):
         write(lake, {table.name: [dict(zip(table.schema.names, row, strict=True)) for row in rows]})
     house = Lakehouse(spark, lake, lake / "_staging", is_writable=False)
-    for table in (BATCHES, FORECAST_ACCURACY):
+    for table in (BATCHES, DAILY_TERM_COUNTS, DAILY_TOTALS, FORECAST_ACCURACY):
         house.open(table)  # an alert names it in full
     return house
 

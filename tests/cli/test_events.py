@@ -1,4 +1,4 @@
-"""`--events` appends a JSON line for each command that ended: a watcher's view of what was done and to which tables."""
+"""`--event-log` appends a JSON line for each command that ended: what a watcher learns of it and of its tables."""
 
 import json
 from collections.abc import Callable
@@ -18,8 +18,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_a_command_that_failed_says_why(run: Callable[..., Any], tmp_path: Path) -> None:
     file = tmp_path / "events"
-    assert run("clean", "--events", str(file))[0] == 1
-    assert run("check", "--events", str(file))[0] == 1
+    assert run("clean", "--event-log", str(file))[0] == 1
+    assert run("check", "--event-log", str(file))[0] == 1
 
     first, second = lines(file)
     assert (first["command"], first["ok"], first["tables"]) == ("clean", False, {})
@@ -30,7 +30,7 @@ def test_a_command_that_failed_says_why(run: Callable[..., Any], tmp_path: Path)
 
 def test_a_line_that_can_t_be_written_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "nowhere" / "events"
-    words = ["generate", "--rows", "1", "--seed", "1", "--out", str(tmp_path / "x"), "--events", str(file)]
+    words = ["generate", "--rows", "1", "--seed", "1", "--out", str(tmp_path / "x"), "--event-log", str(file)]
     assert cli.main(words) == 0
     assert f"generate: no line in {file}: No such file" in capsys.readouterr().err
 
@@ -39,7 +39,7 @@ def test_a_line_that_can_t_be_written_changes_nothing(tmp_path: Path, capsys: py
 def test_the_tables_of_a_command_have_their_versions_rows_and_bytes(run: Callable[..., Any], tmp_path: Path) -> None:
     file = tmp_path / "events"
     source = str(FIXTURES / "infant_growth.csv")
-    answers = [run("load-measurements", "--source", source, "--events", str(file)) for _ in range(2)]
+    answers = [run("load-measurements", "--source", source, "--event-log", str(file)) for _ in range(2)]
 
     first, second = lines(file)
     table = DeltaTable(str(tmp_path / "lake" / "search_gold" / "infant_growth"))

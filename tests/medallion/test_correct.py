@@ -1,15 +1,19 @@
-"""What was delivered wrongly is taken out, replaced, brought back: gold is what plain Python counts of what is left."""
+"""What was delivered wrongly is taken out, replaced, brought back: gold is what plain Python counts of what is left.
+
+Killed at every point, and restored, by `make torture`.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from search_forecast.lakehouse.tables import Lakehouse
-from support import reference
-from support.flow import HEADER, STEPS, KilledError, assert_gold_is, killed_writing, rows, versions
+from search_forecast.cli.call import Call
+from support import kills, lakes, reference
+from support.flow import HEADER, assert_gold_is, rows, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,12 +26,6 @@ def write(path: Path, *records: str) -> Path:
     return path
 
 
-def counted(*files: Path) -> reference.Expected:
-    """Plain Python's answer for some files."""
-    records = [record for path in files for record in reference.read_delivery(path)]
-    return reference.expected(records, reference.date(2030, 1, 1))
-
-
 def statuses(lake: Path) -> dict[str, str]:
     return {Path(r["source_file"]).name: r["status"] for r in rows(lake, "search_bronze/deliveries")}
 
@@ -37,57 +35,39 @@ def logged(lake: Path) -> list[tuple[str, str, int]]:
     return [(r["what"], r["why"], r["record_count"]) for r in noted]
 
 
-def test_a_delivery_is_withdrawn_replaced_and_restored_and_gold_follows(
+def test_a_delivery_is_withdrawn_and_replaced_and_gold_follows_though_the_clock_is_put_back(
     run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, lake = tmp_path, tmp_path / "lake"
-    (place / "in").mkdir()
-    (place / "mended").mkdir()
-    a = write(place / "in" / "a.csv", "1,3,2024,hat", "2,3,2024,Hat", "2,3,2024,")
-    b = write(place / "in" / "b.csv", "2,3,2024,hat", "3,3,2024,shoes")
-    run("ingest", "--source", str(place / "in"))
-    for step in STEPS:
-        run(step)
-    assert_gold_is(lake, counted(a, b))
+    lake = tmp_path / "lake"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "mended").mkdir()
+    a = write(tmp_path / "in" / "a.csv", "1,3,2024,hat", "2,3,2024,Hat", "2,3,2024,")
+    b = write(tmp_path / "in" / "b.csv", "2,3,2024,hat", "3,3,2024,shoes")
+    lakes.taken_in(lake, a, b)
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    monkeypatch.setattr(Call, "now", staticmethod(lambda: yesterday))
+    withdrawn = ("correct", "a.csv", "--withdraw", "--why", "test data")
+    assert kills.kill(run, withdrawn, ("deliveries", "after"))  # decided: what comes next does the rest
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Lakehouse, "write", killed_writing("deliveries"))
-        with pytest.raises(KilledError):
-            run("correct", "a.csv", "--withdraw", "--why", "test data")
-    cleaned, aggregated, _ = (run(step) for step in STEPS)
-
-    assert (cleaned["batches"], aggregated["days"]) == (["batch-000001"], 2)
-    assert logged(lake) == [("withdrawn", "test data", 3)]
-    assert_gold_is(lake, counted(b))
-    assert [(r["delivered_count"], r["raw_count"], r["reconciled"]) for r in rows(lake, "search_gold/batches")] == [
-        (2, 2, True)
-    ]
-    before = versions(lake)
-    out = run("correct", "a.csv", "--withdraw", "--why", "again")
-    assert (out["status"], out["record_count"], out["cleaned"]) == ("withdrawn", 3, [])
-    assert versions(lake) == before
-
-    mended = write(place / "mended" / "b.csv", "2,3,2024,hat", "3,3,2024,boots", "4,3,2024,boots")
+    mended = write(tmp_path / "mended" / "b.csv", "2,3,2024,hat", "3,3,2024,boots", "4,3,2024,boots")
     by_mended = ("correct", "b.csv", "--by", str(mended), "--why", "they are boots")
-    with monkeypatch.context() as patch:
-        patch.setattr(Lakehouse, "write", killed_writing("raw_search_terms", is_before=True))
-        with pytest.raises(KilledError):
-            run(*by_mended)
+    assert kills.kill(run, by_mended, ("raw_search_terms", "before"))
     out = run(*by_mended)  # it is staged: what b.csv is called by now is the one that counts
 
-    assert (out["status"], out["cleaned"]) == ("ingested", ["batch-000001", "batch-000002"])
-    assert_gold_is(lake, counted(mended))
-    again = run("ingest", "--source", str(place / "in"))
-    assert (again["known"], again["batch_id"]) == (2, None)
-
-    assert run("correct", str(b), "--restore")["status"] == "ingested"
-    assert_gold_is(lake, counted(b))
-    assert logged(lake) == [
-        ("withdrawn", "test data", 3),
-        ("replaced", "they are boots", 2),
-        ("restored", "the correction was taken back", 2),
-        ("replaced", "the correction was taken back", 3),
+    assert (out["status"], out["cleaned"]) == ("ingested", ["batch-000001", "batch-000002", "batch-000003"])
+    assert_gold_is(lake, reference.of_files(mended))
+    assert logged(lake) == [("withdrawn", "test data", 3), ("replaced", "they are boots", 2)]
+    assert [(r["delivered_count"], r["raw_count"], r["reconciled"]) for r in rows(lake, "search_gold/batches")] == [
+        (0, 0, True),
+        (0, 0, True),
+        (3, 3, True),
     ]
+    before = versions(lake)
+    again = run(*withdrawn)
+    assert (again["status"], again["record_count"], again["cleaned"]) == ("withdrawn", 3, [])
+    assert versions(lake) == before
+    known = run("ingest", "--source", str(tmp_path / "in"))
+    assert (known["known"], known["batch_id"]) == (2, None)
 
 
 def test_the_same_export_with_other_line_ends_columns_and_a_day_more_is_noticed(
@@ -96,9 +76,7 @@ def test_the_same_export_with_other_line_ends_columns_and_a_day_more_is_noticed(
     source, lake = tmp_path / "in", tmp_path / "lake"
     source.mkdir()
     records = [(day, term) for day in range(1, 7) for term in ("hat", "shoes", "Red  boots", "mop")[: 3 + day % 2]]
-    write(source / "march.csv", *(f"{day},3,2023,{term}" for day, term in records))
-    run("ingest", "--source", str(source))
-    run("clean")
+    lakes.taken_in(lake, write(source / "march.csv", *(f"{day},3,2023,{term}" for day, term in records)))
     more = "".join(f"{term};2023;{day};3\r\n" for day, term in [*records, (7, "hat")])
     (source / "march_2.csv").write_text(f"searchterm;year;day;month\r\n{more}", encoding="utf-8", newline="")
     write(source / "other.csv", *(f"{day},3,2023,{term}" for day, term in records for _ in range(2)))

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -22,13 +23,14 @@ from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import bronze, corrections, gold, landing, silver
 from search_forecast.medallion.clean import early_batches, silver_counts
 from search_forecast.medallion.containers import Part
-from search_forecast.medallion.reconcile import CHECKED_BATCHES, LAYERS
+from search_forecast.medallion.reconcile import LAYERS, checked_batches
 from support.flow import HEADER, assert_gold_is, delivered, gold_rows, pipeline, rows, versions
 from support.origin import TERM_COUNTS
 from support.places import PROJECT as REPOSITORY
 
 pytestmark = pytest.mark.usefixtures("spark")
 
+JULY = {"first": date(2024, 7, 1), "last": date(2024, 7, 31)}
 ORIGINAL = REPOSITORY.parent / "shared" / "data" / "searchterms.csv"
 
 
@@ -37,7 +39,8 @@ def assert_spark_and_duckdb_answer_what_tasks_ask_alike(spark: SparkSession, lak
     by_duckdb = replace(by_spark, reader=reader(lake))
     questions: list[Callable[[Lakehouse], Any]] = [
         corrections.deliveries,
-        lambda house: sorted(house.ask(CHECKED_BATCHES, *LAYERS), key=repr),
+        lambda house: sorted(house.ask(checked_batches(), *LAYERS), key=repr),
+        lambda house: sorted(house.ask(checked_batches(["batch-000001"], JULY), *LAYERS), key=repr),
         lambda house: silver_counts(house, ["batch-000001"]),
         early_batches,
     ]
@@ -141,7 +144,7 @@ def test_unreadable_files_are_rejected_until_mended_and_the_others_go_on(
     assert "binary.csv" in strict[1]
 
     (source / "binary.csv").write_text(HEADER + "1,3,2024,shoes\n", encoding="utf-8")
-    (source / "grown.csv").write_text(HEADER + "1,3,2024,hat\n1,3,2024,hat\n", encoding="utf-8")
+    (source / "grown.csv").write_text(HEADER + "1,3,2024,hats\n1,3,2024,hat\n", encoding="utf-8")
     second = pipeline(run, source)
 
     assert (second[0]["ingested"], second[0]["rejected"]) == (1, 1)
@@ -149,6 +152,7 @@ def test_unreadable_files_are_rejected_until_mended_and_the_others_go_on(
     assert counts == {"hat": 1, "shoes": 1}
 
     # grown.csv is another content under a known name: rejected, so it stays.
+    os.utime(source / "binary.csv", (0, 0))
     assert run("ingest", "--source", str(source), "--processed", str(tmp_path / "done"))["moved"] == 1
     assert [path.name for path in (tmp_path / "done").iterdir()] == ["binary.csv"]
     assert (source / "grown.csv").exists()

@@ -1,5 +1,7 @@
 """Files that were taken in leave the landing directory; the others stay."""
 
+import os
+import time
 import zipfile
 from pathlib import Path
 
@@ -9,6 +11,11 @@ from search_forecast.errors import UsageError
 from search_forecast.medallion import landing, processed
 from search_forecast.medallion.batches import Delivery
 from search_forecast.parameters import IngestParameters
+
+
+@pytest.fixture(autouse=True)
+def _files_are_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processed, "STILL_SECONDS", 0)
 
 
 def delivered(source: Path, statuses: dict[str, str]) -> list[Delivery]:
@@ -55,6 +62,18 @@ def test_a_file_that_changed_since_it_was_read_stays_and_so_does_one_that_was_no
     assert processed.move(survey, deliveries, source, tmp_path / "done") == 0
 
     assert "a.csv" in names(source)
+
+
+def test_a_file_that_was_written_a_moment_ago_stays_for_the_next_run(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processed, "STILL_SECONDS", 60)
+    os.utime(source / "a.csv", (0, time.time() - 61))
+    survey, deliveries = landing.survey(source), delivered(source, {"a.csv": "ingested", "b.csv": "ingested"})
+
+    assert processed.move(survey, deliveries, source, tmp_path / "done") == 1
+
+    assert names(tmp_path / "done") == ["a.csv"]
 
 
 def test_a_name_that_is_there_already_is_numbered(source: Path, tmp_path: Path) -> None:

@@ -503,7 +503,7 @@ def test_the_jobs_of_the_bundle_run_here(lake: Path, run: Run, foreign: Path, mo
     monkeypatch.chdir(REPOSITORY)
     source = f"source={FIXTURE}"
     events = lake.parent / "events"
-    by_job = ("--param", "name=by_job", "--param", "input=height_cm=70", "--events", str(events))
+    by_job = ("--param", "name=by_job", "--param", "input=height_cm=70", "--event-log", str(events))
     run("run", "regression_example", "--param", source, *by_job)
     ended = [json.loads(line) for line in events.read_text().splitlines()]
     tasks = ["load-measurements", "train-regression", "score-model", "run"]

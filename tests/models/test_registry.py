@@ -100,6 +100,14 @@ def test_a_version_comes_back_as_it_was_registered(models: Registry, tmp_path: P
     assert (models.files(version, tmp_path) / "stages" / "1_LinearRegression_2" / "metadata").is_dir()
 
 
+def test_a_version_that_is_made_in_a_moved_lakehouse_lies_in_it(models: Registry, lake: Path, tmp_path: Path) -> None:
+    version = publish(models, lake)
+    assert models.record(version)["tables"] == RECORD["tables"]
+    assert (models.files(version, tmp_path) / "stages" / "1_LinearRegression_2" / "metadata").is_dir()
+    moved = Registry(lake.rename(lake.with_name("again")) / registry.DIRECTORY)
+    assert moved.record(moved.find("infant_weight", version.number))["tables"] == RECORD["tables"]
+
+
 def test_mlflow_itself_shows_the_run_with_its_table_and_the_signature(models: Registry, lake: Path) -> None:
     from mlflow import MlflowClient
     from mlflow.models import Model
@@ -145,7 +153,10 @@ def test_a_name_that_unity_catalog_would_not_take_is_refused(name: str) -> None:
         registry.check_name(name)
 
 
-@pytest.mark.parametrize("where", ["log_artifacts", "create_registered_model", "create_model_version"])
+@pytest.mark.parametrize(
+    "where",
+    ["shutil.copytree", *(f"mlflow.MlflowClient.create_{what}" for what in ("registered_model", "model_version"))],
+)
 def test_a_crash_before_registering_leaves_no_half_version(
     models: Registry, lake: Path, where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,7 +165,7 @@ def test_a_crash_before_registering_leaves_no_half_version(
 
     before = [str(version) for version in models.versions()]
     with monkeypatch.context() as patched:
-        patched.setattr(f"mlflow.MlflowClient.{where}", killed)
+        patched.setattr(where, killed)
         with pytest.raises(KilledError):
             publish(models, lake)
         with pytest.raises(KilledError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -12,29 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from search_forecast.pages.report import write_report
 from search_forecast.queries.local import LocalEngine
 from support import shop
+from support.browsing import PHONE, drawn, needs_browser, rows, seriously_wrong, visited
 from support.delta import write, write_counts
 from support.places import PROJECT
 from support.shop import day
 
 NOW = datetime(2026, 11, 26, 4, 0, 5, tzinfo=timezone.utc)
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FIGURES = ("history", "top", "trends", "weekdays", "rejected", "methods", "accuracy")
-PHONE = {"width": 360, "height": 740}
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no browser: sudo apt-get install chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -50,30 +39,10 @@ def written(root: Path) -> Path:
 
 @contextmanager
 def opened(browser: Browser, path: Path, **settings: Any) -> Iterator[Page]:
-    """The page from disk, far from UTC, once all is drawn; it may ask for nothing else and complain of nothing."""
-    wide: dict[str, Any] = {"locale": "en-GB", "timezone_id": "America/Los_Angeles"}
-    context = browser.new_context(**wide | settings)
-    page = context.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(path.as_uri())
-    drawn(page)
-    yield page
-    assert (asked, said) == ([path.as_uri()], [])
-    context.close()
-
-
-def drawn(page: Page) -> None:
-    expect(page.locator(".figure:not([data-drawn])")).to_have_count(0, timeout=30_000)
-
-
-def rows(page: Page, section: str) -> list[list[str]]:
-    """The cells of the first table of a section."""
-    cells = "rows => [...rows].map(row => [...row.cells].map(cell => cell.innerText))"
-    return page.evaluate(f"id => ({cells})(document.querySelector(`${{id}} tbody`).rows)", section)
+    """The page from disk, once all is drawn; it may ask for nothing else."""
+    with visited(browser, path.as_uri(), **settings) as (page, asked):
+        yield page
+    assert asked == [path.as_uri()]
 
 
 def choose(page: Page, text: str) -> None:
@@ -179,8 +148,7 @@ def test_a_phone_shows_it_whole_and_axe_finds_nothing_serious(browser: Browser, 
         assert all(fits for _, fits in page.evaluate(f"[...document.querySelectorAll('.figure')].map({too_wide})"))
         back = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", back))) < 384) == (scheme == "dark")
-        found = Axe().run(page).response["violations"]
-        assert [(fault["id"], fault["nodes"][0]["html"]) for fault in found if fault["impact"] != "minor"] == []
+        assert seriously_wrong(page) == []
 
 
 def test_a_reader_of_spanish_gets_spanish_and_may_switch(browser: Browser, report: Path) -> None:

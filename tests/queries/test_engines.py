@@ -268,6 +268,7 @@ VALUES = {
     "forecast": {"term": '"'},
     "term_count": {"term": LONG},
     "top_terms": {"from": "1995-01-01", "to": "9999-12-31", "limit": "2147483647"},
+    "search_terms": {"part": "'"},
     "share_of_search": {"from": "2024-01-02", "limit": "100"},
     "new_terms": {"days": "2147483647", "limit": "100"},
     "backtest_candidates": {"version": "3"},

@@ -1,5 +1,6 @@
 """A small lakehouse that is whole, written without Spark: two batches from delivery to gold."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date, datetime, timezone
@@ -7,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
+from support import reference
 from support.delta import CONTRACTS, Rows, arrow_table
 
 DAY, AT = date(2024, 3, 1), datetime(2024, 3, 2, tzinfo=timezone.utc)
@@ -46,10 +48,20 @@ def append(
     parquet.write_table(content.cast(nullable), file, write_page_checksum=True)
     added = {
         "path": file.name, "partitionValues": {}, "size": file.stat().st_size, "modificationTime": 0,
-        "dataChange": True, "stats": json.dumps({"numRecords": len(rows)}),
+        "dataChange": True, "stats": json.dumps({"numRecords": len(rows), **_bounds(content)}),
     }  # fmt: skip
     _commit(log, version, "WRITE", [*removed, {"add": added}], position)
     return place
+
+
+def _bounds(content: pa.Table) -> dict[str, dict[str, Any]]:
+    """The least and the greatest value of each column of dates or text, by which a reader passes a file over."""
+    columns = [name for name in content.column_names if content.schema.field(name).type in (pa.date32(), pa.string())]
+    bounds = {name: compute.min_max(content[name]).as_py() for name in columns}
+    texts = {
+        name: {end: str(value) for end, value in both.items() if value is not None} for name, both in bounds.items()
+    }
+    return {f"{end}Values": {name: both[end] for name, both in texts.items() if end in both} for end in ("min", "max")}
 
 
 def _commit(
@@ -93,6 +105,46 @@ def whole(root: Path) -> Path:
         add(root, batch(number))
     variants = [{"term": t, "searched_as": t, "search_count": 2, "rule": "exact"} for t in ("hat", "tv")]
     append(root, "term_variants", variants, "search_events@2")
+    return root
+
+
+def taken_in(root: Path, *files: Path, now: datetime | None = None) -> Path:
+    """Write a lakehouse into which files were delivered, a batch each, all of it as plain Python counts it."""
+    now = now or datetime.now(timezone.utc)
+    records = {path: reference.read_delivery(path) for path in files}
+    for number, (path, raw) in enumerate(records.items(), 1):
+        common = {
+            "batch_id": f"batch-{number:06d}",
+            "delivery_id": hashlib.sha256(reference.content_of(path)).hexdigest(),
+        }
+        source = {**common, "source_file": str(path)}
+        rows = [{**vars(record), "extra_fields": record.extra_fields or None, **source} for record in raw]
+        judged = [reference.classify(record, now.date()) for record in raw]
+        events = [event for event in judged if isinstance(event, reference.Event)]
+        counts = {"delivered_count": len(raw), "raw_count": len(raw), "event_count": len(events)}
+        counts |= {"rejected_count": len(raw) - len(events)}
+        counts |= dict.fromkeys(("search_count", "aggregated_count"), len(events))
+        delivery = {"bytes": path.stat().st_size, "record_count": len(raw), "status": "ingested", "received_at": now}
+        layers = {
+            "deliveries": [{**source, **delivery}],
+            "raw_search_terms": [{**row, "ingested_at": now} for row in rows],
+            "search_events": [{**common, **vars(event), "search_count": 1} for event in events],
+            "rejected_records": [
+                {**row, "reject_reasons": list(outcome.reasons)}
+                for row, outcome in zip(rows, judged, strict=True)
+                if isinstance(outcome, reference.Rejection)
+            ],
+            "batches": [
+                {"batch_id": common["batch_id"], **counts, "reconciled": True, "started_at": now, "finished_at": now}
+            ],
+        }
+        add(root, layers)
+    all_of_it = reference.expected([record for raw in records.values() for record in raw], now.date())
+    counted = all_of_it.daily_term_counts.items()
+    append(root, "daily_term_counts", [{"event_date": d, "term": t, "search_count": n} for (d, t), n in counted])
+    variants = all_of_it.variants.items()
+    rows = [{"term": term, "searched_as": typed, "search_count": n, "rule": "exact"} for (term, typed), n in variants]
+    append(root, "term_variants", rows, f"search_events@{len(files)}")
     return root
 
 

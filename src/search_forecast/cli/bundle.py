@@ -98,7 +98,7 @@ def _run_here(
         output.line(f"run {job.key}: nothing to repair, the last run succeeded ({job_run.directory})")
         return 0
     with call.opened(writes=True, source=_largest_source(job_run)) as lakehouse:
-        job_run = _run_tasks(bundle, job, job_run, parse, lakehouse, call.events)
+        job_run = _run_tasks(bundle, job, job_run, parse, lakehouse, call.event_log)
     if call.json:
         call.result(job_run.as_dict())
     else:
@@ -139,7 +139,7 @@ def _run_tasks(
 
     def execute(words: Sequence[str]) -> None:
         task = parse([local(text) for text in words])
-        task.call.events = events
+        task.call.event_log = events
         schemas = {layer: str(name) for layer, name in task.call.schemas.items()}
         staging = task.call.staging if job_run.target and task.call.staging else lakehouse.staging
         is_default = schemas == DEFAULT_SCHEMAS  # the reader knows no other names

@@ -31,7 +31,7 @@ class Call:
     """What the flags that all commands have say; on Databricks `catalog` and the schemas take the lakehouse's place.
 
     Attributes:
-        events: File that gets a JSON line about the command once it has ended.
+        event_log: File that gets a JSON line about the command once it has ended.
         values: What it printed as its result.
         used: The lakehouse that it opened.
         task_lakehouse: The lakehouse to work on, for a task of a job that runs on this machine, whatever its flags say.
@@ -44,7 +44,7 @@ class Call:
     csv: bool = False
     quiet: bool = False
     debug: bool = False
-    events: Path | None = None
+    event_log: Path | None = None
     catalog: str | None = None
     bronze_schema: str | None = None
     silver_schema: str | None = None

@@ -62,7 +62,7 @@ def _everywhere(**lakehouse: Any) -> list[click.Parameter]:
         ),
         _CallOption("--json", is_flag=True, help="print the result as JSON", section=EVERYWHERE),
         _CallOption(
-            "--events",
+            "--event-log",
             type=PATH,
             metavar="FILE",
             help="append a JSON line about the command once it has ended",

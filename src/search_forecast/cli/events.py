@@ -1,4 +1,4 @@
-"""One JSON line for each command that ended, for whatever watches over many of them: `--events FILE`."""
+"""One JSON line for each command that ended, for whatever watches over many of them: `--event-log FILE`."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def recorded(call: Call) -> Iterator[None]:
         error = raised
         raise
     finally:
-        if call.events is not None:
+        if call.event_log is not None:
             line = {
                 "command": call.command,
                 "started_at": started_at.isoformat(timespec="milliseconds"),
@@ -48,7 +48,7 @@ def recorded(call: Call) -> Iterator[None]:
                 "process": os.getpid(),
                 "release": version("search_forecast"),
             }
-            _append(call.events, line)
+            _append(call.event_log, line)
 
 
 def _append(path: Path, line: Mapping[str, Any]) -> None:

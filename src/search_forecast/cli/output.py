@@ -1,10 +1,8 @@
 """What a person or a program reads: results on standard output, progress and log lines on standard error."""
 
-import csv
 import json
 import logging
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -20,7 +18,7 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
-from search_forecast.lakehouse import task_values
+from search_forecast.lakehouse import spreadsheet, task_values
 
 # A term may hold anything: brackets are no markup, ":x:" is no emoji.
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
@@ -29,8 +27,6 @@ errors = Console(stderr=True, **_PLAIN)
 logger = logging.getLogger("search_forecast")
 _LEAST_WIDTH = 12  # of a column that is cut
 _GAP = "  "
-# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
-_FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")
 _is_quiet = False
 
 
@@ -113,18 +109,9 @@ def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) 
         text = json.dumps([dict(zip(columns, row, strict=True)) for row in listed], default=str, ensure_ascii=False)
         print("".join(json.dumps(c)[1:-1] if _is_hidden(c) else c for c in text))
     elif form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([_spreadsheet_cell(value) for value in row] for row in listed)
+        spreadsheet.write(sys.stdout, columns, listed, printable if sys.stdout.isatty() else str)
     else:
         table(columns, listed)
-
-
-def _spreadsheet_cell(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    cell = printable(value) if sys.stdout.isatty() else value
-    return f"'{cell}" if _FORMULA.match(value) else cell
 
 
 def records(values: Sequence[Mapping[str, Any]]) -> None:

@@ -1,5 +1,6 @@
-"""The command `report`: what people look at."""
+"""The commands `report` and `explore`: what people look at."""
 
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -34,4 +35,27 @@ def report(call: Call, out: Path | None, is_opened: bool) -> int:
     return 0
 
 
-COMMANDS = (report,)
+@click.command("explore", cls=Command, example="explore --port 8600")
+@click.option("--port", type=click.IntRange(0, 65535), default=8600, show_default=True, help="0 for any that is free")
+@click.option("--no-browser", "is_quiet", is_flag=True, help="only say the address")
+@click.pass_obj
+def explore(call: Call, port: int, is_quiet: bool) -> int:
+    """Look at gold in the browser: find terms, compare them, download; on this machine only, until Ctrl-C."""
+
+    def ready(address: str) -> None:
+        call.result({"explore": address})
+        if not call.json:
+            output.note("Ctrl-C ends it")
+        sys.stdout.flush()
+        if not is_quiet:
+            webbrowser.open(address)
+
+    with local_engine(call, is_server=True) as engine:
+        from search_forecast.pages.explore import serve
+
+        serve(engine, port, ready)
+    output.note("explore: ended")
+    return 0
+
+
+COMMANDS = (report, explore)

@@ -24,10 +24,11 @@ def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 
 
 @contextmanager
-def local_engine(call: Call) -> "Iterator[LocalEngine]":
-    """What answers on this machine."""
+def local_engine(call: Call, *, is_server: bool = False) -> "Iterator[LocalEngine]":
+    """What answers on this machine; for a server it remembers what it said."""
     call.check_there()
     from search_forecast.queries.local import LocalEngine
+    from search_forecast.queries.remembering import RememberingEngine
 
     with ExitStack() as stack:
 
@@ -36,7 +37,7 @@ def local_engine(call: Call) -> "Iterator[LocalEngine]":
 
             return SparkEngine(stack.enter_context(call.opened(writes=False)))
 
-        yield LocalEngine(call.root, spark)
+        yield (RememberingEngine if is_server else LocalEngine)(call.root, spark)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """What a search term is, in plain Python: the rule that the column `term` of every table keeps.
 
-The definition is `NFKC(casefold(NFKC(term)))`, then every whitespace character (Unicode's, and the separators
-U+001C..U+001F, as Python's `str.isspace`) becomes a space, control and format characters (categories Cc, Cf) go, runs
-of spaces collapse and the ends are trimmed.
+Every whitespace character (Unicode's, and the separators U+001C..U+001F, as Python's `str.isspace`) becomes a space,
+control and format characters (categories Cc, Cf) go; of what is left it is `NFKC(casefold(NFKC(term)))`, in which runs
+of spaces collapse and the ends are trimmed. In this order a term stays what it is when it is normalised again: what
+stood on both sides of a character that went may be one character together.
 """
 
 from collections.abc import Callable
@@ -17,8 +18,8 @@ def normaliser() -> Callable[[str], str]:
     def normalise(text: str) -> str:
         from unicodedata import category, normalize  # noqa: PLC0415 - shipped with the code
 
-        folded = normalize("NFKC", normalize("NFKC", text).casefold())
-        spaced = (" " if c.isspace() else c for c in folded)
-        return " ".join("".join(c for c in spaced if category(c) not in ("Cc", "Cf")).split())
+        spaced = (" " if c.isspace() else c for c in text)
+        visible = "".join(c for c in spaced if category(c) not in ("Cc", "Cf"))
+        return " ".join(normalize("NFKC", normalize("NFKC", visible).casefold()).split())
 
     return normalise

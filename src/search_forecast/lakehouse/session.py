@@ -105,6 +105,7 @@ def _start(
         "JAVA_HOME": str(jdk.home),
         "SPARK_HOME": str(jars.spark_home()),
         "PYSPARK_PYTHON": sys.executable,  # else Python workers start the system's Python
+        **jvm.locale(),
     }
     if cluster is None or clusters.is_loopback(cluster):
         environment["SPARK_LOCAL_IP"] = "127.0.0.1"  # else Spark looks up this machine's name, which may fail

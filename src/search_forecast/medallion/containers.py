@@ -30,6 +30,10 @@ UNREADABLE = "its ending is none that is read"
 _READ_BYTES = 2**20
 
 
+class ChangedError(DataError):
+    """A file is being written: what was read of it is no delivery."""
+
+
 @dataclass(frozen=True)
 class Part:
     """What becomes one delivery: a file, or a member of a zip file.
@@ -124,7 +128,7 @@ def opened(part: Part) -> Iterator[BinaryIO]:
                 yield content
         after = os.fstat(file.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise DataError("the file changed while it was read; run ingest again once its upload is over")
+        raise ChangedError("the file changed while it was read; run ingest again once its upload is over")
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def correct(lakehouse: Lakehouse, parameters: CorrectParameters, now: datetime) 
         DataError: it can't be corrected so, or the layers disagree afterwards.
     """
     ingest.finish_sealed(lakehouse)  # else its batch would be written once more, as it was before this decision
-    rows = corrections.deliveries(lakehouse)
+    rows, now = corrections.deliveries(lakehouse), corrections.moment(lakehouse, now)
     row = corrections.find(rows, parameters.delivery)
     decision = Decision(parameters.why, lakehouse.user(), now)
     if parameters.replacement is not None:

@@ -5,15 +5,15 @@ table says, by whatever run comes next: so a run that is killed after the decisi
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from search_forecast.errors import DataError, UsageError
-from search_forecast.lakehouse.contracts import CORRECTIONS, DELIVERIES
+from search_forecast.lakehouse.contracts import BATCHES, CORRECTIONS, DELIVERIES
 from search_forecast.lakehouse.contracts.base import literals
 from search_forecast.lakehouse.tables import Lakehouse
 
@@ -156,9 +156,31 @@ def deliveries(lakehouse: Lakehouse) -> list[Row]:
     return lakehouse.ask("select * from {deliveries}", DELIVERIES)
 
 
-def corrected(lakehouse: Lakehouse) -> list[Row]:
-    """The rows of search_bronze.deliveries that were ever corrected."""
-    return lakehouse.ask("select * from {deliveries} where correction is not null", DELIVERIES)
+def unproven(rows: Iterable[Row], batches: Mapping[str, Row]) -> set[str]:
+    """The batches that `reconcile` has not proven as they are: new ones, changed ones, and those that did not add up.
+
+    Args:
+        rows: search_bronze.deliveries.
+        batches: search_gold.batches, by batch_id.
+    """
+    result = set()
+    for row in rows:
+        batch = batches.get(row["batch_id"])
+        changes = [row[name] for name in ("corrected_at", "masked_at") if row[name] is not None]
+        is_proven = batch is not None and batch["reconciled"] and all(at <= batch["finished_at"] for at in changes)
+        if row["record_count"] is not None and not is_proven:
+            result.add(row["batch_id"])
+    return result | {batch_id for batch_id, batch in batches.items() if not batch["reconciled"]}
+
+
+def moment(lakehouse: Lakehouse, now: datetime) -> datetime:
+    """When something is decided: now, but after all checks and decisions before, or it would not be seen to be new.
+
+    The two differ where the clock was put back.
+    """
+    past = "select finished_at as at from {batches} union all select corrected_at as at from {deliveries}"
+    [last] = lakehouse.ask(f"select max(at) as at from ({past})", BATCHES, DELIVERIES)  # noqa: S608 - no input
+    return now if last["at"] is None else max(now, last["at"] + timedelta(microseconds=1))
 
 
 def commit(

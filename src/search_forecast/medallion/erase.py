@@ -95,7 +95,7 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
     for table in _MADE_ELSEWHERE:
         if lakehouse.exists(table):
             _keep(lakehouse, table, "inputs" if table is MODEL_SCORES else "term", what)
-    rows = corrections.deliveries(lakehouse)
+    rows, now = corrections.deliveries(lakehouse), corrections.moment(lakehouse, now)
     whole = None if parameters.delivery is None else corrections.find(rows, parameters.delivery)["delivery_id"]
     raw = _marked(lakehouse.read(RAW_SEARCH_TERMS), what, whole)
     affected = _affected(raw)

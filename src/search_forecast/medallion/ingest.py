@@ -29,6 +29,7 @@ from search_forecast.medallion import (
 from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
+from search_forecast.medallion.content_ids import ContentIds
 from search_forecast.medallion.corrections import Decision, Row
 from search_forecast.medallion.landing import Survey
 from search_forecast.parameters import IngestParameters
@@ -48,13 +49,15 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     survey, choice = landing.survey(parameters.source), layout_choice(parameters)
     _check_patterns(lakehouse, choice)
     check_deliveries(lakehouse, seen)
-    batch, known = stage_new_files(lakehouse.staging, survey, choice, seen, now)
+    content_ids = ContentIds(lakehouse.staging, now, is_verified=parameters.is_verified)
+    batch, known = stage_new_files(lakehouse.staging, survey, choice, seen, now, content_ids=content_ids)
     batch, refused = _without_overlap(lakehouse, batch, seen, is_strict=parameters.is_strict)
     if batch.deliveries:
         batches.seal(batch)
         commit(lakehouse, batch)
     else:
         batches.discard(batch)
+    content_ids.save()
     statuses = [delivery.status for delivery in batch.deliveries]
     result = {
         "batch_id": batch.batch_id if batch.deliveries else None,
@@ -131,7 +134,13 @@ def _some(names: list[str], reason: str) -> str:
 
 
 def stage_new_files(
-    staging: Path, survey: Survey, choice: Choice, seen: list[Row], now: datetime
+    staging: Path,
+    survey: Survey,
+    choice: Choice,
+    seen: list[Row],
+    now: datetime,
+    *,
+    content_ids: ContentIds | None = None,
 ) -> tuple[Batch, list[Delivery]]:
     """Stage what is new in a batch; also return the deliveries that lie there as they were seen before.
 
@@ -141,8 +150,9 @@ def stage_new_files(
         choice: what says the layout of a file.
         seen: rows of search_bronze.deliveries.
         now: when this run began.
+        content_ids: what was read before; learns what is read now.
     """
-    batch = new_batch(staging, seen, now)
+    batch, content_ids = new_batch(staging, seen, now), content_ids or ContentIds(staging, now)
     past = _Past.of(seen)
     names = {row["source_file"] for row in seen}
     rows = {(row["delivery_id"], row["source_file"]): row for row in seen}
@@ -150,11 +160,13 @@ def stage_new_files(
     for part in survey.parts:
         name = part.name
         # Only a file whose name is known may be known: the others are hashed while they are staged.
-        row = rows.get((landing.content_id(part), name)) if name in names else None
+        row = rows.get((content_ids.get(part), name)) if name in names else None
         if row is not None:
             known.append(Delivery(row["delivery_id"], name, row["bytes"], None, row["status"], row["reason"]))
             continue
+        stamp = content_ids.stamp(part)
         delivery = _inspect(part, batch.directory, choice, past)
+        content_ids.note(part, stamp, delivery.delivery_id)
         if delivery.status == "ingested" and delivery.delivery_id is not None:
             past.ingested[delivery.delivery_id] = name
         new.append(delivery)
@@ -195,12 +207,12 @@ class _Past:
     Attributes:
         ingested: source_file of each content that counts.
         taken_out: the row of each content that counts no more.
-        latest: of each name, the content that counts and came last.
+        latest: of each name, the row of the content that counts and came last.
     """
 
     ingested: dict[str, str]
     taken_out: dict[str, Row]
-    latest: dict[str, str]
+    latest: dict[str, Row]
 
     @classmethod
     def of(cls, seen: list[Row]) -> "_Past":
@@ -208,7 +220,7 @@ class _Past:
         return cls(
             {row["delivery_id"]: row["source_file"] for row in ingested},
             {row["delivery_id"]: row for row in seen if row["status"] in corrections.TAKEN_OUT},
-            {row["source_file"]: row["delivery_id"] for row in ingested},
+            {row["source_file"]: row for row in ingested},
         )
 
 
@@ -217,25 +229,31 @@ def _inspect(part: Part, directory: Path, choice: Choice, past: _Past) -> Delive
     status, reason, delivery_id = "rejected", "", None
     try:
         delivery = landing.stage(part, directory, choice)
+    except containers.ChangedError as error:
+        reason = str(error)  # no content: by the time it is hashed it may be whole, and must not be known then
     except DataError as error:
         reason, delivery_id = str(error), landing.content_id(part)
     else:
         delivery_id = delivery.delivery_id
-        known_name, replaced = choice.known_name(delivery.layout_name), past.latest.get(part.name)
+        known_name, before = choice.known_name(delivery.layout_name), past.latest.get(part.name)
         if delivery_id in past.ingested:
             status, reason = "duplicate", f"same content as {past.ingested[delivery_id]}"
         elif delivery_id in past.taken_out:
             reason = _why_not_again(past.taken_out[delivery_id])
-        elif replaced is None or known_name == "append":
+        elif before is None or landing.begins_with(part.path, before["bytes"], str(before["delivery_id"])):
+            why = "it goes on from what was taken in of it before"
+            return delivery if before is None else replace(delivery, replaces=before["delivery_id"], why=why)
+        elif known_name == "append":
             return delivery
         elif known_name == "replace":
             why = f"layout {delivery.layout_name}: a file of a known name replaces the one before"
-            return replace(delivery, replaces=replaced, why=why)
+            return replace(delivery, replaces=before["delivery_id"], why=why)
         else:
             # Adding it would count twice what both contents share, replacing it would drop what only the first one had.
             reason = (
                 "a file of this name with other content was ingested before; deliver the new records under a new name, "
-                f"or run correct {str(replaced)[:12]} --by FILE, or let its layout say known_name: append or replace"
+                f"or run correct {before['delivery_id'][:12]} --by FILE, or let its layout say known_name: append or "
+                "replace"
             )
     return Delivery(delivery_id, part.name, landing.file_size(part.path), None, status, reason)
 
@@ -248,11 +266,12 @@ def commit(lakehouse: Lakehouse, batch: Batch) -> None:
         lakehouse.write(_raw_search_terms(lakehouse, batch, ingested), RAW_SEARCH_TERMS, where=own_rows)
     replacing = {d.replaces: d for d in batch.deliveries if d.replaces is not None}
     rows = corrections.deliveries(lakehouse) if replacing else []
+    at = corrections.moment(lakehouse, batch.received_at) if replacing else batch.received_at
     changes = [
         change
         for row in rows
         if row["delivery_id"] in replacing and row["status"] not in ("duplicate", "rejected")
-        for change in _replaced(row, replacing[row["delivery_id"]], lakehouse.user(), batch.received_at)
+        for change in _replaced(row, replacing[row["delivery_id"]], lakehouse.user(), at)
     ]
     news = [_row(delivery, batch) for delivery in batch.deliveries]
     corrections.commit(lakehouse, rows, changes, more=news, where=own_rows)

@@ -84,6 +84,15 @@ def content_id(part: Part) -> str | None:
             return None
 
 
+def begins_with(path: Path, size: int, sha256: str) -> bool:
+    """Whether so many bytes at the start of a file have a hash: when they were taken in it was still being written."""
+    with path.open("rb") as file:
+        content = _Content(file)
+        while (left := size - file.tell()) > 0 and content.read(min(left, records.BLOCK_BYTES)):
+            pass
+        return file.tell() == size and content.sha256.hexdigest() == sha256
+
+
 def stage(part: Part, directory: Path, choice: Choice | None = None) -> Delivery:
     """Copy the records of one delivery into a batch's directory, hashing and counting them on the way.
 

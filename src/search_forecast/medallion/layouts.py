@@ -216,7 +216,7 @@ def read(path: Path) -> ExportLayout:
         raise UsageError(f"{path}: a layout's file is called by small letters, digits, - and _, such as my_shop.yml")
     try:
         document = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # a date that is none is a ValueError
         raise UsageError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, Mapping):
         raise UsageError(f"{path}: expected keys with values, such as term: query")

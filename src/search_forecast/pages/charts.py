@@ -19,6 +19,7 @@ def specifications() -> dict[str, dict[str, Any]]:
     """The specification of each figure by the id of its element; the data is called as the figure."""
     charts = {
         "history": _history(),
+        "comparison": _comparison(),
         "top": _top(),
         "trends": _trends(),
         "weekdays": _weekdays(),
@@ -31,18 +32,7 @@ def specifications() -> dict[str, dict[str, Any]]:
 
 def _history() -> Figure:
     """The counts as a line; the forecast as a broken one within the bands of its intervals."""
-    base = alt.Chart(alt.NamedData("history")).encode(
-        x=alt.X(
-            "date:T", title=None, scale=_UTC, axis=alt.Axis(format="", formatType="asDate", grid=False, labelFlush=True)
-        )
-    )
-    hints = [
-        alt.Tooltip("date:T", formatType=DAY, format="", title="@day"),
-        _hint("count", COUNT, "@searches"),
-        _hint("forecast", COUNT, "@forecast"),
-        _hint("range_80", None, "@interval_80"),
-        _hint("range_95", None, "@interval_95"),
-    ]
+    base = _by_date("history")
     bands = [
         base.mark_area(opacity=opacity, color="$forecast").encode(
             y=_height(f"lower_{level}", "@searches"), y2=f"upper_{level}:Q"
@@ -51,14 +41,41 @@ def _history() -> Figure:
     ]
     counts = base.mark_line(color="$main").encode(y=_height("count", "@searches"))
     forecast = base.mark_line(color="$forecast", strokeDash=[6, 3]).encode(y=_height("forecast", "@searches"))
+    return alt.layer(*bands, counts, forecast, _points(base, [])).properties(height=300)
+
+
+def _comparison() -> Figure:
+    """The same of several terms, a colour each."""
+    colours = alt.Scale(domain=list(range(1, 7)), range=[f"$series{number}" for number in range(1, 7)])
+    base = _by_date("comparison").encode(color=alt.Color("slot:N", scale=colours, legend=None))
+    band = base.mark_area(opacity=0.15).encode(y=_height("lower_95", "@searches"), y2="upper_95:Q")
+    counts = base.mark_line().encode(y=_height("count", "@searches"))
+    forecast = base.mark_line(strokeDash=[6, 3]).encode(y=_height("forecast", "@searches"))
+    return alt.layer(band, counts, forecast, _points(base, [_hint("term", None, "@term")])).properties(height=300)
+
+
+def _by_date(name: str) -> Figure:
+    axis = alt.Axis(format="", formatType="asDate", grid=False, labelFlush=True)
+    return alt.Chart(alt.NamedData(name)).encode(x=alt.X("date:T", title=None, scale=_UTC, axis=axis))
+
+
+def _points(base: Figure, more: list[alt.Tooltip]) -> Figure:
+    """A mark on what is nearest to the pointer, and what is known of it."""
+    hints = [
+        *more,
+        alt.Tooltip("date:T", formatType=DAY, format="", title="@day"),
+        _hint("count", COUNT, "@searches"),
+        _hint("forecast", COUNT, "@forecast"),
+        _hint("range_80", None, "@interval_80"),
+        _hint("range_95", None, "@interval_95"),
+    ]
     near = alt.selection_point(nearest=True, on="pointerover", fields=["date"], empty=False, clear="pointerout")
-    points = (
+    return (
         base.transform_calculate(value="isValid(datum.count) ? datum.count : datum.forecast")
-        .mark_point(size=60, filled=True, color="$text")
+        .mark_point(size=60, filled=True, **({} if more else {"color": "$text"}))
         .encode(y=_height("value", "@searches"), opacity=alt.condition(near, alt.value(1), alt.value(0)), tooltip=hints)
         .add_params(near)
     )
-    return alt.layer(*bands, counts, forecast, points).properties(height=300)
 
 
 def _top() -> Figure:

@@ -1,9 +1,8 @@
-/* Words, elements and figures: what page.js builds the page of. What comes from data becomes text nodes, never markup. */
+/* Words, elements and figures: what a page's own script builds it of. What comes from data becomes text nodes, never markup. */
 "use strict";
 const $ = id => document.getElementById(id);
 const embedded = id => JSON.parse($(id).textContent);
 const facts = embedded("data"), specifications = embedded("specifications"), strings = embedded("strings");
-const { history, range, period } = facts;
 let language = navigator.language.startsWith("es") ? "es" : "en";
 let locale = navigator.language;
 
@@ -25,6 +24,24 @@ const formats = {
 };
 const { asCount, asPercent, asChange, asDay } = formats;
 const between = (first, last) => `${asDay(first)} – ${asDay(last)}`;
+
+/** Says all that stands in the HTML, and shows what `render` does: now, in another language, in other colours. */
+const present = render => {
+  const show = () => {
+    document.documentElement.lang = language;
+    document.title = say("title");
+    document.querySelectorAll("[data-text]").forEach(item => { item.textContent = say(item.dataset.text); });
+    document.querySelectorAll("#languages button").forEach(button => button.setAttribute("aria-pressed", String(button.value === language)));
+    render();
+  };
+  document.querySelectorAll("#languages button").forEach(button => button.addEventListener("click", () => {
+    language = button.value;
+    locale = navigator.languages.find(name => name.startsWith(language)) ?? language;
+    show();
+  }));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+  show();
+};
 
 // Elements.
 const element = (tag, properties, ...children) => {
@@ -55,6 +72,10 @@ const table = (caption, columns, rows) => {
   scroll.setAttribute("aria-label", `${say("as_table")}: ${caption}`);
   return scroll;
 };
+const interval = (row, level) => row[`lower_${level}`] == null ? "–" : `${asCount(row[`lower_${level}`])} – ${asCount(row[`upper_${level}`])}`;
+/** A row of a forecast as the figures draw it. */
+const foretold = (row, date) => ({ ...row, date: Date.parse(date), range_80: interval(row, 80), range_95: interval(row, 95) });
+const forecastColumns = [["day", row => asDay(row.date)], ["searches", row => asCount(row.count), true], ["forecast", row => asCount(row.forecast), true], ["interval_80", row => row.range_80 ?? "–", true], ["interval_95", row => row.range_95 ?? "–", true]];
 const folded = (title, ...content) => element("details", {}, element("summary", {}, title), ...content);
 
 // Figures.

@@ -7,19 +7,17 @@ from statistics import fmean
 
 from search_forecast.errors import DataError
 from search_forecast.pages import history, quality
-from search_forecast.pages.reading import Facts, Rows, is_there, plain, query, rows
+from search_forecast.pages.reading import NEEDED, Facts, Rows, is_there, known_days, plain, query, rows
 from search_forecast.queries.answers import Engine, filled_by
 
 # Every table that the page reads.
 TABLES = (
-    *("search_gold.daily_totals", "search_gold.daily_term_counts", "search_gold.term_summary"),
+    *NEEDED,
     *("search_gold.term_trends", "search_gold.term_forecasts", "search_gold.backtest_metrics"),
     *("search_gold.forecast_accuracy", "search_gold.batches"),
     *("search_silver.rejected_records", "search_bronze.deliveries"),
 )
-_NEEDED = TABLES[:3]
 _TOP_COUNT = 15
-_TRENDS_OF_A_STATUS = 8
 _LONGEST_PERIOD_DAYS = 28
 
 _PERIOD_TERMS = """
@@ -32,32 +30,6 @@ where event_date between :before and :last
 group by term
 order by search_count desc, term
 """
-_TRENDS = """
-with latest as (
-  select grain, max(period_start_date) as period_start_date
-  from term_trends
-  where not is_partial_period
-  group by grain
-),
-
-ranked as (
-  select
-    t.grain, t.period_start_date, t.status, t.term, t.search_count, t.previous_count, t.growth_ratio, t.p_value,
-    t.rank, t.previous_rank,
-    row_number() over (
-      partition by t.grain, t.status order by abs(t.search_count - coalesce(t.previous_count, 0)) desc, t.term
-    ) as place,
-    count(*) over (partition by t.grain, t.status) as status_count
-  from term_trends as t
-  inner join latest on latest.grain = t.grain and latest.period_start_date = t.period_start_date
-)
-
-select grain, period_start_date, status, status_count, term, search_count, previous_count, growth_ratio, p_value,
-  rank, previous_rank
-from ranked
-where place <= :limit
-order by grain, status, place
-"""
 
 
 def gather(engine: Engine) -> Facts:
@@ -69,9 +41,6 @@ def gather(engine: Engine) -> Facts:
     Raises:
         DataError: there is no search in gold, or tables are written faster than they can be read.
     """
-    for table in _NEEDED:
-        if not engine.has(table):
-            raise DataError(f"report: no {table} yet; run {filled_by(table)} first")
     for _ in range(3):
         before = _versions(engine)
         facts = _gather(engine)
@@ -81,10 +50,7 @@ def gather(engine: Engine) -> Facts:
 
 
 def _gather(engine: Engine) -> Facts:
-    days = query(engine, "daily_activity")
-    if not days:
-        raise DataError("report: no searches in search_gold.daily_totals; run ingest, clean and aggregate first")
-    whole = [day for day in days if day["is_complete_day"]] or days
+    days, whole = known_days(engine, "report")
     sections: dict[str, Callable[[], object]] = {
         "range": lambda: _range(engine, days, whole),
         "period": lambda: _period(engine, whole),
@@ -148,7 +114,7 @@ def _trends(engine: Engine) -> Rows | None:
     if not is_there(engine, "term_trends"):
         return None
     found: dict[str, Facts] = {}
-    for row in rows(engine.run(_TRENDS, {"limit": _TRENDS_OF_A_STATUS}, ["term_trends"])):
+    for row in query(engine, "latest_trends"):
         grain = found.setdefault(
             row["grain"], {name: row[name] for name in ("grain", "period_start_date")} | {"counts": {}, "terms": []}
         )

@@ -9,7 +9,7 @@ from search_forecast.queries.answers import Engine
 TERM_COUNT = 1000
 TOTAL = "(total)"
 # Lengths that keep the page below 3 MB, whatever the counts are.
-_RECENT = {"day": 84, "week": 104}
+RECENT = {"day": 84, "week": 104, "month": 160}
 _LONG = {"week": 160, "month": 160}
 
 _TERMS = "select term from term_summary order by search_count desc, term limit :limit"
@@ -50,10 +50,10 @@ def read(engine: Engine, days: Sequence[dict[str, Any]]) -> dict[str, Any]:
     terms = [str(row[0]) for row in engine.run(_TERMS, {"limit": TERM_COUNT}, ["term_summary"]).rows]
     forecasts = _forecasts(engine, days, {TOTAL, *terms})
     grain = "week" if forecasts and forecasts["period_days"] == 7 else "day"
-    recent = _series(engine, days, terms, grain, _RECENT[grain])
-    weeks = len(_whole_periods(days, "week"))
+    recent = _series(engine, days, terms, grain, RECENT[grain])
+    weeks = len(whole_periods(days, "week"))
     longer = "month" if grain == "week" or weeks > _LONG["week"] else "week"
-    is_longer = len(_whole_periods(days, grain)) > _RECENT[grain]
+    is_longer = len(whole_periods(days, grain)) > RECENT[grain]
     return {
         "terms": [TOTAL, *terms],
         "recent": recent,
@@ -63,12 +63,12 @@ def read(engine: Engine, days: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _series(engine: Engine, days: Sequence[dict[str, Any]], terms: list[str], grain: str, most: int) -> dict[str, Any]:
-    periods = _whole_periods(days, grain)[-most:]
+    periods = whole_periods(days, grain)[-most:]
     if not periods:
         return {"grain": grain, "dates": [], "counts": [[] for _ in [TOTAL, *terms]]}
     place = {start: number for number, start in enumerate(periods)}
     counts = {term: [0] * len(periods) for term in terms}
-    last = max(day["event_date"] for day in days if _start(day["event_date"], grain) == periods[-1])
+    last = max(day["event_date"] for day in days if start_of(day["event_date"], grain) == periods[-1])
     column = "daily_term_counts.event_date"
     statement = _COUNTS.format(start=column if grain == "day" else f"trunc({column}, '{grain}')")
     values = {"limit": TERM_COUNT, "begin": periods[0], "last": last}
@@ -76,27 +76,29 @@ def _series(engine: Engine, days: Sequence[dict[str, Any]], terms: list[str], gr
         counts[term][place[start]] = count
     totals = [0] * len(periods)
     for day in days:
-        start = _start(day["event_date"], grain)
+        start = start_of(day["event_date"], grain)
         if start in place:
             totals[place[start]] += day["search_count"]
     return {"grain": grain, "dates": periods, "counts": [totals, *counts.values()]}
 
 
-def _whole_periods(days: Sequence[dict[str, Any]], grain: str) -> list[date]:
+def whole_periods(days: Sequence[dict[str, Any]], grain: str) -> list[date]:
     """The first days of the periods of which every day is among the days, which have no gaps."""
     first, last = days[0]["event_date"], days[-1]["event_date"]
-    starts = sorted({_start(day["event_date"], grain) for day in days})
-    ends = [*(start - timedelta(days=1) for start in starts[1:]), _end(starts[-1], grain)]
+    starts = sorted({start_of(day["event_date"], grain) for day in days})
+    ends = [*(start - timedelta(days=1) for start in starts[1:]), end_of(starts[-1], grain)]
     return [start for start, end in zip(starts, ends, strict=True) if first <= start and end <= last]
 
 
-def _start(day: date, grain: str) -> date:
+def start_of(day: date, grain: str) -> date:
+    """The first day of the day, week or month that a day is in."""
     return day.replace(day=1) if grain == "month" else day - timedelta(days=day.weekday() if grain == "week" else 0)
 
 
-def _end(start: date, grain: str) -> date:
+def end_of(start: date, grain: str) -> date:
+    """The last day of the period that begins on a day."""
     days = {"day": 1, "week": 7, "month": 31}[grain]
-    after = _start(start + timedelta(days=days), grain)
+    after = start_of(start + timedelta(days=days), grain)
     return after - timedelta(days=1)
 
 

@@ -5,11 +5,28 @@ from datetime import date, datetime
 from math import isfinite
 from typing import Any
 
+from search_forecast.errors import DataError
 from search_forecast.queries import catalogue
-from search_forecast.queries.answers import Answer, Engine, answer
+from search_forecast.queries.answers import Answer, Engine, answer, filled_by
 
 Facts = dict[str, Any]
 Rows = list[Facts]
+NEEDED = ("search_gold.daily_totals", "search_gold.daily_term_counts", "search_gold.term_summary")
+
+
+def known_days(engine: Engine, command: str) -> tuple[Rows, Rows]:
+    """All days of the range (daily_totals), and those that are complete; all of them where none is.
+
+    Raises:
+        DataError: gold has no searches yet.
+    """
+    for table in NEEDED:
+        if not engine.has(table):
+            raise DataError(f"{command}: no {table} yet; run {filled_by(table)} first")
+    days = query(engine, "daily_activity")
+    if not days:
+        raise DataError(f"{command}: no searches in {NEEDED[0]}; run ingest, clean and aggregate first")
+    return days, [day for day in days if day["is_complete_day"]] or days
 
 
 def is_there(engine: Engine, name: str) -> bool:

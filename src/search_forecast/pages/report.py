@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from search_forecast.pages.facts import gather
-from search_forecast.pages.shell import DATA, in_html, shell
+from search_forecast.pages.shell import DATA, REPORT, in_html, shell
 from search_forecast.queries.answers import Engine
 
 
@@ -29,7 +29,7 @@ def write_report(engine: Engine, path: Path, made_at: datetime) -> dict[str, Any
         "made_at": made_at.isoformat(timespec="seconds"),
         "version": metadata.version("search_forecast"),
     }
-    before, _, after = shell().partition(DATA)
+    before, _, after = shell(REPORT).partition(DATA)
     page = f"{before}{in_html(facts)}{after}".encode()
     making = path.with_name(f".{path.name}.{os.getpid()}")
     try:

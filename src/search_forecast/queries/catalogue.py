@@ -1,8 +1,9 @@
 """Gold SQL, one query a file: people, the command line, dashboards and alerts use the same ones.
 
 A file starts with a header of comments: what it answers, its grain, its inputs (in brackets those that may not be there
-yet), and its parameters as `--   name TYPE [= default]: meaning`. A parameter without a default is required; a TERM is
-normalised before it is looked up; `week|month` in the place of a type is one of these words.
+yet), and its parameters as `--   name TYPE [= default]: meaning`. A parameter without a default is required; a TERM
+is normalised, and must have been searched; a PART of one is only normalised; `week|month` in the place of a type is one
+of these words.
 """
 
 import re
@@ -15,7 +16,7 @@ from search_forecast.errors import UsageError, did_you_mean
 from search_forecast.lakehouse.normalisation import normaliser
 
 _INPUTS = re.compile(r"^-- inputs: (.+)$", re.MULTILINE)
-_PARAMETER = re.compile(r"^--   (\w+) (INT|DATE|STRING|TERM|\w+(?:\|\w+)+)(?: = (\S+))?: (.+)$", re.MULTILINE)
+_PARAMETER = re.compile(r"^--   (\w+) (INT|DATE|STRING|TERM|PART|\w+(?:\|\w+)+)(?: = (\S+))?: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,18 @@ class Parameter:
         Raises:
             UsageError: it is not of the parameter's type.
         """
-        words = self.type.split("|")
+        words, shown = self.type.split("|"), f"query: {self.name}={' '.join(text.split())}"
         if len(words) > 1 and text not in words:
-            raise UsageError(f"query: {self.name}={text} is not {' or '.join(words)}")
+            raise UsageError(f"{shown} is not {' or '.join(words)}")
         try:
             if self.type == "INT":
                 return _natural(text)
             if self.type == "DATE":
                 return date.fromisoformat(text)
-            return normaliser()(text) if self.type == "TERM" else text
+            return normaliser()(text) if self.type in ("TERM", "PART") else text
         except ValueError:
             example = "a whole number from 0 to 2147483647" if self.type == "INT" else "a date like 2021-11-12"
-            raise UsageError(f"query: {self.name}={text} is not {example}") from None
+            raise UsageError(f"{shown} is not {example}") from None
 
 
 def _natural(text: str) -> int:

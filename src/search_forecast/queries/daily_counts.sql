@@ -3,12 +3,16 @@
 -- inputs: daily_totals, daily_term_counts
 -- parameters:
 --   term TERM: the term
+--   from DATE = null: first day; null for the first there is
+--   to DATE = null: last day; null for the last there is
 with term_days as (
   select
     event_date,
     search_count
   from daily_term_counts
   where term = :term
+    and (:from is null or event_date >= :from)
+    and (:to is null or event_date <= :to)
 )
 
 select
@@ -18,4 +22,6 @@ select
 from daily_totals
 left join term_days
   on term_days.event_date = daily_totals.event_date
+where (:from is null or daily_totals.event_date >= :from)
+  and (:to is null or daily_totals.event_date <= :to)
 order by daily_totals.event_date

@@ -5,9 +5,12 @@
 --   term TERM: the term; (total) is all searches, (other) the rare terms
 with latest as (
   select
-    max(made_on_date) as made_on_date,
-    max_by(model_version, struct(made_on_date, model_version)) as model_version
+    made_on_date,
+    max(model_version) as model_version
   from term_forecasts
+  group by made_on_date
+  order by made_on_date desc
+  limit 1
 ),
 
 verdicts as (

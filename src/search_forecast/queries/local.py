@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -14,9 +15,10 @@ from sqlglot import exp
 from search_forecast.errors import DataError, UsageError, did_you_mean
 from search_forecast.queries import snapshots, translation
 from search_forecast.queries.answers import Answer, Engine
-from search_forecast.queries.snapshots import NeedsSpark
+from search_forecast.queries.snapshots import NeedsSpark, Snapshot
 
 logger = logging.getLogger(__name__)
+SparkStart = Callable[[], Engine]
 
 
 class LocalEngine:
@@ -27,9 +29,11 @@ class LocalEngine:
         spark: Starts what answers in `run` and `ask` where DuckDB can't.
     """
 
-    def __init__(self, root: Path, spark: Callable[[], Engine] | None = None) -> None:
+    def __init__(self, root: Path, spark: SparkStart | None = None) -> None:
         self._root, self._start_spark = root.resolve(), spark
-        self._connection = duckdb.connect()
+        self._connection, self._one_at_a_time = duckdb.connect(), Lock()
+        self._seen: dict[str, tuple[object, Snapshot]] = {}
+        self._shown: dict[str, Snapshot] = {}
         for statement in (
             *(f"create schema {schema}" for schema in snapshots.SCHEMAS),
             *translation.MACROS,
@@ -55,7 +59,7 @@ class LocalEngine:
     def version(self, table: str) -> int:
         """The version of a table that is there."""
         try:
-            return snapshots.snapshot(self._root, table).version
+            return self._snapshot(table).version
         except NeedsSpark:
             return self._spark.version(table)
 
@@ -86,11 +90,12 @@ class LocalEngine:
 
     def _run(self, sql: str, values: Mapping[str, object], inputs: Sequence[str]) -> Answer:
         translated = translation.duckdb_sql(sql, values)
-        for table in inputs:
-            self._show(table)
-        asked = self._connection.execute(translated)
-        columns = [str(column[0]) for column in asked.description or []]
-        return Answer(columns, [tuple(map(_plain, row)) for row in asked.fetchall()])
+        with self._one_at_a_time:
+            for table in inputs:
+                self._show(table)
+            asked = self._connection.execute(translated)
+            columns = [str(column[0]) for column in asked.description or []]
+            return Answer(columns, [tuple(map(_plain, row)) for row in asked.fetchall()])
 
     def ask(self, sql: str) -> Answer:
         """Run a query of one's own, on tables of any layer; those of gold need no schema before their name.
@@ -98,21 +103,35 @@ class LocalEngine:
         Raises:
             UsageError: it does more than read tables of the lakehouse.
         """
-        names = translation.tables(translation.parse(sql))
+        query = translation.parse(sql)
+        names = translation.tables(query)
         for name in names:
             if not self.has(name):
                 known = snapshots.names(self._root)
                 alike = known if "." in name else [table.partition(".")[2] for table in known]
                 raise UsageError(f"sql: no table {name}{did_you_mean(name, alike)}")
-        return self.run(sql, {}, names)
+        return self.run(translation.without_comments(sql, query), {}, names)
+
+    def _snapshot(self, full: str) -> Snapshot:
+        """A table as it is now; its log is read again only when something has come to it or gone."""
+        entries = snapshots.log_entries(self._root, full)
+        before, known = self._seen.get(full, (None, None))
+        if known is None or entries != before:
+            known = snapshots.snapshot(self._root, full)
+            self._seen[full] = (entries, known)
+        return known
 
     def _show(self, name: str) -> None:
         """Make a table visible to DuckDB under its name, as it is now."""
         full = snapshots.full_name(self._root, name)
         if full is None:
             full, columns, files = *_declared(name), []
+            self._shown.pop(full, None)
         else:
-            table = snapshots.snapshot(self._root, full)
+            table = self._snapshot(full)
+            if self._shown.get(full) is table:
+                return
+            self._shown[full] = table
             columns, files = table.columns, table.files
         # A column that came later is missing in older files; one that none has yet comes from the empty part.
         rows = f"select {_casts(columns, 'null')} where false"

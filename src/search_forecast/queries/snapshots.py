@@ -1,5 +1,6 @@
 """The tables of a lakehouse on this machine as Delta's log says they are now, for a reader that is not Spark."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def full_name(root: Path, name: str) -> str | None:
     """What a table is called with its schema; None where there is none of that name."""
     schema, dot, table = name.rpartition(".")
     return next((f"{s}.{table}" for s in ([schema] if dot else SCHEMAS) if f"{s}.{table}" in names(root)), None)
+
+
+def log_entries(root: Path, name: str) -> tuple[tuple[str, int, int], ...]:
+    """The entries of a table's log, with bytes and time: other ones with every commit, and in a table made anew."""
+    entries = [(entry.name, entry.stat()) for entry in os.scandir(root.joinpath(*name.split("."), "_delta_log"))]
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in entries))
 
 
 def snapshot(root: Path, name: str) -> Snapshot:

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -62,11 +63,10 @@ def parse(text: str) -> exp.Query:
         statements = [statement for statement in sqlglot.parse(marked, dialect=_DIALECT) if statement is not None]
     except ParseError as error:
         where = error.errors[0]
-        raise UsageError(
-            f"sql: {where['description']}, line {where['line']}, at {where['highlight'] or 'the end'}"
-        ) from None
+        place = " ".join(where["highlight"].split()) or "the end"
+        raise UsageError(f"sql: {where['description']}, line {where['line']}, at {place}") from None
     except SqlglotError as error:
-        raise UsageError(f"sql: {error}") from None
+        raise UsageError(f"sql: {' '.join(str(error).split())}") from None
     query = statements[0] if len(statements) == 1 else None
     if not isinstance(query, exp.Query) or query.find(*_CHANGES):
         raise UsageError("sql: takes one query (select ...); it reads, and changes nothing")
@@ -74,6 +74,11 @@ def parse(text: str) -> exp.Query:
         if (function.name if isinstance(function, exp.Anonymous) else function.sql_name()).lower() in _CALLS_OUT:
             raise UsageError(f"sql: {function.sql(_DIALECT)} calls out of the database, which a query may not")
     return query
+
+
+def without_comments(text: str, query: exp.Query) -> str:
+    """A query of which `parse` made `query`, with what may be a comment left out: Spark ends some of them elsewhere."""
+    return query.sql(_DIALECT, comments=False) if "--" in text or "/*" in text else text
 
 
 def tables(query: exp.Query) -> list[str]:
@@ -88,7 +93,7 @@ def tables(query: exp.Query) -> list[str]:
         if not isinstance(table.this, exp.Identifier) or table.catalog not in ("", "spark_catalog"):
             raise UsageError(f"sql: {table.sql(_DIALECT)} is no table of the lakehouse; the command tables lists them")
         name = f"{table.db}.{table.name}".lstrip(".")
-        names += [] if name in defined else [name]
+        names += [] if not table.db and name in defined else [name]
     return list(dict.fromkeys(names))
 
 
@@ -99,6 +104,18 @@ def duckdb_sql(text: str, values: Mapping[str, object]) -> str:
         NeedsSpark: DuckDB can't answer it, or might answer something else.
         UsageError: as `parse`.
     """
+    query = _adapted(text).copy()
+    for marker in list(query.find_all(exp.Placeholder)):
+        marker.replace(_literal(values[marker.name.removeprefix(_PREFIX)]))
+    try:
+        return query.sql("duckdb", identify=True, unsupported_level=ErrorLevel.RAISE)
+    except SqlglotError as error:
+        raise NeedsSpark(str(error)) from error
+
+
+@lru_cache(maxsize=100)
+def _adapted(text: str) -> exp.Query:
+    """A query as DuckDB takes it, but for its markers: what is asked again is not parsed again."""
     query = parse(text)
     for item in query.selects:
         if not item.output_name:
@@ -110,12 +127,7 @@ def duckdb_sql(text: str, values: Mapping[str, object]) -> str:
             raise NeedsSpark(f"only Spark answers {node.sql(_DIALECT)} for sure")
     for node in reversed(nodes):  # what is inside first
         _adapt(node)
-    for marker in list(query.find_all(exp.Placeholder)):
-        marker.replace(_literal(values[marker.name.removeprefix(_PREFIX)]))
-    try:
-        return query.sql("duckdb", identify=True, unsupported_level=ErrorLevel.RAISE)
-    except SqlglotError as error:
-        raise NeedsSpark(str(error)) from error
+    return query
 
 
 def _literal(value: object) -> exp.Expr:

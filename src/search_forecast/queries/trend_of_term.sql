@@ -4,6 +4,7 @@
 -- parameters:
 --   term TERM: the term
 --   grain week|month = week: of which periods; a year before a week is 52 weeks before
+--   from DATE = null: first day of the periods, also of those a year before; null for all
 with trend as (
   select
     period_start_date,
@@ -20,6 +21,7 @@ with trend as (
   from term_trends
   where term = :term
     and grain = :grain
+    and (:from is null or period_start_date >= :from)
 )
 
 select

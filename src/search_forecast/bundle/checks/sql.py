@@ -27,7 +27,7 @@ _GOLD = frozenset(t.name for t in TABLES if t.layer == "gold")  # all that a das
 
 def problems(bundle: Bundle) -> Iterator[Problem]:
     """All problems with the SQL that the bundle and the package hold."""
-    known = {_plain(_text(name)): name for name in catalogue.names()}
+    known = {_plain(text): name for name in catalogue.names() for text in (_text(name), _with_defaults(name))}
     for name in catalogue.names():
         for problem in _checked(_text(name), frozenset(_COLUMNS))[1]:
             yield Problem("", f"query {name}: {problem}")
@@ -132,6 +132,13 @@ def _checked(text: str, tables: Set[str] = _GOLD) -> tuple[list[str], list[str]]
 def _plain(text: str) -> str:
     """SQL without comments and line breaks, to compare."""
     return " ".join(re.sub(r"--.*", "", text).split())
+
+
+def _with_defaults(name: str) -> str:
+    """A query as an alert has it, which knows no parameters: numbers and nulls in their place."""
+    defaults = {p.name: p.default or "null" for p in catalogue.load(name).parameters if p.type in ("INT", "DATE")}
+    code = re.sub(r"--.*", "", _text(name))
+    return _MARKER.sub(lambda marker: defaults.get(marker[1], marker[0]), code)
 
 
 def _text(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,6 +11,7 @@ _ALWAYS = (
     "-XX:-UsePerfData",  # no statistics file in the temporary directory
     "-Xss4m",  # long plans are deep recursions
     "-Duser.timezone=UTC",
+    "-Duser.language=en",  # in Turkish a small I is another letter
     "-Djava.net.preferIPv4Stack=true",
     # The quick compiler alone is given 48 MB for its code, which the jobs in one session can fill: then Spark dies.
     "-XX:ReservedCodeCacheSize=240m",
@@ -40,6 +42,12 @@ def memory_megabytes() -> int:
             return min(total, int(file.read()) >> 20)
     except (OSError, ValueError):
         return total
+
+
+def locale() -> dict[str, str]:
+    """Returns what the environment must say for Java to find a file whose name is not all ASCII, as under LC_ALL=C."""
+    given = next((os.environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(name)), "")
+    return {} if re.search(r"utf-?8", given, re.IGNORECASE) else {"LC_ALL": "C.UTF-8"}
 
 
 def quoted(arguments: Sequence[str]) -> str:

@@ -31,6 +31,7 @@ class Connection:
 
             for name in ("mlflow", "alembic"):  # "Creating initial MLflow database tables..."
                 logging.getLogger(name).setLevel(logging.WARNING)
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # traces of what `translated` says
             tracking, models = "databricks", "databricks-uc"
             if self._root is None:
                 # Parts of MLflow, such as its downloads, ask for these, whatever a client was told.

@@ -79,13 +79,27 @@ class Registry:
             for key, number in metrics.items():
                 client.log_metric(run_id, key, number)
             client.log_inputs(run_id, [mlflow_model.dataset(table, record) for table in record["tables"]])
-            client.log_artifacts(run_id, str(files), _ARTIFACT)
+            source = self._keep(run_id, files)
         with translated():
-            source = f"{client.get_run(run_id).info.artifact_uri}/{_ARTIFACT}"
             unless_there(lambda: client.create_registered_model(self._full(name)))
             version = client.create_model_version(self._full(name), source, run_id, tags=tags)
         self._point(name, CHALLENGER, int(version.version))
         return self.find(name, int(version.version))
+
+    def _keep(self, run_id: str, files: Path) -> str:
+        """Put a run's files where `_directory` looks for them; their address."""
+        client = self._connection.client
+        if self._root is None:
+            client.log_artifacts(run_id, str(files), _ARTIFACT)
+            return f"{client.get_run(run_id).info.artifact_uri}/{_ARTIFACT}"
+        place = self._of_run(self._root, run_id)
+        shutil.copytree(files, place)
+        return place.absolute().as_uri()
+
+    @staticmethod
+    def _of_run(root: Path, run_id: str) -> Path:
+        # Not what the database says: that holds the path from when the lakehouse lay elsewhere.
+        return root / "artifacts" / run_id / "artifacts" / _ARTIFACT
 
     @contextmanager
     def _run(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
@@ -194,8 +208,7 @@ class Registry:
 
     def _directory(self, version: Version, scratch: Path, only: str = "") -> Path:
         if self._root is not None:
-            # Not what the database says: that holds the path from when the lakehouse lay elsewhere.
-            return self._root / "artifacts" / version.run_id / "artifacts" / _ARTIFACT
+            return self._of_run(self._root, version.run_id)
         uri = f"models:/{self._full(version.name)}/{version.number}/{only}".rstrip("/")
         path = self._connection.download(uri, scratch)
         return path.parent if only else path

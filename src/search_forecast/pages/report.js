@@ -1,4 +1,5 @@
-/* Fills page.html from the facts embedded in it, with the means of drawing.js. */
+/* The report: fills page.html from the facts embedded in it, with the means of drawing.js. */
+const { history, range, period } = facts;
 const forecasts = new Map(Object.entries(history.forecasts?.terms ?? {})); // "constructor" is a term like any other
 const shown = { term: 0, span: "recent", grain: 0 };
 
@@ -129,8 +130,7 @@ const historyRows = () => {
   const rows = series.dates.map((date, place) => ({ date: Date.parse(date), count: series.counts[shown.term][place] }));
   const isForecast = history.forecasts && history.forecasts.period_days === { day: 1, week: 7 }[series.grain];
   const found = isForecast && (shown.term > 0) === (term !== "(total)") ? forecasts.get(term) ?? [] : [];
-  const ends = (row, level) => row[`lower_${level}`] == null ? "–" : `${asCount(row[`lower_${level}`])} – ${asCount(row[`upper_${level}`])}`;
-  return { rows, ahead: found.map(row => ({ ...row, date: Date.parse(row.date), range_80: ends(row, 80), range_95: ends(row, 95) })), grain: series.grain };
+  return { rows, ahead: found.map(row => foretold(row, row.date)), grain: series.grain };
 };
 const drawHistory = () => {
   const { rows, ahead, grain } = historyRows(), term = history.terms[shown.term];
@@ -140,12 +140,11 @@ const drawHistory = () => {
   const verdict = facts.models?.terms.find(row => row.term === term)?.verdict;
   const said = ahead.length ? say("forecast_of", { date: asDay(history.forecasts.made_on_date), version: history.forecasts.model_version, verdict: verdict ? say(verdict) : "–" })
     : !history.forecasts ? null : say(shown.span === "recent" ? "no_forecast" : "forecast_elsewhere");
-  const columns = [["day", row => asDay(row.date)], ["searches", row => asCount(row.count), true], ["forecast", row => asCount(row.forecast), true], ["interval_80", row => row.range_80 ?? "–", true], ["interval_95", row => row.range_95 ?? "–", true]];
   const all = [...rows, ...ahead];
   const marks = [["main", say(`per_${grain}`)], ...(ahead.length ? [["dashed", say("forecast")], ["band", say("interval_80")], ["band faint", say("interval_95")]] : [])];
   $("spans").replaceChildren(...(history.long ? choice(["recent", "long"].map(span => say(`span_${span}_${history[span].grain}`, { count: history[span].dates.length })), shown.span === "recent" ? 0 : 1, place => { shown.span = ["recent", "long"][place]; drawHistory(); }) : []));
   $("history-figure").replaceChildren(key(...marks), figure("history", all, title), said ? paragraph(said) : history.forecasts ? "" : missing("search_gold.term_forecasts"),
-    range.incomplete_dates.length ? paragraph(say("incomplete", { dates: range.incomplete_dates.map(asDay).join(", ") })) : "", folded(say("as_table"), table(title, columns, all)));
+    range.incomplete_dates.length ? paragraph(say("incomplete", { dates: range.incomplete_dates.map(asDay).join(", ") })) : "", folded(say("as_table"), table(title, forecastColumns, all)));
 };
 const showTerm = place => {
   shown.term = place;
@@ -163,10 +162,6 @@ const find = isFinal => {
 };
 
 const render = () => {
-  document.documentElement.lang = language;
-  document.title = say("title");
-  document.querySelectorAll("[data-text]").forEach(item => { item.textContent = say(item.dataset.text); });
-  document.querySelectorAll("#languages button").forEach(button => button.setAttribute("aria-pressed", String(button.value === language)));
   $("summary").textContent = say("summary", { count: asCount(range.search_count), terms: asCount(range.term_count), dates: between(range.first_date, range.last_date) });
   $("spans").setAttribute("aria-label", say("span"));
   $("terms").replaceChildren(...history.terms.map(term => element("option", { value: termName(term) })));
@@ -177,12 +172,6 @@ const render = () => {
   $("made").textContent = say("made", { at: moment(facts.made_at, { dateStyle: "long", timeStyle: "long" }), version: facts.version });
 };
 
-document.querySelectorAll("#languages button").forEach(button => button.addEventListener("click", () => {
-  language = button.value;
-  locale = navigator.languages.find(name => name.startsWith(language)) ?? language;
-  render();
-}));
 $("search").addEventListener("submit", event => { event.preventDefault(); find(true); });
 $("term").addEventListener("input", () => find(false));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", render);
-render();
+present(render);

@@ -1,0 +1,91 @@
+"""A year of deliveries, a day each, against the same searches in one load: size and time of the queries."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from search_forecast.queries import answers, catalogue
+from search_forecast.queries.local import LocalEngine
+from search_forecast.queries.snapshots import NeedsSpark
+from support.flow import HEADER, STEPS, assert_gold_is, delivered, gold_rows
+
+pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.timeout(4 * 3600)]
+FIRST = date(2024, 1, 1)
+RECORDS, TERMS = 300, 120  # of a day; of the shop
+GOAL_RATIO = 1.5
+
+
+def day_file(folder: Path, number: int, chance: random.Random) -> None:
+    day = FIRST + timedelta(days=number)
+    terms = [f"term {int(chance.paretovariate(0.7)) % TERMS}" for _ in range(RECORDS)]
+    records = "".join(f"{day.day},{day.month},{day.year},{term}\n" for term in (*terms, "", " "))
+    (folder / f"{day}.csv").write_text(HEADER + records, encoding="utf-8")
+
+
+def current_bytes(lake: Path) -> int:
+    """What the tables consist of; what they consisted of goes by VACUUM, once it is older than a month."""
+    tables = [DeltaTable(str(path)) for path in lake.glob("search_*/*")]
+    return sum(sum(table.get_add_actions().to_pydict()["size_bytes"]) for table in tables)
+
+
+def query_seconds(lake: Path) -> float:
+    """All queries of the catalogue that ask for nothing, in a new engine each time: the median of seven."""
+    queries = [q for q in map(catalogue.load, catalogue.names()) if not any(p.is_required for p in q.parameters)]
+    seconds = []
+    for _ in range(7):
+        start, engine = time.perf_counter(), LocalEngine(lake)
+        for query in queries:
+            if all(engine.has(table) for table in query.inputs):
+                try:
+                    answers.answer(engine, query, {})
+                except NeedsSpark:
+                    continue
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def test_many_daily_deliveries_are_as_small_and_fast_as_one_load(
+    run: Callable[..., Any], tmp_path: Path, request: pytest.FixtureRequest, note: Callable[[str, str, str], None]
+) -> None:
+    days, chance = request.config.getoption("--days"), random.Random(request.config.getoption("--seed"))
+    source, daily, whole = tmp_path / "in", tmp_path / "lake", tmp_path / "whole"
+    source.mkdir()
+    seconds: list[float] = []
+    for number in range(days):
+        day_file(source, number, chance)
+        start = time.perf_counter()
+        assert run("ingest", "--source", str(source))["ingested"] == 1
+        for step in STEPS:
+            run(step)
+        seconds.append(time.perf_counter() - start)
+    before = current_bytes(daily), query_seconds(daily)
+    run("maintain")
+    after = current_bytes(daily), query_seconds(daily)
+    for step in ("ingest", *STEPS):
+        run("--lakehouse", str(whole), step, *(["--source", str(source)] if step == "ingest" else []))
+    load = current_bytes(whole), query_seconds(whole)
+
+    assert_gold_is(daily, delivered(source))
+    of_both = gold_rows(daily), gold_rows(whole)
+    assert {name: rows for name, rows in of_both[0].items() if name != "batches"} == {
+        name: rows for name, rows in of_both[1].items() if name != "batches"
+    }
+    ratios = [f"{size / load[0]:.2f}x bytes, {took / load[1]:.2f}x time" for size, took in (before, after)]
+    note(
+        f"{days} daily deliveries",
+        f"{days * (RECORDS + 2):,} records; then `maintain`",
+        f"a delivery took {seconds[1]:.1f} s at first, {seconds[-1]:.1f} s at last; "  # the very first makes the tables
+        f"against one load ({load[0]:,} bytes, all queries {load[1]:.2f} s) {ratios[0]} before `maintain`, "
+        f"{ratios[1]} after",
+    )
+    assert after[0] <= GOAL_RATIO * load[0]
+    assert after[1] <= GOAL_RATIO * load[1]
