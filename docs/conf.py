@@ -54,7 +54,7 @@ CONTENTS = {
 project = html_title = "search_term_forecast"
 extensions = ["myst_parser"]
 root_doc = HOME
-include_patterns = ["*.md", "docs/**/*.md", "benchmarks/*.md"]
+include_patterns = ["*.md", "docs/*.md", "docs/es/*.md", "benchmarks/*.md"]
 exclude_patterns = [
     path.name for path in PROJECT.iterdir() if path.is_dir() and path.name not in ("docs", "benchmarks")
 ]

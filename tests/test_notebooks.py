@@ -130,7 +130,7 @@ def test_the_first_cell_installs_the_wheel_that_was_deployed_last(
     with pytest.raises(EnvironmentProblem):  # this folder is none of a deployment
         exec(first_cell(NAMES[0]), {"get_ipython": lambda: python})
     newest = wheels / "search_forecast-0.1.0+2-py3-none-any.whl"
-    python.run_line_magic.assert_called_once_with("pip", f"install --quiet {newest}[forecast,personal]")
+    python.run_line_magic.assert_called_once_with("pip", f"install --quiet '{newest}[forecast,personal]'")
 
 
 def test_only_a_developers_copy_of_the_bundle_has_notebooks() -> None:
