@@ -12,6 +12,7 @@ import pytest
 from search_forecast import cli
 from search_forecast.bundle.configuration import User, load
 from search_forecast.cli import notebook as workplace
+from search_forecast.cli import output
 from search_forecast.errors import EnvironmentProblem, SearchForecastError
 from search_forecast.queries import translation
 from search_forecast.queries.local import LocalEngine
@@ -146,6 +147,15 @@ def test_a_command_that_fails_stops_the_notebook(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SearchForecastError, match=r"query ended with exit code 1"):
         workplace.place().run("query top_terms")
+
+
+def test_a_table_is_one_block_of_text_in_jupyter_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for console in (output.console, output.errors):
+        monkeypatch.setattr(console, "is_jupyter", True)  # a block of HTML for each line, and none in stdout
+    workplace.place().run("query")
+    assert "top_terms" in capsys.readouterr().out
 
 
 # Run.

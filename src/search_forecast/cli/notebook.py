@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search_forecast.cli import output
 from search_forecast.cli.application import ROOT, main
 from search_forecast.cli.call import DEFAULT_LAKEHOUSE, LAYERS, Call
 from search_forecast.cli.queries import local_engine
@@ -76,6 +77,7 @@ def place(catalog: str = "main", folder: Path | None = None) -> Place:
     Raises:
         EnvironmentProblem: it is in a workspace, but in no development deployment.
     """
+    output.console.is_jupyter = output.errors.is_jupyter = False  # rich would make a block of HTML of each line
     if "DATABRICKS_RUNTIME_VERSION" not in os.environ:
         return Place({"--lakehouse": str(DEFAULT_LAKEHOUSE)}, Path("files").absolute())
     deployment = _DEPLOYMENT.match(f"{folder or Path.cwd()}/")
