@@ -21,6 +21,7 @@ from packaging.requirements import Requirement
 
 from search_forecast.bundle.configuration import User, load
 from search_forecast.lakehouse.toolchain.paths import cache_dir
+from search_forecast.pages.app import main
 from search_forecast.pages.explore import application
 from search_forecast.queries import translation
 from search_forecast.queries.local import LocalEngine
@@ -68,10 +69,6 @@ def app_resource(root: Path) -> dict[str, Any]:
     (root / "databricks.yml").write_text(text.replace("# - resources/optional", "- resources/optional"))
     bundle = load(root, user=User("ann@example.com"), target="dev", variables={"warehouse_id": "w1"})
     return bundle.resources("apps")["explore"]
-
-
-def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=PROJECT / "src", env=environment, capture_output=True, text=True, check=False)
 
 
 def facts(page: str) -> Any:
@@ -136,27 +133,31 @@ def test_behind_the_proxy_only_the_page_asks(lake: Path, path: str, headers: dic
     assert client.get(path, headers={"X-Forwarded-Host": HOST, **headers}).status_code == status
 
 
-def test_elsewhere_it_says_in_a_line_that_it_is_no_app(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "search_forecast.pages.app", "--warehouse=w", "--catalog=c", "--schema=s"]
+def test_elsewhere_it_says_in_a_line_that_it_is_no_app(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DATABRICKS_APP_PORT", raising=False)
+    monkeypatch.setattr("sys.argv", ["app", "--warehouse=w", "--catalog=c", "--schema=s"])
 
-    done = run(command, HOME=str(tmp_path))
-
-    assert (done.returncode, done.stdout) == (3, "")
+    assert main() == 3
     said = "app: no DATABRICKS_APP_PORT, so this is no Databricks App; here it is search-forecast explore\n"
-    assert done.stderr == said
+    assert capsys.readouterr().err == said
 
 
 def test_what_it_imports_is_required_and_pinned_as_locked() -> None:
     pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)$", REQUIREMENTS.read_text(), re.MULTILINE))
     locked = set(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", (PROJECT / "requirements.txt").read_text(), re.MULTILINE))
     script = "import sys, search_forecast.pages.app, search_forecast.pages.charts, vl_convert; print(*sys.modules)"
-    done = run([sys.executable, "-c", script])
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=PROJECT / "src", env={}, capture_output=True, text=True, check=True)
 
     packages = {name: {each.lower().replace("_", "-") for each in those}  # of a name that several share, one will do
                 for name, those in metadata.packages_distributions().items()}  # fmt: skip
     loaded = {name.partition(".")[0] for name in done.stdout.split()} & packages.keys()
     assert {"flask", "altair", "vl_convert", "databricks", "requests"} <= loaded
-    assert {name for name in loaded - {"search_forecast"} if not packages[name] & pins.keys()} == set()
+    assert {
+        name for name in loaded - {"search_forecast", "_distutils_hack"} if not packages[name] & pins.keys()
+    } == set()
     assert set(pins.items()) - locked == set()
     for name in pins:
         wants = [Requirement(text) for text in metadata.requires(name) or []]
