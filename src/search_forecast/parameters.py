@@ -46,6 +46,7 @@ class IngestParameters:
         layouts: A directory with more layouts.
         time_zone: Of the shop: on which of its days a time lies, where the layout does not say it.
         processed: Where files go once they are taken in; None to leave them.
+        is_verified: Whether to read every file again, also those whose size and times are those of the last time.
     """
 
     source: Path
@@ -54,6 +55,7 @@ class IngestParameters:
     layouts: Path | None = None
     time_zone: str = "UTC"
     processed: Path | None = None
+    is_verified: bool = False
 
     def __post_init__(self) -> None:
         if not self.source.exists():

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from py4j.protocol import Py4JJavaError
@@ -115,6 +118,23 @@ def test_a_write_replaces_the_rows_that_match_and_doing_it_again_changes_nothing
     house.write(rows(house, ("d", 4)).where("false"), table, where="term = 'b'")
     assert content(house, table) == [("a", 7), ("c", 1)]
     assert sorted(row["term"] for row in house.read(table, version=1).collect()) == ["a", "b", "c"]
+
+
+def test_rows_that_are_there_are_not_added_again_and_files_of_other_days_are_not_opened(house: Lakehouse) -> None:
+    columns = (TableColumn("made_on_date", T.DateType(), "Day"), TableColumn("term", STRING, "Term"))
+    table, keys = Table("gold", "added", "day and term", columns), ("made_on_date", "term")
+
+    def add(day: date, *terms: str) -> int:
+        return house.add(
+            house.create([(day, term) for term in terms], table), table, keys, shared={"made_on_date": day}
+        )
+
+    first, second = date(2024, 3, 1), date(2024, 3, 2)
+    assert add(first, "a", "b") == 2
+    (file,) = house.read(table).inputFiles()
+    Path(url2pathname(urlsplit(file).path)).unlink()
+
+    assert [add(second, "a"), add(second, "a", "b"), add(second, "b")] == [1, 1, 0]
 
 
 def test_rows_outside_of_what_they_replace_are_not_written(house: Lakehouse) -> None:

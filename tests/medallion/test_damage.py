@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from search_forecast.cli.call import reader
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse.contracts import (
     BATCHES,
@@ -26,6 +28,7 @@ from search_forecast.medallion.clean import clean
 from search_forecast.medallion.ingest import ingest
 from search_forecast.medallion.reconcile import reconcile
 from search_forecast.parameters import CleanParameters, IngestParameters, local_directory
+from support import lakes
 from support.flow import KilledError, killed_writing
 
 if TYPE_CHECKING:
@@ -45,6 +48,10 @@ def deliver(house: Lakehouse, name: str, records: str, now: datetime = NOW, time
     (source / name).write_text(HEADER + records, encoding="utf-8")
     ingest(house, IngestParameters(source), now)
     clean(house, CleanParameters(time_zone), now)
+
+
+def no_spark() -> SparkSession:
+    raise AssertionError("Spark was started")
 
 
 def terms(house: Lakehouse) -> list[str]:
@@ -89,7 +96,9 @@ def test_a_day_that_has_come_is_judged_again_and_the_shop_says_which_day_it_is(
             clean(house, CleanParameters("Pacific/Kiritimati"), NOW)
 
     assert clean(house, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == ["batch-000001"]
-    assert clean(house, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == []
+    assert house.root is not None
+    without_spark = Lakehouse(no_spark, house.root, house.staging, reader=reader(house.root))
+    assert clean(without_spark, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == []
     assert terms(house) == ["hat", "late", "logged", "red shoes"]
 
     assert clean(house, CleanParameters(), NOW + timedelta(days=2))["event_count"] == 5
@@ -145,3 +154,15 @@ def test_a_path_that_is_read_as_another_one_is_refused(text: str) -> None:
 
 def test_a_path_with_a_colon_is_one() -> None:
     assert local_directory(Path("a:b/c")) == Path.cwd() / "a:b" / "c"
+
+
+def test_a_table_of_gold_that_is_gone_as_a_whole_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{HEADER}1,3,2024,hat\n", encoding="utf-8")
+    lake = lakes.taken_in(tmp_path / "lake", tmp_path / "a.csv")
+    house = Lakehouse(no_spark, lake, lake / "_staging", reader=reader(lake))
+    assert aggregate(house) == {"is_full": False, "days": 0, "silver_version": 1}
+
+    shutil.rmtree(lake / "search_gold" / "daily_totals")
+
+    with pytest.raises(AssertionError, match="Spark was started"):
+        aggregate(house)

@@ -23,13 +23,14 @@ from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import bronze, corrections, gold, landing, silver
 from search_forecast.medallion.clean import early_batches, silver_counts
 from search_forecast.medallion.containers import Part
-from search_forecast.medallion.reconcile import CHECKED_BATCHES, LAYERS
+from search_forecast.medallion.reconcile import LAYERS, checked_batches
 from support.flow import HEADER, assert_gold_is, delivered, gold_rows, pipeline, rows, versions
 from support.origin import TERM_COUNTS
 from support.places import PROJECT as REPOSITORY
 
 pytestmark = pytest.mark.usefixtures("spark")
 
+JULY = {"first": date(2024, 7, 1), "last": date(2024, 7, 31)}
 ORIGINAL = REPOSITORY.parent / "shared" / "data" / "searchterms.csv"
 
 
@@ -38,7 +39,8 @@ def assert_spark_and_duckdb_answer_what_tasks_ask_alike(spark: SparkSession, lak
     by_duckdb = replace(by_spark, reader=reader(lake))
     questions: list[Callable[[Lakehouse], Any]] = [
         corrections.deliveries,
-        lambda house: sorted(house.ask(CHECKED_BATCHES, *LAYERS), key=repr),
+        lambda house: sorted(house.ask(checked_batches(), *LAYERS), key=repr),
+        lambda house: sorted(house.ask(checked_batches(["batch-000001"], JULY), *LAYERS), key=repr),
         lambda house: silver_counts(house, ["batch-000001"]),
         early_batches,
     ]

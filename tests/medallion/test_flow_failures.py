@@ -47,7 +47,7 @@ def test_lost_records_fail_reconcile_which_names_batch_and_layer(
 
     for layer, loss in losses.items():
         spark.sql(f"delete from delta.`{lake}/{loss}")
-        code, line = run("reconcile")
+        code, line = run("reconcile", "--all")
 
         assert code == 1
         assert f"batch-000001: {layer} holds 1 of its records, expected 2" in line

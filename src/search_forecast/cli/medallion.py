@@ -30,6 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 @click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop, for times")
 @click.option("--processed", metavar="DIR", help="move files there once they are in (empty: don't)")
 @click.option("--strict", is_flag=True, help="exit 1 if a file was rejected")
+@click.option("--verify", is_flag=True, help="hash all files, also those whose size and times are as they were")
 @click.option("--explain", type=PATH, metavar="FILE", help="say how a file would be read, and write nothing")
 @click.pass_obj
 def ingest(
@@ -40,6 +41,7 @@ def ingest(
     time_zone: str,
     processed: str | None,
     strict: bool,
+    verify: bool,
     explain: Path | None,
 ) -> int:
     """Take new exports of searches into search_bronze: CSV, JSON lines, Parquet, packed or not."""
@@ -47,7 +49,7 @@ def ingest(
     if path is None:
         raise click.UsageError("Missing option '--source'.")
     destination = Path(processed) if processed else None
-    parameters = IngestParameters(path, strict, layout, layouts, time_zone, destination)
+    parameters = IngestParameters(path, strict, layout, layouts, time_zone, destination, verify)
     if explain is not None:
         return _explain(call, parameters, explain)
     from search_forecast.medallion.ingest import ingest, layout_choice
@@ -135,14 +137,15 @@ def aggregate(call: Call, full: bool) -> int:
         return call.result(aggregate(lakehouse, is_full=full), next_step="reconcile")
 
 
-@click.command("reconcile", cls=Command, is_task=True, example="reconcile")
+@click.command("reconcile", cls=Command, is_task=True, example="reconcile --all")
+@click.option("--all", "is_full", is_flag=True, help="count every batch anew, not just those that are new or changed")
 @click.pass_obj
-def reconcile(call: Call) -> int:
+def reconcile(call: Call, is_full: bool) -> int:
     """Prove that no record was lost or counted twice; exit 1 otherwise."""
     from search_forecast.medallion.reconcile import reconcile
 
     with call.opened(writes=True) as lakehouse:
-        return call.result(reconcile(lakehouse, call.now()), next_step="trends")
+        return call.result(reconcile(lakehouse, call.now(), is_full=is_full), next_step="trends")
 
 
 @click.command("trends", cls=Command, is_task=True, example="trends")

@@ -40,7 +40,7 @@ def score(lakehouse: Lakehouse, models: Registry, version: Version, as_of: date 
         tested = training.forecaster(series, parameters, about.regressions, about.multipliers)
         forecasts = training.forecast(lakehouse, series, champions, tested, parameters=parameters, directory=directory)
         rows = term_forecasts(forecasts, version.name, version.number, series.last_date)
-        added = lakehouse.add(rows, TERM_FORECASTS, KEYS)
+        added = lakehouse.add(rows, TERM_FORECASTS, KEYS, shared={"made_on_date": series.last_date})
     logger.info("score: %d rows added for %d series, made on %s by %s", added, series.count, series.last_date, version)
     return {
         "model": version.name,

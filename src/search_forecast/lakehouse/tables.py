@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,13 +166,16 @@ class Lakehouse:
         writer.saveAsTable(name)
         self.commits[table.full_name] += 1
 
-    def add(self, df: DataFrame, table: Table, keys: tuple[str, ...]) -> int:
+    def add(
+        self, df: DataFrame, table: Table, keys: tuple[str, ...], *, shared: Mapping[str, date] | None = None
+    ) -> int:
         """Add the rows whose key the table does not hold yet, in one commit; adding them again changes nothing.
 
         Args:
             df: the rows; of several with one key, one is added.
             table: the contract.
             keys: the columns that tell rows apart.
+            shared: date columns of which all rows have one value: other files are not looked into.
 
         Returns:
             The number of rows added.
@@ -182,7 +185,12 @@ class Lakehouse:
         """
         table.check(df)
         name = self.open(table)
-        same = " and ".join(f"present.`{key}` <=> news.`{key}`" for key in keys)
+        same = " and ".join(
+            [
+                *(f"present.`{key}` <=> news.`{key}`" for key in keys),
+                *(f"present.`{name}` = date'{day}'" for name, day in (shared or {}).items()),
+            ]
+        )
         columns = ", ".join(f"`{column}`" for column in table.schema.names)
         values = ", ".join(f"news.`{column}`" for column in table.schema.names)
         df.dropDuplicates(list(keys)).createOrReplaceTempView(f"news_of_{table.name}")

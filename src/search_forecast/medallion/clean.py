@@ -1,11 +1,12 @@
 """`clean`: raw records to search_silver, batch by batch."""
 
 import logging
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pyspark.sql import functions as F
 
+from search_forecast.lakehouse import notes
 from search_forecast.lakehouse.contracts import BATCHES, DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, SEARCH_EVENTS
 from search_forecast.lakehouse.contracts.base import literals
 from search_forecast.lakehouse.tables import Lakehouse
@@ -15,6 +16,7 @@ from search_forecast.medallion.reading import Reading
 from search_forecast.parameters import CleanParameters
 
 logger = logging.getLogger(__name__)
+_NOTE = "early_days"
 
 
 def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> dict[str, Any]:
@@ -29,14 +31,18 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
         were looked through for personal data.
     """
     today, deliveries = parameters.today(now), corrections.deliveries(lakehouse)
-    expected = _expected_counts(lakehouse, deliveries)
+    batches = {row["batch_id"]: row for row in lakehouse.ask("select * from {batches}", BATCHES)}
+    unproven = corrections.unproven(deliveries, batches)
+    expected = _expected_counts(deliveries, unproven)
     held = silver_counts(lakehouse, sorted(expected))
     # Each table takes a batch in one commit: all of its rows are there, or none.
     different = {
         batch_id: ids for batch_id, counts in expected.items() if (ids := _different(counts, held.get(batch_id, {})))
     }
-    due = _due_batches(lakehouse, deliveries, today)
+    early_days, early_note = _early_days(lakehouse, deliveries)
+    due = {batch_id for batch_id, day in early_days.items() if day <= today.isoformat()}
     pending = sorted(different.keys() | due)
+    _reopen(lakehouse, [batches[batch_id] for batch_id in sorted(due - unproven)])
     for batch_id in pending:
         readings = _readings(deliveries, {batch_id})
         own_rows = f"batch_id = '{batch_id}'"
@@ -47,6 +53,7 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
         # Rejected records last: until they are written, those of the future still say that there is something to do.
         lakehouse.write(silver.search_events(records), SEARCH_EVENTS, where=own_rows)
         lakehouse.write(silver.rejected_records(records), REJECTED_RECORDS, where=own_rows)
+    _note_early_days(lakehouse, deliveries, pending, early_days, early_note)
     cleaned = [counts for batch in silver_counts(lakehouse, pending).values() for counts in batch.values()]
     event_counts, rejected_counts = zip((0, 0), *cleaned, strict=True)
     result = {
@@ -97,15 +104,50 @@ def _is_kept_since(row: Row, until: datetime) -> bool:
     return row["record_count"] is not None and row["masked_at"] is None and bool(row["received_at"] <= until)
 
 
-def _due_batches(lakehouse: Lakehouse, deliveries: list[Row], today: date) -> set[str]:
-    """Batches with a record that was rejected as one of the future and is none any more."""
-    batches = early_batches(lakehouse)
-    if not batches:
-        return set()
-    records = lakehouse.read(REJECTED_RECORDS).where(F.array_contains("reject_reasons", "date_in_future"))
-    dated = silver.with_event_date(records, _readings(deliveries, batches))
-    due = dated.where(F.col("event_date") <= F.lit(today)).select("batch_id").distinct()
-    return {row["batch_id"] for row in due.collect()}
+def _early_days(lakehouse: Lakehouse, deliveries: list[Row]) -> tuple[dict[str, str], dict[str, Any]]:
+    """The first day, as ISO text, of each batch's records that were rejected as of the future; and the note of that.
+
+    Only Spark tells those days: they are noted for the version of search_silver.rejected_records that they hold for, so
+    that a run with nothing to do starts no Spark.
+    """
+    note = notes.read(lakehouse.staging, _NOTE)
+    if not lakehouse.exists(REJECTED_RECORDS):
+        return {}, {}
+    if note.get("of") == _rejected_version(lakehouse, deliveries):
+        return note["days"], note
+    return _found_early_days(lakehouse, deliveries, early_batches(lakehouse)), {}
+
+
+def _note_early_days(
+    lakehouse: Lakehouse, deliveries: list[Row], cleaned: list[str], days: dict[str, str], note: dict[str, Any]
+) -> None:
+    """Note the days for the next run, once some batches are cleaned that had others before."""
+    if lakehouse.exists(REJECTED_RECORDS):
+        others = {batch_id: day for batch_id, day in days.items() if batch_id not in cleaned}
+        early = early_batches(lakehouse) & set(cleaned) if cleaned else set()
+        news = {
+            "of": _rejected_version(lakehouse, deliveries),
+            "days": others | _found_early_days(lakehouse, deliveries, early),
+        }
+        if news != note:
+            notes.write(lakehouse.staging, _NOTE, news)
+
+
+def _rejected_version(lakehouse: Lakehouse, deliveries: list[Row]) -> list[Any]:
+    """What tells the state of search_silver.rejected_records, also from that of another lakehouse before this one."""
+    received = max((row["received_at"] for row in deliveries), default=None)
+    return [lakehouse.version(REJECTED_RECORDS), len(deliveries), str(received)]
+
+
+def _found_early_days(lakehouse: Lakehouse, deliveries: list[Row], batch_ids: set[str]) -> dict[str, str]:
+    """The first day of the records of some batches that were rejected as of the future."""
+    if not batch_ids:
+        return {}
+    own_rows = F.col("batch_id").isin(*batch_ids) & F.array_contains("reject_reasons", "date_in_future")
+    records = lakehouse.read(REJECTED_RECORDS).where(own_rows)
+    dated = silver.with_event_date(records, _readings(deliveries, batch_ids)).where("event_date is not null")
+    days = dated.groupBy("batch_id").agg(F.min("event_date").alias("day"))
+    return {row["batch_id"]: row["day"].isoformat() for row in days.collect()}
 
 
 def early_batches(lakehouse: Lakehouse) -> set[str]:
@@ -124,15 +166,21 @@ def _readings(deliveries: list[Row], batch_ids: set[str]) -> dict[str, Reading]:
     }
 
 
-def _expected_counts(lakehouse: Lakehouse, deliveries: list[Row]) -> dict[str, dict[str, int]]:
-    """Records that count of each delivery that has any, by batch: batches not reconciled since they changed last."""
-    reconciled = lakehouse.ask("select batch_id, finished_at from {batches} where reconciled", BATCHES)
-    finished = {row["batch_id"]: row["finished_at"] for row in reconciled}
+def _reopen(lakehouse: Lakehouse, batches: list[Row]) -> None:
+    """Let batches that were proven count as unproven before they change, so that `reconcile` counts them again."""
+    if batches:
+        own_rows = f"batch_id in ({literals(row['batch_id'] for row in batches)})"
+        values: list[tuple[object, ...]] = [
+            tuple((row | {"reconciled": False})[name] for name in BATCHES.schema.names) for row in batches
+        ]
+        lakehouse.write(lakehouse.create(values, BATCHES), BATCHES, where=own_rows)
+
+
+def _expected_counts(deliveries: list[Row], batch_ids: set[str]) -> dict[str, dict[str, int]]:
+    """Records that count of each delivery of some batches that has any, by batch."""
     result: dict[str, dict[str, int]] = {}
     for row in deliveries:
-        at = finished.get(row["batch_id"])
-        is_open = at is None or (row["corrected_at"] is not None and row["corrected_at"] > at)
-        if row["record_count"] is not None and is_open:
+        if row["record_count"] is not None and row["batch_id"] in batch_ids:
             result[row["batch_id"]] = {}
     for row in deliveries:
         if row["batch_id"] in result and row["status"] == corrections.INGESTED and corrections.valid_count(row):

@@ -5,7 +5,7 @@ table says, by whatever run comes next: so a run that is killed after the decisi
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -156,9 +156,21 @@ def deliveries(lakehouse: Lakehouse) -> list[Row]:
     return lakehouse.ask("select * from {deliveries}", DELIVERIES)
 
 
-def corrected(lakehouse: Lakehouse) -> list[Row]:
-    """The rows of search_bronze.deliveries that were ever corrected."""
-    return lakehouse.ask("select * from {deliveries} where correction is not null", DELIVERIES)
+def unproven(rows: Iterable[Row], batches: Mapping[str, Row]) -> set[str]:
+    """The batches that `reconcile` has not proven as they are: new ones, changed ones, and those that did not add up.
+
+    Args:
+        rows: search_bronze.deliveries.
+        batches: search_gold.batches, by batch_id.
+    """
+    result = set()
+    for row in rows:
+        batch = batches.get(row["batch_id"])
+        changes = [row[name] for name in ("corrected_at", "masked_at") if row[name] is not None]
+        is_proven = batch is not None and batch["reconciled"] and all(at <= batch["finished_at"] for at in changes)
+        if row["record_count"] is not None and not is_proven:
+            result.add(row["batch_id"])
+    return result | {batch_id for batch_id, batch in batches.items() if not batch["reconciled"]}
 
 
 def moment(lakehouse: Lakehouse, now: datetime) -> datetime:

@@ -1,6 +1,6 @@
 """Searches to aggregates for people and models."""
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from search_forecast.medallion import terms
@@ -20,7 +20,24 @@ def daily_term_counts(events: DataFrame) -> DataFrame:
     return events.groupBy("event_date", "term").agg(F.sum("search_count").alias("search_count"))
 
 
-def daily_totals(counts: DataFrame) -> DataFrame:
+def changed_counts(changes: DataFrame) -> DataFrame:
+    """By how much the searches per day and term changed.
+
+    Args:
+        changes: columns event_date, term, search_count and `change`: 1 for a record that came, -1 for one that went.
+
+    Returns:
+        One row per (event_date, term) of them: search_count, which may be negative or 0.
+    """
+    return changes.groupBy("event_date", "term").agg(F.sum(_change()).cast("bigint").alias("search_count"))
+
+
+def _change() -> Column:
+    # A record from before there were counts stands for one search.
+    return F.col("change") * F.coalesce("search_count", F.lit(1))
+
+
+def daily_totals(counts: DataFrame, others: DataFrame | None = None) -> DataFrame:
     """Searches per day, for every day from the first to the last.
 
     The first and the last day of the range are often cut off: an export starts at noon, or today is not over. Nothing
@@ -29,7 +46,8 @@ def daily_totals(counts: DataFrame) -> DataFrame:
     times where days are alike; forecasting then leaves out one good day.
 
     Args:
-        counts: search_gold.daily_term_counts.
+        counts: search_gold.daily_term_counts; with `others`, of the days that changed.
+        others: search_gold.daily_totals of the other days.
 
     Returns:
         search_gold.daily_totals: one row per event_date of the range.
@@ -37,6 +55,8 @@ def daily_totals(counts: DataFrame) -> DataFrame:
     by_day = counts.groupBy("event_date").agg(
         F.sum("search_count").alias("search_count"), F.count("*").alias("distinct_term_count")
     )
+    if others is not None:
+        by_day = by_day.unionByName(others.where("search_count > 0").select(*by_day.columns))
     ends = by_day.agg(F.min("event_date").alias("first"), F.max("event_date").alias("last")).where("first is not null")
     day = F.explode(F.sequence("first", "last")).alias("event_date")
     filled = (
@@ -57,31 +77,52 @@ def daily_totals(counts: DataFrame) -> DataFrame:
     )
 
 
-def term_summary(counts: DataFrame) -> DataFrame:
+def term_summary(counts: DataFrame, added: DataFrame | None = None, summary: DataFrame | None = None) -> DataFrame:
     """Every term with its share and rank over all days.
 
     Args:
-        counts: search_gold.daily_term_counts.
+        counts: search_gold.daily_term_counts; with the others, of the days that changed, as they are now.
+        added: as of `changed_counts`, none of them negative.
+        summary: search_gold.term_summary before those changes.
 
     Returns:
         search_gold.term_summary: one row per term.
     """
-    by_term = counts.groupBy("term").agg(
+    first_seen_date, last_seen_date = (F.col("event_date").alias(f"{end}_seen_date") for end in ("first", "last"))
+    is_new, search_count = F.lit(True), F.col("search_count")
+    if added is not None:
+        news = added.where("search_count > 0").withColumnRenamed("search_count", "added_count")
+        counts, search_count = counts.join(news, ["event_date", "term"], how="inner"), F.col("added_count")
+        is_new = F.col("search_count") == search_count  # the term's first searches of that day
+    active_day_count = is_new.cast("bigint").alias("active_day_count")
+    sums = counts.select("term", search_count.alias("search_count"), first_seen_date, last_seen_date, active_day_count)
+    if summary is not None:
+        sums = sums.unionByName(summary.select(*sums.columns))
+    by_term = sums.groupBy("term").agg(
         F.sum("search_count").alias("search_count"),
-        F.min("event_date").alias("first_seen_date"),
-        F.max("event_date").alias("last_seen_date"),
-        F.count("*").alias("active_day_count"),
+        F.min("first_seen_date").alias("first_seen_date"),
+        F.max("last_seen_date").alias("last_seen_date"),
+        F.sum("active_day_count").alias("active_day_count"),
     )
-    total = by_term.agg(F.sum("search_count").alias("total_count"))
-    by_count = Window.orderBy(F.desc("search_count"))
-    return by_term.crossJoin(F.broadcast(total)).select(
-        "term",
+    ranked = by_term.join(_ranks(by_term), "search_count", how="inner")
+    share_ratio = (F.col("search_count") / F.col("total_count")).alias("share_ratio")
+    dates = ("first_seen_date", "last_seen_date", "active_day_count")
+    return ranked.select("term", "search_count", share_ratio, "rank", *dates)
+
+
+def _ranks(by_term: DataFrame) -> DataFrame:
+    """The rank of each number of searches, and all searches: one row per number that a term has.
+
+    Many terms share a number (n different ones need n (n + 1) / 2 searches), so that the one partition of an
+    unpartitioned window is small.
+    """
+    counts = by_term.groupBy("search_count").agg(F.count("*").alias("term_count"))
+    everything = Window.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    more = Window.orderBy(F.desc("search_count")).rowsBetween(Window.unboundedPreceding, -1)
+    return counts.select(
         "search_count",
-        (F.col("search_count") / F.col("total_count")).alias("share_ratio"),
-        F.rank().over(by_count).cast("bigint").alias("rank"),
-        "first_seen_date",
-        "last_seen_date",
-        "active_day_count",
+        (F.coalesce(F.sum("term_count").over(more), F.lit(0)) + 1).alias("rank"),
+        F.sum(F.col("search_count") * F.col("term_count")).over(everything).alias("total_count"),
     )
 
 
@@ -95,9 +136,7 @@ def term_variants(changes: DataFrame, variants: DataFrame | None = None) -> Data
     Returns:
         search_gold.term_variants: one row per (term, searched_as) with at least one search.
     """
-    # A record from before there were counts stands for one search.
-    change = F.col("change") * F.coalesce("search_count", F.lit(1))
-    counted = changes.groupBy("term", "searched_as").agg(F.sum(change).cast("bigint").alias("search_count"))
+    counted = changes.groupBy("term", "searched_as").agg(F.sum(_change()).cast("bigint").alias("search_count"))
     if variants is not None:
         counted = (
             counted.unionByName(variants.select("term", "searched_as", "search_count"))

@@ -29,6 +29,7 @@ from search_forecast.medallion import (
 from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
+from search_forecast.medallion.content_ids import ContentIds
 from search_forecast.medallion.corrections import Decision, Row
 from search_forecast.medallion.landing import Survey
 from search_forecast.parameters import IngestParameters
@@ -48,13 +49,15 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     survey, choice = landing.survey(parameters.source), layout_choice(parameters)
     _check_patterns(lakehouse, choice)
     check_deliveries(lakehouse, seen)
-    batch, known = stage_new_files(lakehouse.staging, survey, choice, seen, now)
+    content_ids = ContentIds(lakehouse.staging, now, is_verified=parameters.is_verified)
+    batch, known = stage_new_files(lakehouse.staging, survey, choice, seen, now, content_ids=content_ids)
     batch, refused = _without_overlap(lakehouse, batch, seen, is_strict=parameters.is_strict)
     if batch.deliveries:
         batches.seal(batch)
         commit(lakehouse, batch)
     else:
         batches.discard(batch)
+    content_ids.save()
     statuses = [delivery.status for delivery in batch.deliveries]
     result = {
         "batch_id": batch.batch_id if batch.deliveries else None,
@@ -131,7 +134,13 @@ def _some(names: list[str], reason: str) -> str:
 
 
 def stage_new_files(
-    staging: Path, survey: Survey, choice: Choice, seen: list[Row], now: datetime
+    staging: Path,
+    survey: Survey,
+    choice: Choice,
+    seen: list[Row],
+    now: datetime,
+    *,
+    content_ids: ContentIds | None = None,
 ) -> tuple[Batch, list[Delivery]]:
     """Stage what is new in a batch; also return the deliveries that lie there as they were seen before.
 
@@ -141,8 +150,9 @@ def stage_new_files(
         choice: what says the layout of a file.
         seen: rows of search_bronze.deliveries.
         now: when this run began.
+        content_ids: what was read before; learns what is read now.
     """
-    batch = new_batch(staging, seen, now)
+    batch, content_ids = new_batch(staging, seen, now), content_ids or ContentIds(staging, now)
     past = _Past.of(seen)
     names = {row["source_file"] for row in seen}
     rows = {(row["delivery_id"], row["source_file"]): row for row in seen}
@@ -150,11 +160,13 @@ def stage_new_files(
     for part in survey.parts:
         name = part.name
         # Only a file whose name is known may be known: the others are hashed while they are staged.
-        row = rows.get((landing.content_id(part), name)) if name in names else None
+        row = rows.get((content_ids.get(part), name)) if name in names else None
         if row is not None:
             known.append(Delivery(row["delivery_id"], name, row["bytes"], None, row["status"], row["reason"]))
             continue
+        stamp = content_ids.stamp(part)
         delivery = _inspect(part, batch.directory, choice, past)
+        content_ids.note(part, stamp, delivery.delivery_id)
         if delivery.status == "ingested" and delivery.delivery_id is not None:
             past.ingested[delivery.delivery_id] = name
         new.append(delivery)

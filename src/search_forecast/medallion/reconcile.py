@@ -1,18 +1,21 @@
 """`reconcile`: prove that no record was lost or counted twice."""
 
 import logging
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from typing import Any
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import (
     BATCHES,
     DAILY_TERM_COUNTS,
+    DAILY_TOTALS,
     DELIVERIES,
     RAW_SEARCH_TERMS,
     REJECTED_RECORDS,
     SEARCH_EVENTS,
+    TERM_SUMMARY,
+    TERM_VARIANTS,
 )
 from search_forecast.lakehouse.contracts.base import literals
 from search_forecast.lakehouse.tables import Lakehouse
@@ -21,20 +24,19 @@ from search_forecast.medallion import corrections
 logger = logging.getLogger(__name__)
 
 LAYERS = (DELIVERIES, RAW_SEARCH_TERMS, REJECTED_RECORDS, SEARCH_EVENTS, DAILY_TERM_COUNTS)
-# search_gold.batches but for finished_at: one row per batch that any layer knows, of deliveries that count. Of the
-# events, those count as aggregated that lie on days for which gold counts as many searches as silver.
-CHECKED_BATCHES = """
+SUMMED = (DAILY_TOTALS, TERM_SUMMARY, TERM_VARIANTS)
+_QUERY = """
 with taken as (
-    select * from {deliveries} where record_count is not null
+    select * from {deliveries} where record_count is not null and BATCHES
 ), outside as (
     select delivery_id from taken where status <> 'ingested'
 ), by_day as (
     select event_date, batch_id, count(*) as event_count, sum(search_count) as search_count
-    from {search_events} group by event_date, batch_id
+    from {search_events} where BATCHES group by event_date, batch_id
 ), silver as (
-    select event_date, sum(search_count) as search_count from by_day group by event_date
+    select event_date, sum(search_count) as search_count from {search_events} where DAYS group by event_date
 ), gold as (
-    select event_date, sum(search_count) as search_count from {daily_term_counts} group by event_date
+    select event_date, sum(search_count) as search_count from {daily_term_counts} where DAYS group by event_date
 ), right_days as (
     select silver.event_date from silver join gold using (event_date) where silver.search_count = gold.search_count
 ), counts as (
@@ -45,9 +47,10 @@ with taken as (
     union all
     select batch_id, null, count(*), 0, 0, 0, 0, 0
     from {raw_search_terms} left anti join outside using (delivery_id)
+    where BATCHES
     group by batch_id
     union all
-    select batch_id, null, 0, 0, count(*), 0, 0, 0 from {rejected_records} group by batch_id
+    select batch_id, null, 0, 0, count(*), 0, 0, 0 from {rejected_records} where BATCHES group by batch_id
     union all
     select batch_id, null, 0, event_count, 0, search_count, 0, 0 from by_day
     union all
@@ -65,42 +68,92 @@ from totals
 COUNTS = ("delivered_count", "raw_count", "event_count", "rejected_count", "search_count", "aggregated_count")
 
 
-def reconcile(lakehouse: Lakehouse, now: datetime) -> dict[str, Any]:
-    """Count every batch in every layer and compare; batches whose counts are new or changed go to search_gold.batches.
+def checked_batches(batch_ids: Iterable[str] | None = None, days: Mapping[str, date] | None = None) -> str:
+    """A query for search_gold.batches but for finished_at: one row per batch, of deliveries that count.
+
+    Of the events, those count as aggregated that lie on days for which gold counts as many searches as silver.
+
+    Args:
+        batch_ids: which batches, one at least; all that any layer knows where None.
+        days: `first` and `last` of their days.
+    """
+    batches = "true" if batch_ids is None else f"batch_id in ({literals(sorted(batch_ids))})"
+    between = "true" if days is None else "event_date between date'{first}' and date'{last}'".format(**days)
+    return _QUERY.replace("BATCHES", batches).replace("DAYS", between)
+
+
+def reconcile(lakehouse: Lakehouse, now: datetime, *, is_full: bool = False) -> dict[str, Any]:
+    """Count the batches that are not proven as they are now in every layer, and compare; note in search_gold.batches.
+
+    Those are the new ones, the ones of which a delivery was corrected or masked or that `clean` took up again, and
+    those that did not add up; and of gold their days. What else there is was proven when it changed last, and
+    gold's sums show it still: each of its tables must hold as many searches as all batches together.
 
     Corrections that a killed run decided and did not note go to search_gold.corrections first.
 
+    Args:
+        lakehouse: where.
+        now: the time.
+        is_full: count every batch and every day anew.
+
     Returns:
-        The number of batches and the overall counts.
+        The number of batches, how many of them were counted, and the overall counts.
 
     Raises:
         DataError: the layers disagree; the message names the first batch and layer.
     """
-    corrections.log(lakehouse, corrections.corrected(lakehouse))
+    deliveries = corrections.deliveries(lakehouse)
+    corrections.log(lakehouse, deliveries)
     before = {row["batch_id"]: row for row in lakehouse.ask("select * from {batches}", BATCHES)}
-    checked = {row["batch_id"]: row for row in lakehouse.ask(CHECKED_BATCHES, *LAYERS)}
+    unproven = corrections.unproven(deliveries, before)
+    checked = _checked(lakehouse, None if is_full else unproven)
     compared = (*COUNTS, "reconciled")
     changed = {
         batch_id: {**row, "finished_at": now}
         for batch_id, row in checked.items()
-        if batch_id not in before or any(row[name] != before[batch_id][name] for name in compared)
+        if batch_id not in before
+        or any(row[name] != before[batch_id][name] for name in compared)
+        or (batch_id in unproven and row["reconciled"])
     }
     if changed:
         rows: list[tuple[object, ...]] = [tuple(row[name] for name in BATCHES.schema.names) for row in changed.values()]
         lakehouse.write(lakehouse.create(rows, BATCHES), BATCHES, where=f"batch_id in ({literals(changed)})")
     batches = before | changed
-    result = {"batches": len(batches), **{name: sum(row[name] for row in batches.values()) for name in COUNTS}}
+    sums = {name: sum(row[name] for row in batches.values()) for name in COUNTS}
+    result = {"batches": len(batches), "checked": len(checked), **sums}
     logger.info("reconcile: %s", ", ".join(f"{key} {value}" for key, value in result.items()))
     wrong = sorted(batch_id for batch_id, row in batches.items() if not row["reconciled"])
     if wrong:
         raise DataError(f"reconcile: {mismatch(batches[wrong[0]])} (all counts: {BATCHES.full_name})")
-    [gold] = lakehouse.ask("select coalesce(sum(search_count), 0) as n from {daily_term_counts}", DAILY_TERM_COUNTS)
-    if gold["n"] != result["search_count"]:
-        raise DataError(
-            f"reconcile: gold: {gold['n']} searches in {DAILY_TERM_COUNTS.full_name}, "
-            f"expected {result['search_count']}; run aggregate --full"
-        )
+    # What went from a batch left no day behind to compare: then all of gold's days are summed.
+    _check_sums(lakehouse, sums["search_count"], all_days=is_full or bool(changed.keys() & before.keys()))
     return result
+
+
+def _checked(lakehouse: Lakehouse, batch_ids: set[str] | None) -> dict[str, dict[str, Any]]:
+    """The counts of some batches, or of all where None, by batch_id."""
+    days = None
+    if batch_ids is not None:
+        if not batch_ids:
+            return {}
+        own = f"batch_id in ({literals(sorted(batch_ids))})"
+        ends = f"select min(event_date) as first, max(event_date) as last from {{search_events}} where {own}"  # noqa: S608
+        [found] = lakehouse.ask(ends, SEARCH_EVENTS)
+        days = found if found["first"] else {"first": date.min, "last": date.min}
+    return {row["batch_id"]: row for row in lakehouse.ask(checked_batches(batch_ids, days), *LAYERS)}
+
+
+def _check_sums(lakehouse: Lakehouse, expected: int, *, all_days: bool) -> None:
+    """Raise DataError unless gold's tables hold as many searches as all batches."""
+    tables = (DAILY_TERM_COUNTS, *SUMMED) if all_days else SUMMED
+    sums = " union all ".join(f"select '{t.name}' as name, sum(search_count) as n from {{{t.name}}}" for t in tables)  # noqa: S608
+    found = {row["name"]: row["n"] or 0 for row in lakehouse.ask(sums, *tables)}
+    for table in tables:
+        if found[table.name] != expected:
+            raise DataError(
+                f"reconcile: gold: {found[table.name]} searches in {table.full_name}, expected {expected}; "
+                "run aggregate --full"
+            )
 
 
 def mismatch(batch: Mapping[str, Any]) -> str:

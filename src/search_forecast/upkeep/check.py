@@ -22,7 +22,7 @@ from search_forecast.lakehouse.contracts import (
 from search_forecast.lakehouse.scratch import is_stale
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import batches
-from search_forecast.medallion.reconcile import CHECKED_BATCHES, COUNTS, LAYERS, mismatch
+from search_forecast.medallion.reconcile import COUNTS, LAYERS, checked_batches, mismatch
 from search_forecast.models.registry import DIRECTORY, Registry
 from search_forecast.upkeep import mending, table_state
 from search_forecast.upkeep.finding import Finding
@@ -88,7 +88,7 @@ def _counts(lakehouse: Lakehouse, there: dict[str, Table], readable: set[str]) -
         what = f"the batches were not counted, as {', '.join(unread)} can't be read as it is"
         yield Finding("reconciliation", what, mend, is_harmless=True)
         return
-    checked = {row["batch_id"]: row for row in lakehouse.ask(CHECKED_BATCHES, *LAYERS)}
+    checked = {row["batch_id"]: row for row in lakehouse.ask(checked_batches(), *LAYERS)}
     is_noted = BATCHES.name not in there.keys() - readable  # else that is said already
     rows = lakehouse.ask("select * from {batches}", BATCHES) if is_noted else checked.values()
     written = {row["batch_id"]: row for row in rows}

@@ -268,6 +268,6 @@ BATCHES = Table(
         ),
         TableColumn("reconciled", BOOLEAN, "delivered = raw = events + rejected, and events = aggregated"),
         TableColumn("started_at", TIMESTAMP, "When its ingest run began, UTC"),
-        TableColumn("finished_at", TIMESTAMP, "When it was checked first with these counts, UTC"),
+        TableColumn("finished_at", TIMESTAMP, "When it was checked first as it is now, UTC"),
     ),
 )

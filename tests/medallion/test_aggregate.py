@@ -1,0 +1,168 @@
+"""Gold follows silver by what changed: whatever comes and goes, it is what plain Python counts from all searches."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import pytest
+
+from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS, SEARCH_EVENTS, TERM_SUMMARY
+from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.medallion import gold
+from search_forecast.medallion.aggregate import aggregate
+from support.flow import KilledError, killed_writing, rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame, SparkSession
+
+FIRST = date(2024, 3, 1)
+Search = tuple[date, str, str, int]  # event_date, term, searched_as, search_count
+
+
+class Shop:
+    """Silver as batches of random searches, and what gold must hold of it."""
+
+    def __init__(self, house: Lakehouse, root: Path) -> None:
+        self.house, self.root, self.batches = house, root, dict[str, list[Search]]()
+        self._random = random.Random(13)
+
+    def put(self, batch_id: str, searches: list[Search]) -> None:
+        """Let a batch hold these searches, as `clean` writes it."""
+        self.batches[batch_id] = searches
+        values: list[tuple[object, ...]] = [(*search, "d", batch_id) for search in searches]
+        self.house.write(self.house.create(values, SEARCH_EVENTS), SEARCH_EVENTS, where=f"batch_id = '{batch_id}'")
+
+    def searches(self, count: int, days: list[int], terms: str) -> list[Search]:
+        """Random searches on some days since the first, for terms of one letter or in capitals."""
+        drawn = [(self._random.choice(days), self._random.choice(terms)) for _ in range(count)]
+        typed = [self._random.choice((term, term.upper())) for _, term in drawn]
+        return [
+            (FIRST + timedelta(days=day), term, text, self._random.randint(1, 3))
+            for (day, term), text in zip(drawn, typed, strict=True)
+        ]
+
+    def assert_gold_is_right(self) -> None:
+        by_day_term, variants = Counter[tuple[date, str]](), Counter[tuple[str, str]]()
+        for day, term, text, count in (search for batch in self.batches.values() for search in batch):
+            by_day_term[day, term] += count
+            variants[term, text] += count
+        by_day, by_term, days = Counter[date](), Counter[str](), defaultdict[str, list[date]](list)
+        for (day, term), count in by_day_term.items():
+            by_day[day] += count
+            by_term[term] += count
+            days[term].append(day)
+        everything = sum(by_term.values())
+        summary = {
+            (term, n, n / everything, 1 + sum(m > n for m in by_term.values()), min(on), max(on), len(on))
+            for term, n in by_term.items()
+            if (on := days[term])
+        }
+
+        assert self._rows("daily_term_counts") == {(day, term, n) for (day, term), n in by_day_term.items()}
+        first, last = min(by_day), max(by_day)
+        quietest = min((n for day, n in by_day.items() if first < day < last), default=0)
+        assert self._rows("daily_totals") == {
+            (day, by_day[day], sum(d == day for d, _ in by_day_term), first < day < last or by_day[day] >= quietest)
+            for day in (first + timedelta(days=number) for number in range((last - first).days + 1))
+        }
+        assert self._rows("term_summary") == summary
+        rules = {True: "exact", False: "case"}
+        assert self._rows("term_variants") == {(t, text, n, rules[t == text]) for (t, text), n in variants.items()}
+
+    def _rows(self, name: str) -> set[tuple[Any, ...]]:
+        found = rows(self.root, f"search_gold/{name}")
+        assert len({tuple(row.values()) for row in found}) == len(found)
+        return {tuple(row.values()) for row in found}
+
+
+@pytest.fixture(scope="module")
+def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    root = tmp_path_factory.mktemp("aggregate")
+    return Shop(Lakehouse(spark, root, root / "_staging"), root)
+
+
+def plans_and_rows(shop: Shop) -> tuple[dict[str, str], list[int]]:
+    """Aggregate; the plan of each table that is written, and how many rows each `collect` brought."""
+    plans, collected = {}, []
+    write, collect = Lakehouse.write, type(shop.house.spark.range(0)).collect
+
+    def noting(house: Lakehouse, df: DataFrame, table: Any, **options: Any) -> None:
+        plans[table.name] = df._jdf.queryExecution().toString()
+        write(house, df, table, **options)
+
+    def counting(df: DataFrame) -> list[Any]:
+        collected.append(len(found := collect(df)))
+        return found
+
+    with (
+        mock.patch.object(Lakehouse, "write", noting),
+        mock.patch.object(type(shop.house.spark.range(0)), "collect", counting),
+    ):
+        aggregate(shop.house)
+    return plans, collected
+
+
+def test_gold_is_right_whatever_comes_and_goes(shop: Shop) -> None:
+    shop.put("batch-000001", shop.searches(60, list(range(20)), "abcdef"))
+    assert aggregate(shop.house)["is_full"]
+    shop.assert_gold_is_right()
+
+    shop.put("batch-000002", [*shop.searches(20, [21, 24], "aefgh"), *shop.searches(2, [3], "ai")])
+    with mock.patch.object(gold, "term_summary", side_effect=gold.term_summary) as summed:
+        plans, collected = plans_and_rows(shop)
+    assert len(summed.call_args.args) == 3  # from what it held
+    shop.assert_gold_is_right()
+    assert_plans_are_those_of_a_few_days(plans)
+    assert max(collected) == 3
+
+    shop.put("batch-000003", shop.searches(30, [25], "abxyz"))
+    with (
+        mock.patch.object(Lakehouse, "write", killed_writing("term_summary")),
+        pytest.raises(KilledError),
+    ):
+        aggregate(shop.house)
+    assert aggregate(shop.house) == {"is_full": False, "days": 1, "silver_version": shop.house.version(SEARCH_EVENTS)}
+    shop.assert_gold_is_right()
+
+    shop.put("batch-000002", shop.batches["batch-000002"][5:])  # corrected
+    with (
+        mock.patch.object(Lakehouse, "write", killed_writing("term_summary")),
+        pytest.raises(KilledError),
+    ):
+        aggregate(shop.house)
+    shop.put("batch-000003", [])  # withdrawn: the range ends earlier, terms vanish
+    assert aggregate(shop.house)["days"] > 1
+    shop.assert_gold_is_right()
+
+    shop.put("batch-000004", [])  # of rejected records only
+    before = [shop.house.version(table) for table in (DAILY_TERM_COUNTS, DAILY_TOTALS)]
+    assert aggregate(shop.house)["days"] == 0
+    assert aggregate(shop.house)["days"] == 0
+    assert [shop.house.version(table) for table in (DAILY_TERM_COUNTS, DAILY_TOTALS)] == before
+
+    shop.put("batch-000005", shop.searches(20, [26], "abq"))
+    with mock.patch.object(gold, "term_summary", side_effect=gold.term_summary) as summed:
+        aggregate(shop.house)
+    assert len(summed.call_args.args) == 3
+    shop.assert_gold_is_right()
+    assert aggregate(shop.house, is_full=True)["is_full"]
+    shop.assert_gold_is_right()
+    assert shop.house.position(TERM_SUMMARY) == f"search_events@{shop.house.version(SEARCH_EVENTS)}"
+
+
+def assert_plans_are_those_of_a_few_days(plans: dict[str, str]) -> None:
+    """No row goes through Python or meets all rows of a table, and a table by day is read by its days."""
+    for name, plan in plans.items():
+        assert "EvalPython" not in plan, name
+        assert "NestedLoop" not in plan, name
+        assert "Cartesian" not in plan, name
+        physical = plan.partition("== Physical Plan ==")[2]
+        scans = [line for line in physical.splitlines() if "FileScan parquet" in line and "event_date" in line]
+        assert bool(scans) == (name != "term_variants"), name
+        assert all("event_date" in line.partition("DataFilters: [")[2].partition("]")[0] for line in scans), scans
