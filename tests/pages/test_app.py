@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 import pytest
 from packaging.requirements import Requirement
 
-from search_forecast.bundle.configuration import User, load
+from search_forecast.bundle.configuration import Bundle, User, load
 from search_forecast.lakehouse.toolchain.paths import cache_dir
 from search_forecast.pages.app import main
 from search_forecast.pages.explore import application
@@ -62,13 +62,13 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shop.lakehouse(tmp_path_factory.mktemp("shop"))
 
 
-def app_resource(root: Path) -> dict[str, Any]:
-    """The app as target dev has it for Ann, where databricks.yml includes it."""
+def bundle_with_app(root: Path, target: str) -> Bundle:
+    """A target of the bundle as Ann has it, where databricks.yml includes the app."""
     shutil.copytree(PROJECT / "resources", root / "resources")
     text = (PROJECT / "databricks.yml").read_text()
     (root / "databricks.yml").write_text(text.replace("# - resources/optional", "- resources/optional"))
-    bundle = load(root, user=User("ann@example.com"), target="dev", variables={"warehouse_id": "w1"})
-    return bundle.resources("apps")["explore"]
+    values = {"warehouse_id": "w1", "service_principal": "sp", "alert_recipient": "ops@example.com"}
+    return load(root, user=User("ann@example.com"), target=target, variables=values)
 
 
 def facts(page: str) -> Any:
@@ -76,7 +76,7 @@ def facts(page: str) -> Any:
 
 
 def test_started_as_the_platform_does_it_answers_as_here(lake: Path, tmp_path: Path) -> None:
-    app = app_resource(tmp_path / "bundle")
+    app = bundle_with_app(tmp_path / "bundle", "dev").resources("apps")["explore"]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     here = application(LocalEngine(lake), None).test_client()
@@ -113,6 +113,23 @@ def test_started_as_the_platform_does_it_answers_as_here(lake: Path, tmp_path: P
                 process.terminate()
     assert {each["asked"]["schema"] for each in workspace.statements.values()} == {"dev_ann_search_gold"}
     assert {each["asked"]["warehouse_id"] for each in workspace.statements.values()} == {"w1"}
+
+
+@pytest.mark.parametrize(("target", "name"), [("dev", "ann"), ("staging", "staging"), ("prod", "prod")])
+def test_analysts_may_use_it_and_it_may_read_gold_and_no_more(tmp_path: Path, target: str, name: str) -> None:
+    bundle = bundle_with_app(tmp_path / "bundle", target)
+
+    app = bundle.resources("apps")["explore"]
+    assert (app["name"], app["permissions"]) == (
+        f"search-explore-{name}", [{"level": "CAN_USE", "group_name": "account users"}],
+    )  # fmt: skip
+    assert app["resources"] == [{"name": "warehouse", "sql_warehouse": {"id": "w1", "permission": "CAN_USE"}}]
+    principal = "${resources.apps.explore.service_principal_client_id}"  # known once it is deployed
+    grants = {layer: schema["grants"] for layer, schema in bundle.resources("schemas").items()}
+    assert [(layer, each) for layer, some in grants.items() for each in some if each["principal"] == principal] == [
+        ("gold", {"principal": principal, "privileges": ["USE_SCHEMA", "SELECT"]})
+    ]
+    assert len(grants["gold"]) == 3  # beside those of who needs it without the app
 
 
 @pytest.mark.parametrize(

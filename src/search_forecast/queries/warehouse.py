@@ -108,10 +108,9 @@ class WarehouseEngine:
         return _answer(got, texts)
 
     def _following(self, statement: str, part: ResultData) -> ResultData | None:
-        number = part.next_chunk_index
-        return None if number is None else self._client.statement_execution.get_statement_result_chunk_n(
-            statement, number
-        )  # fmt: skip
+        if part.next_chunk_index is None:
+            return None
+        return self._client.statement_execution.get_statement_result_chunk_n(statement, part.next_chunk_index)
 
 
 def _bound(name: str, kind: str | None, value: object) -> StatementParameterListItem:
