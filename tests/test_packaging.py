@@ -14,7 +14,7 @@ import pytest
 from support.places import PROJECT
 
 SOURCES = PROJECT / "src"
-LOCKS = ("requirements-build.txt", "requirements.txt", "requirements-dev.txt", "requirements-audit.txt")
+LOCKS = ("requirements.txt", *(f"requirements-{name}.txt" for name in ("build", "dev", "audit", "bench")))
 
 
 def locked(name: str) -> dict[str, str]:
