@@ -112,10 +112,15 @@ class Bench:
             lakes.append(self.new("lake"))
             return self.medallion(lakes[-1], source, truth)
 
+        def staged() -> Measurement:
+            said, cost = self.peer("ours", "stage", str(source), str(self.new("staging")))
+            return cost, {"MB a CPU second": float(said)}
+
         lakes = list[Path]()
         for script, who in PEERS.items():
             self.repeat(page.LOAD, who, records, lambda _, script=script: peer(script))
         self.repeat(page.LOAD, page.OURS, records, ours)
+        self.repeat(page.STAGE, page.OURS, records, lambda _: staged())
         return lakes[-1]
 
     def medallion(self, lake: Path, source: Path, truth: Counts) -> Measurement:
@@ -123,20 +128,34 @@ class Bench:
         costs = {}
         for step in STEPS:
             _, costs[step] = self.ours(lake, step, *(("--source", str(source)) if step == "ingest" else ()))
-        gold = LocalEngine(lake).ask(f"{COUNTS} daily_term_counts").rows
-        agree(f"ours in {lake}", {(str(day), term): count for day, term, count in gold}, truth)
+        self.prove(lake, truth)
         return sum(costs.values(), Cost()), {step: cost.cpu for step, cost in costs.items()}
 
-    def later(self, lake: Path, source: Path, records: int, truth: Counts) -> None:
-        """A day's delivery, and nothing new."""
+    def prove(self, lake: Path, truth: Counts) -> None:
+        """Compare our gold with the truth."""
+        gold = LocalEngine(lake).ask(f"{COUNTS} daily_term_counts").rows
+        agree(f"ours in {lake}", {(str(day), term): count for day, term, count in gold}, truth)
 
-        def day(turn: int) -> Measurement:
-            when = FIRST_DAY + timedelta(days=turn)
-            folder = source / f"day-{turn}"
-            truth.update(counts_of(generate(folder, rows=DAY_RECORDS, seed=2, first_date=when, last_date=when)))
+    def later(self, lake: Path, source: Path, records: int, truth: Counts) -> None:
+        """A day's delivery, by four commands and by the job; and nothing new."""
+
+        def deliver() -> None:
+            when = FIRST_DAY + timedelta(days=len(list(source.glob("day-*"))))
+            made = generate(source / f"day-{when}", rows=DAY_RECORDS, seed=2, first_date=when, last_date=when)
+            truth.update(counts_of(made))
+
+        def commands() -> Measurement:
+            deliver()
             return self.medallion(lake, source, truth)
 
-        self.repeat(page.DAY, page.OURS, records, day)
+        def job() -> Measurement:
+            deliver()
+            _, cost = self.ours(lake, "run", "medallion", "--param", f"source={source}")
+            self.prove(lake, truth)
+            return cost, {}
+
+        self.repeat(page.DAY, page.OURS, records, lambda _: commands())
+        self.repeat(page.DAY, page.JOB, records, lambda _: job())
         self.repeat(page.NOTHING, page.OURS, records, lambda _: self.medallion(lake, source, truth))
 
     def queries(self, lake: Path, records: int) -> None:
@@ -199,6 +218,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="of each measurement, at most (default 3)")
     parser.add_argument("--peers", default=sys.executable, help="a Python that has polars, duckdb and delta-rs")
     given = parser.parse_args()
+    given.peers = os.path.abspath(given.peers)  # noqa: PTH100 - the link itself is what makes it another environment
+    os.chdir(page.PROJECT)  # where `run` finds the jobs
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(Path(folder), given.peers, given.repeats)
         try:
