@@ -69,6 +69,7 @@ def test_the_jobs_come_out_as_on_this_machine(address: str, tmp_path: Path) -> N
     program = str(PROJECT / "tests" / "support" / "commands.py")
     done = subprocess.run([sys.executable, program, json.dumps(lines)], capture_output=True, text=True, check=False)
 
+    assert done.returncode == 0, done.stderr[-3000:]
     *answers, session = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert [item["code"] for item in answers] == [0] * len(lines), answers[-1]
     assert session["master"] == ("connect" if address.startswith("sc:") else address)

@@ -1,4 +1,4 @@
-"""docs/add-a-table.md is followed to the letter in a copy of the project; and docs/upgrade.md's backup is made."""
+"""docs/add-a-table.md is followed to the letter in a copy of the project."""
 
 import os
 import re
@@ -13,7 +13,8 @@ from support.places import PROJECT
 
 STEP = re.compile(
     r"(?:At the end of\s+`(?P<end>[^`]+)`|[Ii]n\s+`(?P<changed>[^`]+)`[^`]*?in place of `(?P<old>[^`]+)`"
-    r"|and in place of `(?P<again>[^`]+)`|A new file `(?P<new>[^`]+)`)[^`]*:\n```\w+\n(?P<body>.*?)^```$",
+    r"|and (?:where [^`]*, )?in place of `(?P<again>[^`]+)`|A new file `(?P<new>[^`]+)`)[^`]*:\n"
+    r"```\w+\n(?P<body>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
 ASKS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from search_forecast.medallion.clean import clean
 from search_forecast.medallion.ingest import ingest
 from search_forecast.medallion.reconcile import reconcile
 from search_forecast.parameters import CleanParameters, IngestParameters, local_directory
+from support import lakes
 from support.flow import KilledError, killed_writing
 
 if TYPE_CHECKING:
@@ -152,3 +154,15 @@ def test_a_path_that_is_read_as_another_one_is_refused(text: str) -> None:
 
 def test_a_path_with_a_colon_is_one() -> None:
     assert local_directory(Path("a:b/c")) == Path.cwd() / "a:b" / "c"
+
+
+def test_a_table_of_gold_that_is_gone_as_a_whole_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{HEADER}1,3,2024,hat\n", encoding="utf-8")
+    lake = lakes.taken_in(tmp_path / "lake", tmp_path / "a.csv")
+    house = Lakehouse(no_spark, lake, lake / "_staging", reader=reader(lake))
+    assert aggregate(house) == {"is_full": False, "days": 0, "silver_version": 1}
+
+    shutil.rmtree(lake / "search_gold" / "daily_totals")
+
+    with pytest.raises(AssertionError, match="Spark was started"):
+        aggregate(house)

@@ -1,4 +1,4 @@
-"""The queries on words inside terms and on the concentration of demand, by DuckDB, against plain Python."""
+"""The queries on words inside terms, slips and the concentration of demand, against plain Python."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from collections import Counter
 from datetime import date
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.queries import catalogue
 from search_forecast.queries.answers import answer
 from search_forecast.queries.local import LocalEngine
+from search_forecast.queries.spark import SparkEngine
 from support.delta import write, write_counts
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 TERMS = {
     "gaming laptop": 30, "laptop": 100, "laptop 14 inch": 20, "tablet 10 inch": 25, "gaming chair": 15, "chair": 60,
@@ -26,12 +31,16 @@ def asked(root: Path, name: str, **values: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in answer(engine, catalogue.load(name), values).rows]
 
 
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(root: Path, terms: dict[str, int]) -> Path:
     common = {"share_ratio": 0.1, "rank": 1, "active_day_count": 1}
     days = {"first_seen_date": date(2024, 1, 1), "last_seen_date": date(2024, 1, 1)}
-    rows = [{"term": term, "search_count": count, **common, **days} for term, count in TERMS.items()]
-    return write(tmp_path_factory.mktemp("words"), {"term_summary": rows})
+    rows = [{"term": term, "search_count": count, **common, **days} for term, count in terms.items()]
+    return write(root, {"term_summary": rows})
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("words"), TERMS)
 
 
 def test_a_word_has_the_searches_of_all_terms_that_it_stands_in_once_each(lake: Path) -> None:
@@ -70,3 +79,38 @@ def test_how_much_a_few_terms_have_of_each_month(tmp_path: Path) -> None:
 
     assert january == (date(2024, 1, 1), 3100, 20, 0.5, 1.0, 16, 20.0)
     assert february == (date(2024, 2, 1), 100, 2, 1.0, 1.0, 1, round(1 / (0.95**2 + 0.05**2), 2))
+
+
+def slips(term: str) -> set[str]:
+    """What one slip makes of a term: a letter more, less or other, or two swapped."""
+    letters = sorted({*"abcdefghijklmnopqrstuvwxyz é", *term})
+    cuts = [(term[:n], term[n:]) for n in range(len(term) + 1)]
+    less = {head + tail[1:] for head, tail in cuts if tail}
+    other = {head + letter + tail[1:] for head, tail in cuts if tail for letter in letters}
+    more = {head + letter + tail for head, tail in cuts for letter in letters}
+    pairs = combinations(range(len(term)), 2)
+    swapped = {term[:i] + term[j] + term[i + 1 : j] + term[i] + term[j + 1 :] for i, j in pairs}
+    return (less | other | more | swapped) - {term}
+
+
+def test_a_slip_of_a_frequent_term_is_suggested_and_merged_with_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    frequent = {"laptop": 900, "gaming chair": 500, "café crème": 300, "iphone 13": 400, "pen": 800}
+    rare = (
+        "lpatop", "laptp", "lapptop", "laptip", "aptop", "laptopp", "latpop", "tablet", "cafe crème", "gaming char",
+        "gamign chair", "gmaing chiar", "iphone 12", "iphone 31", "ihpone 13", "pan",
+    )  # fmt: skip
+    terms = {**frequent, **{term: 30 - number for number, term in enumerate(rare)}, "laptops": 200}
+    lake = written(tmp_path, terms)
+    house = Lakehouse(spark, lake, lake / "_staging", is_writable=False)
+    expected = [
+        (term, other, terms[term], count)
+        for term in rare
+        for other, count in frequent.items()
+        if term in slips(other) and len(term) >= 5 and term[-2:] != "12" and term[-2:] != "31"
+    ]
+
+    found = answer(LocalEngine(lake, lambda: SparkEngine(house)), catalogue.load("spelling_suggestions"), {})
+
+    assert [tuple(row) for row in found.rows] == expected
+    assert {row[0] for row in expected} == {*rare[:7], *rare[8:11], "ihpone 13"}
+    assert found.note is not None

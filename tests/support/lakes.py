@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +141,53 @@ def taken_in(root: Path, *files: Path, now: datetime | None = None) -> Path:
         }
         add(root, layers)
     all_of_it = reference.expected([record for raw in records.values() for record in raw], now.date())
-    counted = all_of_it.daily_term_counts.items()
-    append(root, "daily_term_counts", [{"event_date": d, "term": t, "search_count": n} for (d, t), n in counted])
+    shown, counted = f"search_events@{len(files)}", all_of_it.daily_term_counts
+    append(
+        root, "daily_term_counts", [{"event_date": d, "term": t, "search_count": n} for (d, t), n in counted.items()]
+    )
+    append(root, "daily_totals", totals(counted))
+    append(root, "term_summary", summaries(counted), shown)
     variants = all_of_it.variants.items()
     rows = [{"term": term, "searched_as": typed, "search_count": n, "rule": "exact"} for (term, typed), n in variants]
-    append(root, "term_variants", rows, f"search_events@{len(files)}")
+    append(root, "term_variants", rows, shown)
     return root
+
+
+def totals(counts: Mapping[tuple[date, str], int]) -> Rows:
+    """The rows of daily_totals of those of daily_term_counts: every day of the range, incomplete ends found out."""
+    by_day = Counter[date]()
+    for (day, _), count in counts.items():
+        by_day[day] += count
+    first, last = min(by_day), max(by_day)
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    inner = [day for day in days[1:-1] if by_day[day]]
+    quietest = {
+        end: min((by_day[day] for day in inner if abs(day - end).days <= 28), default=0) for end in (first, last)
+    }
+    terms = Counter(day for day, _ in counts)
+    return [
+        {
+            "event_date": day, "search_count": by_day[day], "distinct_term_count": terms[day],
+            "is_complete_day": by_day[day] >= quietest.get(day, 0),
+        }
+        for day in days
+    ]  # fmt: skip
+
+
+def summaries(counts: Mapping[tuple[date, str], int]) -> Rows:
+    """The rows of term_summary of those of daily_term_counts."""
+    by_term = Counter[str]()
+    for (_, term), count in counts.items():
+        by_term[term] += count
+    days = {term: sorted(day for day, other in counts if other == term) for term in by_term}
+    return [
+        {
+            "term": term, "search_count": count, "share_ratio": count / by_term.total(),
+            "rank": 1 + sum(other > count for other in by_term.values()),
+            "first_seen_date": days[term][0], "last_seen_date": days[term][-1], "active_day_count": len(days[term]),
+        }
+        for term, count in by_term.items()
+    ]  # fmt: skip
 
 
 def add(root: Path, tables: Mapping[str, Rows]) -> None:

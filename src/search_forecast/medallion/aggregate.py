@@ -129,8 +129,13 @@ def _shown(version: int) -> str:
 
 
 def _is_damaged(lakehouse: Lakehouse) -> bool:
-    """Whether a data file of gold is gone."""
-    damaged = [table.full_name for table in AGGREGATED if lakehouse.lost_files(table)]
+    """Whether a data file of gold is gone, or a whole table of it."""
+    is_filled = lakehouse.exists(TERM_VARIANTS)  # the last one that is written
+    damaged = [
+        table.full_name
+        for table in AGGREGATED
+        if lakehouse.lost_files(table) or (is_filled and not lakehouse.exists(table))
+    ]
     if damaged:
         logger.warning("aggregate: a data file of %s is gone: everything is rebuilt", ", ".join(damaged))
     return bool(damaged)
