@@ -53,10 +53,13 @@ test-workspace: $(VENV)/.set-up-dev ## the whole flow in a workspace where TARGE
 	@WORKSPACE_TARGET=$(or $(TARGET),dev) $(BIN)/python -m pytest --numprocesses=0 --capture=no --tb=short $(ARGS) \
 	  'tests/test_both_worlds.py::test_what_is_delivered_comes_out_as_plain_python_says[workspace]'
 
-bench: setup ## how fast it is beside others: SIZES="1 10" million records, REPEATS=3; remakes docs/performance.md
-	@[ -x $(PEERS)/python ] && [ $(PEERS)/python -nt requirements-bench.txt ] || { $(BIN)/uv venv -q --clear $(VENV)-bench && \
-	  $(BIN)/uv pip install -q --require-hashes --python $(PEERS)/python -r requirements-bench.txt; }
+bench: setup $(VENV)-bench/.set-up ## how fast it is beside others: SIZES="1 10" million records, REPEATS=3; docs/performance.md
 	@$(BIN)/python benchmarks/bench --peers $(PEERS)/python --sizes $(or $(SIZES),1 10) --repeats $(or $(REPEATS),3)
+
+$(VENV)-bench/.set-up: requirements-bench.txt | $(VENV)/.set-up
+	@$(BIN)/uv venv -q --clear $(VENV)-bench
+	@$(BIN)/uv pip install -q --require-hashes --python $(PEERS)/python -r requirements-bench.txt
+	@touch $@
 
 check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle, the documentation
 	@$(BIN)/ruff check .
