@@ -9,7 +9,7 @@ LOCKS := requirements-build.txt requirements.txt pyproject.toml
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo test test-fast test-cluster test-workspace torture bench check audit bundle-check docs lock clean
+.PHONY: help setup setup-dev demo test test-fast test-cluster test-long test-workspace torture bench bench-forecast check audit bundle-check docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-21s %s\n", $$1, $$2}'
@@ -46,8 +46,14 @@ test-fast: $(VENV)/.set-up-dev ## the tests that need no Spark
 test-cluster: $(VENV)/.set-up-dev ## the jobs on a standalone master with two workers, and through Spark Connect
 	@$(BIN)/python -m pytest --numprocesses=0 -m cluster $(ARGS) tests/test_cluster.py
 
+test-long: $(VENV)/.set-up-dev ## the notebooks that walk through the whole pipeline
+	@$(BIN)/python -m pytest --numprocesses=0 -m long $(ARGS) tests/test_notebooks.py
+
 torture: $(VENV)/.set-up-dev ## kills, faults and fuzzing for half an hour or more, written down in docs/torture.md
 	@$(BIN)/python -m pytest --numprocesses=0 tests/torture $(ARGS)
+
+bench-forecast: $(VENV)/.set-up-dev ## forecasts beside every fixed method, on all sets that can be had (asks the package index)
+	@$(BIN)/python benchmarks/forecast_bench.py --write $(ARGS)
 
 test-workspace: $(VENV)/.set-up-dev ## the whole flow in a workspace where TARGET is deployed, against plain Python
 	@WORKSPACE_TARGET=$(or $(TARGET),dev) $(BIN)/python -m pytest --numprocesses=0 --capture=no --tb=short $(ARGS) \

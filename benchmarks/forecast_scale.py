@@ -88,9 +88,9 @@ def resident(pid: int) -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has used so far; 0 once it has ended."""
+    """What a process and those that it started and outlived have used so far; 0 once it has ended."""
     try:
-        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
     except OSError:
         return 0.0
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
@@ -98,15 +98,12 @@ def cpu_seconds(pid: int) -> float:
 
 def watch(jvm: int, peaks: dict[str, float], is_over: threading.Event) -> None:
     """Keep the most memory seen, and the CPU seconds of every process, until it is over."""
-    used: dict[int, float] = {}
     while not is_over.wait(0.5):
         found = processes(jvm)
         now = {name: sum(map(resident, pids)) for name, pids in found.items()}
         for name, value in {**now, "together": sum(now.values())}.items():
             peaks[name] = max(peaks.get(name, 0.0), value)
-        for pids in found.values():
-            used |= {pid: max(used.get(pid, 0.0), cpu_seconds(pid)) for pid in pids}
-        peaks["CPU"] = sum(used.values())
+        peaks["CPU"] = sum(cpu_seconds(pid) for pids in found.values() for pid in pids)
 
 
 def measure(count: int) -> dict[str, float]:

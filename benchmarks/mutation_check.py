@@ -105,8 +105,8 @@ MUTATIONS = {
         Mutation(
             "days_that_lost_searches_are_rebuilt",
             "medallion/aggregate.py",
-            'after, until).select("event_date")',
-            'after, until).where("change > 0").select("event_date")',
+            "counts = gold.changed_counts(lakehouse.changes(SEARCH_EVENTS, after, until))",
+            'counts = gold.changed_counts(lakehouse.changes(SEARCH_EVENTS, after, until)).where("search_count > 0")',
             ("medallion/test_flow.py",),
         ),
         Mutation(

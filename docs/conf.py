@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 PROJECT = Path(__file__).resolve().parent.parent
 HOME = "docs/index"
 CONTENTS = {
-    "Begin": ("What it is </README>", "docs/tutorial"),
+    "Begin": ("What it is </README>", "docs/tutorial", "docs/notebooks", "En español </docs/es/index>"),
     "How to": (
         "docs/bring-your-own-export",
         "docs/read-gold",
@@ -53,7 +53,7 @@ CONTENTS = {
 project = html_title = "search_term_forecast"
 extensions = ["myst_parser"]
 root_doc = HOME
-include_patterns = ["*.md", "docs/*.md"]
+include_patterns = ["*.md", "docs/*.md", "docs/es/*.md"]
 exclude_patterns = [path.name for path in PROJECT.iterdir() if path.is_dir() and path.name != "docs"]
 nitpicky = True
 myst_heading_anchors = 4  # as git hosts make them, and checked

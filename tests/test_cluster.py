@@ -67,7 +67,8 @@ def test_the_jobs_come_out_as_on_this_machine(address: str, tmp_path: Path) -> N
     ]
 
     program = str(PROJECT / "tests" / "support" / "commands.py")
-    done = subprocess.run([sys.executable, program, json.dumps(lines)], capture_output=True, text=True, check=False)
+    words = [sys.executable, program, address, json.dumps(lines)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr[-3000:]
     *answers, session = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

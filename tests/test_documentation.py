@@ -30,7 +30,7 @@ from search_forecast.lakehouse.contracts import TABLES
 from support import commands_page, lakes
 from support.places import PROJECT
 
-PAGES = [str(path.relative_to(PROJECT)) for path in sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")])]
+PAGES = [str(path.relative_to(PROJECT)) for path in sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])]
 NEEDED = ("databricks.yml", "fixtures", "resources", "requirements.txt", "src")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PRINTED = re.compile(r"^```(?:sh|bash)\n([^\n]+)\n```\n+```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from search_forecast import __version__
 from support.places import PROJECT
 
 SOURCES = PROJECT / "src"
@@ -91,3 +92,8 @@ def test_uv_is_told_what_pip_is_set_to() -> None:
         "UV_DEFAULT_INDEX": "https://other/simple",
         "UV_INSECURE_HOST": "a.example b.example",
     }
+
+
+def test_the_version_that_a_page_shows_is_the_packages() -> None:
+    """The app runs where only the sources are."""
+    assert f'\nversion = "{__version__}"\n' in (PROJECT / "pyproject.toml").read_text()

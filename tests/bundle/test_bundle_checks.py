@@ -12,6 +12,7 @@ from search_forecast.bundle.checks.cron import cron_problem
 from support.places import PROJECT
 
 MEDALLION, GOLD, ALERT = "resources/medallion.job.yml", "resources/gold.schema.yml", "resources/unreconciled.alert.yml"
+APP = "resources/optional/explore.yml"
 BREAKOUTS = "resources/breakouts.alert.yml"
 FORECAST = "resources/demand_forecast.job.yml"
 DASHBOARD = "src/dashboards/search_demand.lvdash.json"
@@ -43,6 +44,20 @@ def edit(bundle: Path, file: str, old: str, new: str) -> None:
 
 def test_the_projects_own_bundle_has_no_problem(bundle):
     assert faults(bundle) == []
+
+
+def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_have(bundle):
+    edit(bundle, "databricks.yml", "# - resources/optional", "- resources/optional")
+    assert faults(bundle) == []
+
+    edit(bundle, APP, "search-explore-${workspace.current_user.domain_friendly_name}", "Search_Explore")
+    edit(bundle, APP, "CAN_USE\n          group", "CAN_LOOK\n          group")
+    edit(bundle, APP, "service_principal_client_id", "service_principal_id_of_client")
+    said = "\n".join(faults(bundle))
+    assert "apps.explore: is named Search_Explore; an app has 2 to 30 lower-case letters" in said
+    assert "is Search_Explore for every developer of target dev" in said
+    assert "CAN_LOOK" in said
+    assert "apps have no service_principal_id_of_client; did you mean service_principal_client_id?" in said
 
 
 @pytest.mark.parametrize(

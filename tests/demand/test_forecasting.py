@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from statsforecast import models
 from utilsforecast import losses as utils
 
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import intervals, metrics, verdict, weights
 from search_forecast.demand.forecasting.assessment import ROW, SELECTION, _spread, assessed
-from search_forecast.demand.forecasting.backtest import Windows, backtested
+from search_forecast.demand.forecasting.backtest import Backtest, Windows, backtested
 from search_forecast.demand.forecasting.calendar_regression import FEATURES, CalendarRegression, features
 from search_forecast.demand.forecasting.history import Floats, History
 from search_forecast.demand.forecasting.mending import mended
@@ -422,6 +423,28 @@ def test_a_backtest_never_sees_what_it_forecasts() -> None:
     backtest("t", 1.0, history(range(60)), c.chosen(["spy"], [Spy()]), ForecastParameters(windows=2))
 
     assert seen == [(39, SUNDAY - timedelta(days=21)), (46, SUNDAY - timedelta(days=14))]
+
+
+def test_ets_chooses_its_form_once_by_what_was_known_at_the_first_cutoff() -> None:
+    values = weekly_pattern(100, 120, 5)
+    cutoffs = Backtest.prepared(history(values), ForecastParameters()).cutoffs
+    chosen = models.AutoETS(season_length=7).fit(values[: cutoffs[0]]).model_["components"]
+    form = models.AutoETS(season_length=7, model=chosen[:3], damped=chosen[3] != "N")
+
+    found = backtested(history(values), c.chosen(["ets"]), ForecastParameters()).forecasts["ets"]
+
+    for window, cutoff in enumerate(cutoffs):
+        np.testing.assert_allclose(found[window], form.forecast(y=values[:cutoff], h=14)["mean"])
+
+
+def test_where_the_form_fails_later_it_is_chosen_anew() -> None:
+    (ets,) = [item for name, item in c.chosen(["ets"]).items() if name == "ets"]
+    growing = np.linspace(100, 300, 60) * np.tile([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8, 1.3, 1.2, 1.1], 6)
+    settled = ets.settled(history(growing))
+    with_zeros = history(np.concatenate([growing, np.zeros(30)]))
+
+    assert isinstance(settled, c.Settled)
+    assert np.isfinite(settled.forecast(with_zeros, 14)).all()
 
 
 def test_a_backtest_adds_up_to_what_plain_python_says() -> None:

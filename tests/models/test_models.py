@@ -7,8 +7,10 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,9 +23,11 @@ from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression
 
 from search_forecast import cli
 from search_forecast.lakehouse.hashing import file_sha256
+from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models import provenance, regression
+from search_forecast.models.import_model import import_model
+from search_forecast.models.sparkml import stages
 from search_forecast.parameters import RegressionParameters
-from support import notebook
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -488,19 +492,6 @@ def test_mlflow_loads_a_version_in_its_own_way(spark: "SparkSession", lake: Path
     assert list(answer) == pytest.approx([3.46668267111646])
 
 
-def test_the_notebook_prints_what_it_says_in_bare_pyspark(lake: Path, tmp_path: Path) -> None:
-    book = json.loads((REPOSITORY / "docs" / "models.ipynb").read_text())
-    assert not any(word in line for line in all_code(book) for word in ("search_forecast", "mlflow", "delta"))
-    (tmp_path / ".lakehouse").symlink_to(lake)
-    printed = notebook.run(book, tmp_path, notebook.environment())
-    assert printed == [notebook.recorded(cell) for cell in notebook.code_cells(book)]
-    assert "70 cm: 7.86345 kg" in "".join(printed)
-
-
-def all_code(book: dict[str, Any]) -> list[str]:
-    return [line for cell in notebook.code_cells(book) for line in cell["source"]]
-
-
 @pytest.mark.parametrize("command", ["predict", "export-model", "score-model"])
 def test_who_names_a_saved_directory_learns_what_it_is(run: Run, foreign: Path, command: str) -> None:
     words = {"predict": ["x=1"], "export-model": ["out"], "score-model": ["--input", "x=1"]}[command]
@@ -508,6 +499,19 @@ def test_who_names_a_saved_directory_learns_what_it_is(run: Run, foreign: Path, 
     assert code == 2
     assert "is no registered model but a directory with a LinearRegressionModel, saved by Spark 4" in error
     assert "LinearRegressionModel.load(" in error
+
+
+def test_an_import_has_started_spark_when_it_loads(
+    spark: "SparkSession", foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command of its own begins without a session, other than the tests here."""
+    started: list[str] = []
+    lakehouse = Lakehouse(lambda: started.append("Spark") or spark, tmp_path, tmp_path / "_staging")  # type: ignore[func-returns-value]
+    monkeypatch.setattr(stages, "load", lambda *_: started.append("loading"))
+    archive = foreign / "linear.model"
+    with pytest.raises(AttributeError):  # what `loading` gives is no model
+        import_model(lakehouse, Mock(), archive, name="x", declared=[], model_path=None, now=datetime.now(timezone.utc))
+    assert started == ["Spark", "loading"]
 
 
 # The jobs of the bundle.

@@ -46,6 +46,7 @@ class Workspace(ThreadingHTTPServer):
         self.statements: dict[str, Answer] = {}
         self.statement_steps = ["PENDING", "RUNNING", "SUCCEEDED"]
         self.chunk_rows, self.lost_rows = 2, 0
+        self.tables: list[str] = []
         self.refusal, self.columns, self.rows = "", [("n", "LONG")], [["1"]]
 
     @property
@@ -80,8 +81,8 @@ class Workspace(ThreadingHTTPServer):
     def task_error(self, run_id: int) -> str | None:
         return "DataError: batch-000001: silver holds 3 records,\n expected 4"
 
-    def answer(self, statement: str) -> tuple[list[tuple[str, str]], list[list[str | None]]]:
-        """Columns with their types, and rows as text; ValueError where the warehouse refuses it."""
+    def answer(self, asked: Answer) -> tuple[list[tuple[str, str]], list[list[str | None]]]:
+        """Columns of a statement with their types, and rows as text; ValueError where the warehouse refuses it."""
         if self.refusal:
             raise ValueError(self.refusal)
         return self.columns, self.rows
@@ -99,7 +100,7 @@ class Workspace(ThreadingHTTPServer):
         status: Answer = {"state": now}
         if now == "SUCCEEDED":
             try:
-                columns, statement["rows"] = self.answer(statement["asked"]["statement"])
+                columns, statement["rows"] = self.answer(statement["asked"])
             except ValueError as error:
                 status = {"state": "FAILED", "error": {"error_code": "BAD_REQUEST", "message": str(error)}}
             else:
@@ -178,11 +179,11 @@ class LocalWorkspace(Workspace):
     def task_error(self, run_id: int) -> str | None:
         return list(self._saved()["tasks"].values())[run_id - 71]["error"]
 
-    def answer(self, statement: str) -> tuple[list[tuple[str, str]], list[list[str | None]]]:
+    def answer(self, asked: Answer) -> tuple[list[tuple[str, str]], list[list[str | None]]]:
         """By Spark, whose SQL is the warehouse's; the job has attached the tables under their names."""
         try:
-            result = SparkSession.builder.getOrCreate().sql(statement)
-            rows = [[_as_text(value) for value in row] for row in result.collect()]
+            result = SparkSession.builder.getOrCreate().sql(asked["statement"])
+            rows = [[as_text(value) for value in row] for row in result.collect()]
         except PySparkException as error:
             raise ValueError(str(error)) from error
         kinds = [field.dataType.typeName().upper().replace("INTEGER", "INT") for field in result.schema.fields]
@@ -203,7 +204,7 @@ def _ended(name: str) -> tuple[str, str | None]:
     return (name, None) if name in ("PENDING", "RUNNING") else ("TERMINATED", name)
 
 
-def _as_text(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
     if isinstance(value, bool | list):
         return json.dumps(value)
     return None if value is None else str(value)
@@ -230,8 +231,14 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         path, body = unquote(url.path), self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.append((self.command, path))
-        if path == "/.well-known/databricks-config":
-            return self.refuse(404, "NOT_FOUND", "no")
+        oidc = f"{self.server.url}/oidc"  # where a service principal gets its token
+        before_login: dict[str, Answer] = {
+            "/.well-known/databricks-config": {"oidc_endpoint": oidc},
+            "/oidc/.well-known/oauth-authorization-server": {"token_endpoint": f"{oidc}/token"},
+            "/oidc/token": {"access_token": self.server.token, "token_type": "Bearer", "expires_in": 3600},
+        }
+        if path in before_login:
+            return self.answer(200, before_login[path])
         if self.headers.get("Authorization") != f"Bearer {self.server.token}":
             return self.refuse(401, "UNAUTHENTICATED", "Invalid access token.")
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
@@ -264,6 +271,7 @@ class _Handler(BaseHTTPRequestHandler):
             server.cancelled.append(asked["run_id"])
         fixed: dict[str, Answer] = {
             "jobs/runs/cancel": {},
+            "unity-catalog/tables": {"tables": [{"name": name} for name in server.tables]},
             "preview/scim/v2/Me": {"id": "1", "userName": server.user},
             "sql/warehouses": {"warehouses": [{"id": n, "name": name} for name, n in server.warehouses.items()]},
         }

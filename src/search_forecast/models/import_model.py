@@ -63,7 +63,8 @@ def import_model(
         source = directory / "source" / (re.sub(r"[^\w.-]", "_", delivered.name) if delivered != unpacked else "model")
         shutil.copytree(delivered, source)
         files.keep_best(source)
-        model = stages.load(source, files.check(source))
+        metadata, spark_version = files.check(source), lakehouse.spark.version  # starts Spark, which loads the model
+        model = stages.load(source, metadata)
         pipeline, inputs = signature.wrapped(model, declared)
         before = _same(models, name, origin["files_sha256"], inputs)
         if before is not None:
@@ -83,7 +84,7 @@ def import_model(
             "tried": _tried(lakehouse, pipeline, inputs, declared),
             "gate": {"passed": True, "reason": "it scores; how well is unknown, as it was trained elsewhere"},
             "code": provenance.code(),
-            "versions": provenance.versions(lakehouse.spark.version),
+            "versions": provenance.versions(spark_version),
         }
         version = publish_pipeline(models, name, pipeline, record, directory)
     logger.info("import-model: %s from %s", version, archive)

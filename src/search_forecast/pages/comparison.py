@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from importlib import metadata
 from typing import Any
 
+from search_forecast import __version__
 from search_forecast.errors import UsageError
 from search_forecast.pages.history import RECENT, TOTAL, end_of, start_of, whole_periods
 from search_forecast.pages.reading import Facts, Rows, known_days, query
@@ -58,7 +58,7 @@ def start(engine: Engine) -> Facts:
         "sources": sources,
         "missing": [name for name in sources if not engine.has(name)],
         "most_terms": MOST_TERMS,
-        "version": metadata.version("search_forecast"),
+        "version": __version__,
     }
 
 

@@ -35,12 +35,13 @@ _HEADERS = {
 }
 
 
-def application(engine: Engine, hosts: frozenset[str]) -> Flask:
+def application(engine: Engine, hosts: frozenset[str] | None) -> Flask:
     """What answers a browser: the page, and the facts that it asks for.
 
     Args:
         engine: what reads gold.
-        hosts: by which names the page may be called, as the header Host has them.
+        hosts: by which names the page may be called, as the header Host has them; None behind a proxy that lets in who
+            may, and says in X-Forwarded-Host by which name it was called.
     """
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -110,14 +111,17 @@ def _failed(error: HTTPException) -> tuple[Response, int]:
     return jsonify(error=error.description), error.code or 500
 
 
-def _refuse_foreign(hosts: frozenset[str]) -> None:
+def _refuse_foreign(hosts: frozenset[str] | None) -> None:
     """Refuse what another site makes a browser send here, and another name that leads here (DNS rebinding)."""
     if request.method not in ("GET", "HEAD"):
         abort(405, "this server answers GET only")
-    host, origin = request.headers.get("Host"), request.headers.get("Origin")
-    if host not in hosts:
+    host, origin = request.headers.get("X-Forwarded-Host" if hosts is None else "Host"), request.headers.get("Origin")
+    if hosts is not None and host not in hosts:
         abort(403, "this page is called by the address that the command printed, and by no other")
-    if (origin and urlsplit(origin).netloc != host) or request.headers.get("Sec-Fetch-Site", "none") not in _OWN:
+    # To the page itself a link of the workspace leads, and the login.
+    is_link = hosts is None and request.path == "/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    is_own = is_link or request.headers.get("Sec-Fetch-Site", "none") in _OWN
+    if (origin and urlsplit(origin).netloc != host) or not is_own:
         abort(403, "another site asks; only this page may")
     if len(request.query_string) > _LONGEST_QUERY:
         abort(414, f"the address is longer than {_LONGEST_QUERY} bytes")
@@ -163,13 +167,13 @@ def _csv(name: str, columns: Sequence[str], rows: list[list[Any]]) -> Response:
     return response
 
 
-class _Silent(WSGIRequestHandler):
+class SilentHandler(WSGIRequestHandler):
     """Logs nothing: what people look for is nobody's business."""
 
     timeout = 60
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - as it is called above
-        pass
+        """Nothing."""
 
 
 def serve(engine: Engine, port: int, ready: Callable[[str], None]) -> None:
@@ -197,6 +201,6 @@ def serve(engine: Engine, port: int, ready: Callable[[str], None]) -> None:
         port = listening.getsockname()[1]
         hosts = frozenset(f"{name}:{port}" for name in (LOOPBACK, "localhost"))
         app = application(engine, hosts)
-        server = make_server(LOOPBACK, port, app, threaded=True, request_handler=_Silent, fd=listening.fileno())
+        server = make_server(LOOPBACK, port, app, threaded=True, request_handler=SilentHandler, fd=listening.fileno())
         ready(f"http://{LOOPBACK}:{port}/")
         server.serve_forever()

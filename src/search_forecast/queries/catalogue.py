@@ -96,6 +96,11 @@ class Query:
         return bound
 
 
+def types(sql: str) -> dict[str, str]:
+    """The SQL type of each parameter that the header of a query names."""
+    return {name: kind if kind in ("INT", "DATE") else "STRING" for name, kind, _, _ in _PARAMETER.findall(sql)}
+
+
 def names() -> list[str]:
     """The names of all queries, sorted."""
     files = resources.files("search_forecast.queries").iterdir()

@@ -31,7 +31,12 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
     problems = [*definitions.repeated_keys(first), *definitions.variables(first), *definitions.references(first)]
     problems += [*names.hard_coded(first), *sql.problems(first)]
     for bundle, other in zip(bundles, others, strict=True):
-        problems += [*definitions.parsed(bundle), *grants.problems(bundle), *jobs.problems(bundle, parse)]
+        problems += [
+            *definitions.parsed(bundle),
+            *names.of_apps(bundle),
+            *grants.problems(bundle),
+            *jobs.problems(bundle, parse),
+        ]
         if bundle.config["bundle"].get("mode") == "development":
             problems += [*names.shared(bundle, other), *names.active(bundle)]
     problems += names.shared_targets(bundles)

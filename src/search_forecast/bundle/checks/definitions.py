@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from databricks.bundles.alerts import Alert
+from databricks.bundles.apps import App
 from databricks.bundles.dashboards import Dashboard
 from databricks.bundles.experiments import MlflowExperiment
 from databricks.bundles.jobs import Job
@@ -21,6 +22,7 @@ from search_forecast.errors import UsageError, did_you_mean
 
 _CLASSES: Mapping[str, Any] = {
     "alerts": Alert,
+    "apps": App,
     "dashboards": Dashboard,
     "experiments": MlflowExperiment,
     "jobs": Job,
@@ -29,7 +31,7 @@ _CLASSES: Mapping[str, Any] = {
     "volumes": Volume,
 }
 # What a resource has besides the fields that are written.
-_COMPUTED = ("id", "url", "volume_path", "full_name")
+_COMPUTED = ("id", "url", "volume_path", "full_name", "service_principal_client_id")
 
 
 def parsed(bundle: Bundle) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from search_forecast.bundle.configuration import Bundle
 
 _SCHEMA = re.compile(r"\bsearch_(?:bronze|silver|gold)\b")
 _VOLUME = re.compile(r"(?:^|[=:\s])(/Volumes/\S*)")
+_APP_NAME = re.compile(r"[a-z0-9-]{2,30}")
 _CATALOG_FIELDS = ("catalog_name", "dataset_catalog")
 
 
@@ -31,6 +32,14 @@ def _spelled_out(text: str, path: str, *, is_own_name: bool) -> Iterator[str]:
         yield f"{volume}; say ${{resources.volumes.KEY.volume_path}}"
     if field in _CATALOG_FIELDS and not text.startswith("${"):
         yield f"the catalog {text}; say ${{var.catalog}}"
+
+
+def of_apps(bundle: Bundle) -> Iterator[Problem]:
+    """Names that an app can't have: it becomes part of an address, and no mode puts a prefix before it."""
+    for key, app in bundle.resources("apps").items():
+        if not _APP_NAME.fullmatch(str(app.get("name"))):
+            text = f"is named {app.get('name')}; an app has 2 to 30 lower-case letters, digits and hyphens"
+            yield Problem(f"apps.{key}", text)
 
 
 def shared(bundle: Bundle, other: Bundle) -> Iterator[Problem]:
@@ -75,7 +84,7 @@ def _identities(bundle: Bundle) -> dict[str, str]:
         identities[f"registered_models.{key}"] = ".".join(
             str(model.get(field)) for field in ("catalog_name", "schema_name", "name")
         )
-    for kind, field in (("experiments", "name"), ("jobs", "name"), ("dashboards", "display_name")):
+    for kind, field in (("apps", "name"), ("experiments", "name"), ("jobs", "name"), ("dashboards", "display_name")):
         for key, resource in bundle.resources(kind).items():
             identities[f"{kind}.{key}"] = str(resource.get(field))
     return identities

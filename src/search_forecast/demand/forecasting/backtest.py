@@ -111,8 +111,13 @@ class Backtest:
 def backtested(
     history: History, candidates: Mapping[str, c.Candidate | c.Combination], parameters: ForecastParameters
 ) -> Backtest:
-    """Ask all candidates in all windows; each sees what was known at the cutoff and no more."""
+    """Ask all candidates in all windows; each sees what was known at the cutoff and no more.
+
+    A candidate that chooses among forms chooses once, by what was known at the first cutoff; it is fitted at each.
+    """
     test = Backtest.prepared(history, parameters)
+    if len(test.cutoffs) > 1:
+        candidates = c.settled(test.history.until(test.cutoffs[0]), parameters.horizon, candidates)
     by_window: list[dict[str, Floats]] = []
     failures: dict[str, str] = {}
     for cutoff in test.cutoffs:

@@ -6,7 +6,7 @@ shows one.
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -49,6 +49,7 @@ class Statistical:
         least_seasons: seasons of history that it needs.
         has_memory: whether it looks at the frequency's memory only, and not at all of the history.
         is_for: which series it is for, all where None.
+        form: from a fitted model how to make more of the form that it chose among many; None where it chooses nothing.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Statistical:
     least_seasons: float = 0
     has_memory: bool = True
     is_for: Callable[[History], bool] | None = None
+    form: Callable[[Any], Callable[[int], Any]] | None = None
 
     def suits(self, history: History) -> bool:
         """Long enough, and of its kind."""
@@ -65,10 +67,48 @@ class Statistical:
 
     def forecast(self, history: History, horizon: int) -> Floats:
         """Fit and forecast."""
+        values, season = self._given(history)
+        return np.asarray(self.make(season).forecast(y=values, h=horizon)["mean"], dtype=np.float64)
+
+    def settled(self, history: History) -> "Candidate":
+        """The same of one form, the one that suits a history: choosing it is what costs."""
+        if self.form is None or not self.suits(history):
+            return self
+        values, season = self._given(history)
+        try:
+            return Settled(self, replace(self, make=self.form(self.make(season).fit(values)), form=None))
+        except Exception:  # it may fail in any way on an odd series, and says so where it is asked for a forecast
+            return self
+
+    def _given(self, history: History) -> tuple[Floats, int]:
         values = history.recent() if self.has_memory else history.values
         season = history.frequency.season_length
-        model = self.make(season if self.least_seasons or len(values) >= 2 * season else 1)
-        return np.asarray(model.forecast(y=values, h=horizon)["mean"], dtype=np.float64)
+        return values, season if self.least_seasons or len(values) >= 2 * season else 1
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A candidate whose form was chosen once; where that form fails later (zeros came up), it is chosen anew."""
+
+    origin: Statistical
+    of_one_form: Statistical
+
+    @property
+    def name(self) -> str:
+        """The origin's."""
+        return self.origin.name
+
+    def suits(self, history: History) -> bool:
+        """As the origin says."""
+        return self.origin.suits(history)
+
+    def forecast(self, history: History, horizon: int) -> Floats:
+        """Fit that form to the history and forecast."""
+        try:
+            forecast = self.of_one_form.forecast(history, horizon)
+        except Exception:  # as above
+            return self.origin.forecast(history, horizon)
+        return forecast if np.isfinite(forecast).all() else self.origin.forecast(history, horizon)
 
 
 @dataclass(frozen=True)
@@ -111,6 +151,15 @@ def _ets(season_length: int) -> Any:
     return models.AutoETS(season_length=season_length if season_length <= 24 else 1)
 
 
+def _ets_form(fitted: Any) -> Callable[[int], Any]:
+    error, trend, season, damping = fitted.model_["components"]
+    return lambda season_length: models.AutoETS(
+        season_length=season_length if season_length <= 24 else 1,
+        model=f"{error}{trend}{season}",
+        damped=damping != "N",
+    )
+
+
 def _mstl(season_length: int) -> Any:
     return models.MSTL(season_length=season_length, trend_forecaster=models.AutoETS(season_length=1, model="ZZN"))
 
@@ -125,7 +174,7 @@ _ALL: tuple[Candidate | Combination, ...] = (
     Combination("mean_of_candidates", _MEMBERS, lambda forecasts: forecasts.mean(axis=0)),
     Statistical("croston", lambda _: models.CrostonSBA(), is_for=_is_intermittent),
     Statistical("theta", lambda season: models.DynamicOptimizedTheta(season_length=season), least_periods=10),
-    Statistical("ets", _ets, least_periods=10),
+    Statistical("ets", _ets, least_periods=10, form=_ets_form),
     Statistical("ces", lambda season: models.AutoCES(season_length=season), least_periods=10),
     Statistical("mstl", _mstl, least_seasons=2.5),
 )
@@ -198,6 +247,19 @@ def _checked(forecast: Floats, history: History, horizon: int) -> Floats:
     if forecast.max() > _RUNAWAY * max(largest, 1.0):
         raise ValueError(f"a forecast of {forecast.max():.3g} where {largest:.3g} is the most there ever was")
     return np.maximum(forecast, 0.0)
+
+
+def settled(
+    history: History, horizon: int, candidates: Mapping[str, Candidate | Combination]
+) -> dict[str, Candidate | Combination]:
+    """The candidates of the form that suits a history, for all that come later: half of a backtest's seconds."""
+    known = counted(history, horizon) if history.events else None
+    given = history if known is None else known.history
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return {
+            name: item.settled(given) if isinstance(item, Statistical) else item for name, item in candidates.items()
+        }
 
 
 def with_members(

@@ -1,0 +1,137 @@
+"""`make bench-forecast`: our forecast beside each fixed method, on all sets that can be had, in one table.
+
+    .venv/bin/python benchmarks/forecast_bench.py [--sets SET ...] [--most 600] [--data DIRECTORY] [--write]
+
+Everything runs as in `train`, from what was known only. A fixed method is one candidate alone, for every series; the
+best one is the best *after* the fact, among those that forecast every series. WAPE over all, MASE and RMSSE the mean
+over series. CPU seconds are those of `train` (driver, JVM, Python workers), without Spark's start and without the
+fixed methods alone. With `--write` the rows go into docs/forecast-quality.md; a set that was not run keeps its row.
+"""
+
+import argparse
+import platform
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from forecast_run import alone, machine, packed, table, train, weights
+from forecast_scale import cpu_seconds, processes
+from forecast_sets import SETS, Origin, UnreachableError
+from search_forecast.demand.forecasting import metrics
+from search_forecast.lakehouse.session import session
+
+OURS, MEAN, SEASONAL = "our forecast", "historic_mean", "seasonal_naive"
+HEADS = ["set", "date", "series", "horizon", "metric", "ours", "best fixed method", "ours over it", "mean"]
+HEADS += ["seasonal naive", "chance alone", "inside 80 %", "inside 95 %", "CPU s", "CPU ms a series"]
+PAGE = Path(__file__).parents[1] / "docs" / "forecast-quality.md"
+BEGIN, END = "<!-- written by make bench-forecast -->\n", "<!-- end of what it wrote -->\n"
+
+
+def sampled(origin: Origin, most: int) -> Origin:
+    """At most so many series, drawn by lot, always the same."""
+    names = np.random.default_rng(2026).permutation(sorted(origin.known))[:most]
+    return replace(origin, known={str(name): origin.known[name] for name in sorted(names)})
+
+
+def forecast(origin: Origin) -> tuple[pd.DataFrame, float]:
+    """What everything forecasts, with what came, a row per (name, term, step); and the CPU seconds of `train`."""
+    spark, horizon = session(size="large"), origin.parameters.horizon
+    jvm = spark.sparkContext._gateway.proc.pid
+
+    def used() -> float:
+        return sum(cpu_seconds(pid) for pids in processes(jvm).values() for pid in pids)
+
+    with tempfile.TemporaryDirectory() as folder:
+        before = used()
+        run = train(packed(spark, origin.known), len(origin.known), origin.last_date, origin.parameters, Path(folder))
+        seconds = used() - before
+        rows = pd.concat([run.forecasts.toPandas().assign(name=OURS), alone(run, horizon)])
+        print(f"{len(origin.known)} series known until {origin.last_date}: {weights(run)}", flush=True)
+    scales = {name: metrics.scales(values, origin.season) for name, values in origin.known.items()}
+    pairs = zip(rows["term"], rows["step"], strict=True)
+    rows["actual"] = [origin.after[term][step - 1] for term, step in pairs]
+    rows["absolute_scale"], rows["squared_scale"] = zip(*rows["term"].map(scales), strict=True)
+    return rows.assign(origin=origin.last_date), seconds
+
+
+def error(rows: pd.DataFrame, metric: str) -> float:
+    """The error of forecasts, a share."""
+    absolute = (rows["forecast"] - rows["actual"]).abs()
+    if metric == "WAPE":
+        return float(absolute.sum() / rows["actual"].sum())
+    if metric == "MASE":
+        return float((absolute / rows["absolute_scale"]).mean())
+    squared = (absolute**2 / rows["squared_scale"]).groupby([rows["origin"], rows["term"]]).mean()
+    return float(np.sqrt(squared).mean())
+
+
+def measured(name: str, origins: Iterable[Origin]) -> list[str]:
+    """A set's row of the table."""
+    metric, parts, seconds = SETS[name][0], [], 0.0
+    for origin in origins:
+        rows, cpu = forecast(origin)
+        parts.append(rows)
+        seconds += cpu
+    both = pd.concat(parts)
+    ours, count = both[both["name"] == OURS], sum(len(part["term"].unique()) for part in parts)
+    errors = {who: error(rows, metric) for who, rows in both.groupby("name") if len(rows) == len(ours)}
+    print(
+        ", ".join(f"{who} {value:.4f}" for who, value in sorted(errors.items(), key=lambda item: item[1])), flush=True
+    )
+    fixed = {who: value for who, value in errors.items() if who != OURS}
+    best = min(fixed, key=fixed.__getitem__)
+    shown = {who: f"{value:.2%}" if metric == "WAPE" else f"{value:.3f}" for who, value in errors.items()}
+    floor = f"{metrics.poisson_floor(ours['forecast'].to_numpy()).sum() / ours['actual'].sum():.2%}"
+    inside = [
+        f"{((ours[f'lower_{level}'] <= ours['actual']) & (ours['actual'] <= ours[f'upper_{level}'])).mean():.1%}"
+        for level in (80, 95)
+    ]
+    return [
+        *(name, machine().partition(",")[0], f"{count}", f"{ours['step'].max()}", metric, f"**{shown[OURS]}**"),
+        *(f"{best} {shown[best]}", f"{errors[OURS] / errors[best] - 1:+.1%}", shown.get(MEAN, "-")),
+        *(shown.get(SEASONAL, "-"), floor if metric == "WAPE" else "-", *inside),
+        *(f"{seconds:.0f}", f"{1000 * seconds / count:.0f}"),
+    ]
+
+
+def write(rows: list[list[str]], page: Path = PAGE) -> None:
+    """Put rows between the page's markers, beside those of sets that were not run."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    old, _, after = rest.partition(END)
+    kept = [line.strip("| ").split(" | ") for line in old.splitlines() if line.startswith("| ")]
+    by_name = {row[0]: row for row in [*kept, *rows] if row[0] in SETS}
+    lines = table(HEADS, [by_name[name] for name in SETS if name in by_name])
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("statsforecast", "pyspark", "numpy"))
+    ran = f"Last run: {machine()}; Python {platform.python_version()}, {libraries}."
+    page.write_text(f"{before}{BEGIN}{ran}\n\n{lines}\n{END}{after}")
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), metavar="SET", help=", ".join(SETS))
+    parser.add_argument("--most", type=int, default=600, help="series of a set, drawn by lot where it has more")
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--write", action="store_true", help=f"into {PAGE.name}")
+    given = parser.parse_args()
+    rows = []
+    for name in given.sets:
+        print(f"\n{name}", flush=True)
+        try:
+            origins = [sampled(origin, given.most) for origin in SETS[name][1](given.data)]
+        except UnreachableError as error:
+            print(f"skipped: {error}", flush=True)
+            continue
+        rows.append(measured(name, origins))
+        if given.write:
+            write([rows[-1]])
+    print(f"\n{machine()}\n\n{table(HEADS, rows)}")
+
+
+if __name__ == "__main__":
+    main()
