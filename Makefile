@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 AUDIT := $(VENV)-audit/bin
+PEERS := $(VENV)-bench/bin
 LOCKS := requirements-build.txt requirements.txt pyproject.toml
 
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo test test-fast test-cluster test-long test-workspace torture bench-forecast check audit bundle-check docs lock clean
+.PHONY: help setup setup-dev demo test test-fast test-cluster test-long test-workspace torture bench bench-forecast check audit bundle-check docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-21s %s\n", $$1, $$2}'
@@ -58,6 +59,14 @@ test-workspace: $(VENV)/.set-up-dev ## the whole flow in a workspace where TARGE
 	@WORKSPACE_TARGET=$(or $(TARGET),dev) $(BIN)/python -m pytest --numprocesses=0 --capture=no --tb=short $(ARGS) \
 	  'tests/test_both_worlds.py::test_what_is_delivered_comes_out_as_plain_python_says[workspace]'
 
+bench: setup $(VENV)-bench/.set-up ## how fast it is beside others: SIZES="1 10" million records, REPEATS=3; docs/performance.md
+	@$(BIN)/python benchmarks/bench --peers $(PEERS)/python --sizes $(or $(SIZES),1 10) --repeats $(or $(REPEATS),3)
+
+$(VENV)-bench/.set-up: requirements-bench.txt | $(VENV)/.set-up
+	@$(BIN)/uv venv -q --clear $(VENV)-bench
+	@$(BIN)/uv pip install -q --require-hashes --python $(PEERS)/python -r requirements-bench.txt
+	@touch $@
+
 check: $(VENV)/.set-up-dev ## lint, format, types, import layers, the bundle, the documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -96,10 +105,11 @@ lock: ## remake requirements*.txt from pyproject.toml; -dev holds what the other
 	@$(COMPILE) pyproject.toml --all-extras --group dev --upgrade -o .lock-all.txt
 	@$(COMPILE) pyproject.toml --all-extras -c .lock-all.txt -o .lock.txt
 	@$(COMPILE) --group audit -o requirements-audit.txt
+	@$(COMPILE) --group bench -o requirements-bench.txt
 	@$(COMPILE) --group build -c .lock-all.txt -o .lock-build.txt
 	@cat .lock.txt .lock-build.txt | awk 'NR == FNR { if (/^[^ ]/) seen[$$0]; next } /^[^ ]/ { is_new = !($$0 in seen) } is_new' - .lock-all.txt > requirements-dev.txt
 	@mv .lock.txt requirements.txt && mv .lock-build.txt requirements-build.txt && rm .lock-all.txt
 
 clean: ## remove what set-up, tests and demo made here (the user's cache of jars stays)
-	@rm -rf $(VENV) $(VENV)-audit .lock*.txt .lakehouse .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@rm -rf $(VENV) $(VENV)-audit $(VENV)-bench .lock*.txt .lakehouse .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

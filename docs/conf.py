@@ -37,8 +37,7 @@ CONTENTS = {
         "docs/trends",
         "docs/trends-rates",
         "docs/personal-data-rates",
-        "benchmarks/medallion_scale",
-        "benchmarks/session_start",
+        "docs/performance",
     ),
     "Look up": (
         "docs/commands",
@@ -54,10 +53,8 @@ CONTENTS = {
 project = html_title = "search_term_forecast"
 extensions = ["myst_parser"]
 root_doc = HOME
-include_patterns = ["*.md", "docs/*.md", "docs/es/*.md", "benchmarks/*.md"]
-exclude_patterns = [
-    path.name for path in PROJECT.iterdir() if path.is_dir() and path.name not in ("docs", "benchmarks")
-]
+include_patterns = ["*.md", "docs/*.md", "docs/es/*.md"]
+exclude_patterns = [path.name for path in PROJECT.iterdir() if path.is_dir() and path.name != "docs"]
 nitpicky = True
 myst_heading_anchors = 4  # as git hosts make them, and checked
 html_theme = "furo"

@@ -15,7 +15,7 @@ from search_forecast import __version__
 from support.places import PROJECT
 
 SOURCES = PROJECT / "src"
-LOCKS = ("requirements-build.txt", "requirements.txt", "requirements-dev.txt", "requirements-audit.txt")
+LOCKS = ("requirements.txt", *(f"requirements-{name}.txt" for name in ("build", "dev", "audit", "bench")))
 
 
 def locked(name: str) -> dict[str, str]:
