@@ -107,7 +107,7 @@ def test_a_lakehouse_that_cannot_be_written_is_read_and_stays_as_it_is(
     commands = (("ingest", "--source", str(source)), ("clean",), ("aggregate",), ("reconcile",), ("maintain",),
                 ("correct", "a.csv", "--withdraw", "--why", "x"), ("erase", "--term", "hat", "--why", "x"))  # fmt: skip
     for words in commands:
-        assert "cannot write the lakehouse" in fails_in_one_line(run(*words)), words
+        assert "cannot write " in fails_in_one_line(run(*words)), words
 
     assert run("query", "top_terms")[0]["term"] == "hat"
     assert run("check")["is_whole"]

@@ -104,12 +104,12 @@ def test_a_backup_that_was_killed_is_none_and_goes_with_the_next(
         patch.setattr(json, "dumps", killed)
         with pytest.raises(KilledError):
             task.backup(lake, backups, NOW)
-    (part,) = backups.iterdir()
+    (part,) = backups.glob("*.part")
     with pytest.raises(DataError, match="is no backup"):
         task.restore(part, tmp_path / "restored")
 
     task.backup(lake, backups, LATER)
-    assert [path.name for path in backups.iterdir()] == ["20261127-073000"]
+    assert [path.name for path in backups.iterdir() if path.is_dir()] == ["20261127-073000"]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,74 @@ def test_a_damaged_backup_is_refused_and_nothing_is_made(
     with pytest.raises(DataError, match=message):
         task.restore(place, tmp_path / "restored")
     assert not (tmp_path / "restored").exists()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=message):
+        task.restore(place, tmp_path / "empty")
+    assert {path.name for path in (tmp_path / "empty").iterdir()} <= {".lock", ".lock.holder"}
+
+
+@pytest.mark.parametrize("text", ["x", "[]", "{}", '{"files": []}', '{"files": null}', '{"files": {}}', "[" * 200_000])
+def test_a_manifest_that_can_t_be_read_is_said_and_passed_over_by_the_next_backup(
+    lake: Path, tmp_path: Path, text: str
+) -> None:
+    place = Path(task.backup(lake, tmp_path / "backups", NOW)["backup"])
+    (place / task.MANIFEST).write_text(text)
+    with pytest.raises(DataError, match="can't be read"):
+        task.restore(place, tmp_path / "restored")
+    done = task.backup(lake, tmp_path / "backups", LATER)
+    assert done["copied_bytes"] == done["bytes"]
+
+
+def test_what_else_lies_in_a_directory_of_backups_is_left_alone(lake: Path, tmp_path: Path) -> None:
+    backups = tmp_path / "backups"
+    others = [backups / "holiday.part" / "photo", backups / "film.part", tmp_path / "restored.part" / "thesis"]
+    for file in others:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine")
+    (backups / "20261126-073000.part").mkdir()
+    place = Path(task.backup(lake, backups, LATER)["backup"])
+    task.restore(place, tmp_path / "restored")
+    assert [file.read_text() for file in others] == ["mine"] * 3
+    assert not (backups / "20261126-073000.part").exists()
+
+
+def test_each_lakehouse_is_linked_to_its_own_backups(lake: Path, tmp_path: Path) -> None:
+    other = lakes.whole(tmp_path / "other")
+    backups = tmp_path / "backups"
+    for number, root in enumerate((lake, other, lake)):
+        done = task.backup(root, backups, NOW + timedelta(hours=number))
+    assert 0 < done["copied_bytes"] < done["bytes"]  # MLflow's database alone
+
+
+def test_a_lakehouse_that_comes_while_one_is_restored_stays(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Path(task.backup(lake, tmp_path / "backups", NOW)["backup"])
+    theirs = tmp_path / "restored" / "search_gold" / "file"
+    modes = task._copy_modes
+
+    def comes(source: Path, copy: Path) -> None:
+        theirs.parent.mkdir()
+        theirs.write_text("mine")
+        modes(source, copy)
+
+    monkeypatch.setattr(task, "_copy_modes", comes)
+    with pytest.raises(UsageError, match="is there already"):
+        task.restore(place, tmp_path / "restored")
+    assert theirs.read_text() == "mine"
+
+
+def test_modes_and_tables_behind_links_are_kept(lake: Path, tmp_path: Path) -> None:
+    lake.chmod(0o700)
+    (lake / "search_gold").rename(tmp_path / "other disk")
+    (lake / "search_gold").symlink_to(tmp_path / "other disk")
+    expected = set(content(tmp_path / "other disk"))
+
+    place = Path(task.backup(lake, tmp_path / "backups", NOW)["backup"])
+    task.restore(place, tmp_path / "restored")
+
+    assert set(content(tmp_path / "restored" / "search_gold")) == expected
+    assert {path.stat().st_mode & 0o777 for path in (place, place / task.CONTENT, tmp_path / "restored")} == {0o700}
 
 
 def test_a_manifest_can_t_name_what_is_outside(lake: Path, tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        place = error.filename or call.lakehouse.absolute()
+        names = [str(name) for name in (error.filename, error.filename2) if name]
+        place = " -> ".join(names) or call.lakehouse.absolute()
         message = f"{call.command}: {error.strerror or error} ({place}); mend that and run it again"
         return _fail(message, EnvironmentProblem.exit_code, is_debug)
     except Exception as error:

@@ -168,7 +168,8 @@ class Call:
     def hint(self, command: str) -> None:
         """Say a command that comes next, with the lakehouse that was used."""
         if not self.quiet and self.task_lakehouse is None and self.catalog is None:
-            place = "" if self.lakehouse == DEFAULT_LAKEHOUSE else f" --lakehouse {output.shell_word(self.lakehouse)}"
+            shown = output.printable(output.shell_word(self.lakehouse))
+            place = "" if self.lakehouse == DEFAULT_LAKEHOUSE else f" --lakehouse {shown}"
             output.note(f"next: {output.program()} {command}{place}")
 
 

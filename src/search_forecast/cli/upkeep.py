@@ -90,7 +90,11 @@ def backup(call: Call, into: Path) -> int:
 
     with call.locked() if os.access(call.root, os.W_OK) else nullcontext():
         done = backup(call.root, into, call.now())
-    return call.result(done, next_step=f"restore {output.shell_word(done['backup'])} --lakehouse NEW_DIR")
+    call.result(done)
+    if not call.json:
+        place = output.printable(output.shell_word(done["backup"]))
+        output.note(f"next: {output.program()} restore {place} --lakehouse NEW_DIR, should it be needed")
+    return 0
 
 
 @click.command("restore", cls=Command, example="restore /mnt/backups/20261126-073000 --lakehouse restored")

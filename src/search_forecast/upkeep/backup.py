@@ -1,7 +1,9 @@
 """`backup` and `restore`: a lakehouse of this machine, whole, in a directory that says what is in it."""
 
 import json
+import logging
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -13,11 +15,16 @@ from typing import Any
 
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.hashing import file_sha256
+from search_forecast.lakehouse.lock import exclusive
+
+logger = logging.getLogger(__name__)
 
 MANIFEST = "backup.json"
 CONTENT = "lakehouse"
 _PART = ".part"
-_NOT_COPIED = (".lock", ".lock.holder")
+_OURS = re.compile(r"\d{8}-\d{6}\.part")  # a backup that was killed
+_RESTORING = f".restore{_PART}"
+_NOT_COPIED = (".lock", ".lock.holder", _RESTORING)
 DATABASE = ".db"
 _BESIDE_DATABASE = (".db-journal", ".db-wal", ".db-shm")  # SQLite's own backup takes them in
 
@@ -31,15 +38,24 @@ class Entry:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Manifest:
+    """What a backup holds: of which lakehouse it is, and its files by their path there."""
+
+    lakehouse: str
+    made_at: str
+    files: dict[str, Entry]
+
+
 def backup(root: Path, into: Path, now: datetime) -> dict[str, Any]:
     """Copy a lakehouse, which nobody writes meanwhile, into a new directory below `into`.
 
-    A file that the backup before it holds unchanged is linked to, not copied: Delta never changes a file. The directory
-    gets its name last, so a backup that has one is whole.
+    A file that the lakehouse's backup before it holds unchanged is linked to, not copied or read: Delta never changes a
+    file. The directory gets its name last, so a backup that has one is whole.
 
     Args:
         root: the lakehouse.
-        into: where backups are, outside the lakehouse.
+        into: where backups are, outside the lakehouse; one backup at a time goes there.
         now: the backup's name, UTC.
 
     Returns:
@@ -49,24 +65,29 @@ def backup(root: Path, into: Path, now: datetime) -> dict[str, Any]:
         UsageError: `into` is in the lakehouse.
         DataError: there is a backup of this second.
     """
-    if into.resolve().is_relative_to(root.resolve()):
+    root = root.resolve()
+    if into.resolve().is_relative_to(root):
         raise UsageError(f"backup: {into} is in the lakehouse itself; say a directory outside it, on another disk")
-    name = now.strftime("%Y%m%d-%H%M%S")
+    with exclusive(into, "backup"):
+        return _backup(root, into, now.strftime("%Y%m%d-%H%M%S"), now)
+
+
+def _backup(root: Path, into: Path, name: str, now: datetime) -> dict[str, Any]:
     place, part = into / name, into / f"{name}{_PART}"
     if place.exists():
         raise DataError(f"backup: {place} is there already; run it again in a second")
-    for abandoned in into.glob(f"*{_PART}"):
-        shutil.rmtree(abandoned)
-    previous = max((path.parent for path in into.glob(f"*/{MANIFEST}")), default=None)
-    entries_before = read_manifest(previous) if previous is not None else {}
+    for abandoned in into.iterdir():
+        if _OURS.fullmatch(abandoned.name) and abandoned.is_dir():
+            shutil.rmtree(abandoned)
+    previous, known = _latest(into, str(root))
     entries: dict[str, Entry] = {}
     copied = 0
     for path in _files(root):
         relative, status = path.relative_to(root).as_posix(), path.stat()
-        copy, before = part / CONTENT / relative, entries_before.get(relative)
+        copy, before = part / CONTENT / relative, known.get(relative)
         copy.parent.mkdir(parents=True, exist_ok=True)
         is_known = before is not None and (before.size, before.mtime_ns) == (status.st_size, status.st_mtime_ns)
-        if previous is not None and before is not None and is_known and _linked(previous / CONTENT / relative, copy):
+        if before is not None and is_known and _linked(previous / CONTENT / relative, copy):
             entries[relative] = before
             continue
         if path.suffix == DATABASE:
@@ -79,8 +100,9 @@ def backup(root: Path, into: Path, now: datetime) -> dict[str, Any]:
         entries[relative] = Entry(size, 0 if path.suffix == DATABASE else status.st_mtime_ns, file_sha256(copy))
     if not entries:
         raise DataError(f"backup: {root} holds no file; say --lakehouse DIR")
-    manifest = {"lakehouse": str(root), "made_at": now.isoformat(), "files": {k: asdict(v) for k, v in entries.items()}}
-    (part / MANIFEST).write_text(json.dumps(manifest, indent=0), encoding="utf-8")
+    (part / MANIFEST).write_text(json.dumps(asdict(Manifest(str(root), now.isoformat(), entries))), encoding="utf-8")
+    _copy_modes(root, part / CONTENT)
+    shutil.copymode(root, part)
     part.rename(place)
     total = sum(entry.size for entry in entries.values())
     return {"backup": str(place), "files": len(entries), "bytes": total, "copied_bytes": copied}
@@ -91,7 +113,7 @@ def restore(place: Path, root: Path) -> dict[str, Any]:
 
     Args:
         place: a backup's directory.
-        root: the lakehouse to make.
+        root: the lakehouse to make; whoever writes there waits.
 
     Returns:
         lakehouse, files, bytes.
@@ -100,11 +122,30 @@ def restore(place: Path, root: Path) -> dict[str, Any]:
         UsageError: something is at `root` already.
         DataError: `place` is no backup, or a file of it is gone or changed.
     """
-    if root.exists() and any(path.name not in _NOT_COPIED for path in root.iterdir()):
-        raise UsageError(f"restore: {root} is there already; move it away, or say another --lakehouse")
-    entries = read_manifest(place)
-    part = root.with_name(f"{root.name}{_PART}")
-    shutil.rmtree(part, ignore_errors=True)
+    entries, was_there = read_manifest(place).files, root.is_dir()
+    if was_there:
+        _check_empty(root)
+    try:
+        with exclusive(root, "restore"):
+            _check_empty(root)
+            part = root / _RESTORING
+            shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+            try:
+                _copy_checked(place, entries, part)
+                _check_empty(root)
+                for path in sorted(part.iterdir()):
+                    path.rename(root / path.name)
+                shutil.copymode(place / CONTENT, root)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+    except BaseException:
+        if not was_there and root.is_dir() and all(path.name in _NOT_COPIED for path in root.iterdir()):
+            shutil.rmtree(root)
+        raise
+    return {"lakehouse": str(root), "files": len(entries), "bytes": sum(entry.size for entry in entries.values())}
+
+
+def _copy_checked(place: Path, entries: dict[str, Entry], part: Path) -> None:
     for relative, entry in entries.items():
         source, copy = place / CONTENT / relative, part / relative
         if not copy.resolve().is_relative_to(part.resolve()):
@@ -116,33 +157,71 @@ def restore(place: Path, root: Path) -> dict[str, Any]:
             raise DataError(f"restore: {source} is gone; take another backup") from None
         if file_sha256(copy) != entry.sha256:
             raise DataError(f"restore: {source} is not what was backed up; take another backup")
-    shutil.rmtree(root, ignore_errors=True)  # nothing but a lock
-    part.rename(root)
-    return {"lakehouse": str(root), "files": len(entries), "bytes": sum(entry.size for entry in entries.values())}
+    _copy_modes(place / CONTENT, part)
 
 
-def read_manifest(place: Path) -> dict[str, Entry]:
-    """The files of a backup, by their path in the lakehouse.
+def _check_empty(root: Path) -> None:
+    if any(path.name not in _NOT_COPIED for path in root.iterdir()):
+        raise UsageError(f"restore: {root} is there already; move it away, or say another --lakehouse")
+
+
+def read_manifest(place: Path) -> Manifest:
+    """What a backup holds.
 
     Raises:
         DataError: it is none, or its manifest can't be read.
     """
     try:
-        files = json.loads((place / MANIFEST).read_text(encoding="utf-8"))["files"]
-        return {relative: Entry(**entry) for relative, entry in files.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+        files = {relative: Entry(**entry) for relative, entry in content["files"].items()}
+        is_right = all(isinstance(entry.size, int) and isinstance(entry.sha256, str) for entry in files.values())
+        if not files or not is_right or any("\0" in relative for relative in files):
+            raise ValueError(place)
+        return Manifest(str(content["lakehouse"]), str(content["made_at"]), files)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         known = sorted(path.parent.name for path in place.glob(f"*/{MANIFEST}"))
         hint = f"; it holds backups: {', '.join(known[-3:])}" if known else ""
         raise DataError(f"{place} is no backup, or its {MANIFEST} can't be read{hint}") from error
 
 
+def _latest(into: Path, lakehouse: str) -> tuple[Path, dict[str, Entry]]:
+    """The latest backup of a lakehouse whose manifest can be read, and its files; no files where there is none."""
+    for path in sorted(into.glob(f"*/{MANIFEST}"), reverse=True):
+        try:
+            manifest = read_manifest(path.parent)
+        except DataError as error:
+            logger.warning("backup: %s: nothing is linked to it", error)
+            continue
+        if manifest.lakehouse == lakehouse:
+            return path.parent, manifest.files
+    return into, {}
+
+
 def _files(root: Path) -> Iterator[Path]:
     """The files of a lakehouse; scratch, locks and what SQLite keeps beside its database are none of it."""
-    for path in sorted(root.rglob("*")):
-        is_scratch = path.is_relative_to(root / "_staging" / "scratch")
-        is_copied = path.name not in _NOT_COPIED and not path.name.endswith(_BESIDE_DATABASE)
-        if is_copied and not is_scratch and path.is_file():
-            yield path
+    scratch, seen = root / "_staging" / "scratch", set()
+    # A table may lie on another disk, behind a link; one that leads back up is followed once.
+    for place, directories, names in os.walk(root, followlinks=True, onerror=_raise):
+        real = os.path.realpath(place)
+        if real in seen or Path(place) == scratch:
+            directories.clear()
+            continue
+        seen.add(real)
+        directories.sort()
+        for name in sorted(names):
+            path = Path(place, name)
+            if name not in _NOT_COPIED and not name.endswith(_BESIDE_DATABASE) and path.is_file():
+                yield path
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _copy_modes(source: Path, copy: Path) -> None:
+    """Give the directories of a copy the modes of those that they were copied from, the innermost first."""
+    for place, _, _ in os.walk(copy, topdown=False):
+        shutil.copymode(source / Path(place).relative_to(copy), place)
 
 
 def _linked(file: Path, copy: Path) -> bool:
@@ -159,3 +238,4 @@ def _copy_database(path: Path, copy: Path) -> None:
     source = closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True))
     with source as opened, closing(sqlite3.connect(copy)) as target:
         opened.backup(target)
+    shutil.copymode(path, copy)
