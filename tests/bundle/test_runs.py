@@ -24,8 +24,19 @@ def test_past_runs_are_listed_with_what_came_of_them(run: Callable[..., Any], tm
     recorded(lake, "medallion", 6, "SUCCESS", clean=done)
     recorded(lake, "medallion", 7, "FAILED", clean=done, reconcile=broken)
     recorded(lake, "monitoring", 8, "RUNNING", monitor=TaskRun(State.RUNNING))
-    (lake / "_runs" / "medallion" / "torn").mkdir()
-    (lake / "_runs" / "medallion" / "torn" / "run.json").write_text('{"job": "med')
+    saved = (next((lake / "_runs" / "monitoring").iterdir()) / "run.json").read_text()
+    oddities = (
+        '"seconds": "x"',
+        '"state": 7',
+        '"tasks": []',
+        '"tasks": {"a": {"state": "FAILED", "values": null}}',
+        '"started_at": 5',
+    )
+    odd = [f"{saved.rstrip().removesuffix('}')}, {oddity}}}" for oddity in oddities]
+    for number, text in enumerate(['{"job": "med', "[]", "[" * 200_000, *odd]):
+        place = lake / "_runs" / "medallion" / f"odd-{number}"
+        place.mkdir()
+        (place / "run.json").write_text(text)
 
     listed = run("runs")
     assert [(row["started_at"], row["job"], row["state"], row["seconds"], row["result"]) for row in listed] == [

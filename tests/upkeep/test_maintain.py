@@ -61,6 +61,9 @@ def delivered(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> 
     second = lakes.batch(2)
     lakes.add(lake, {name: second[name] for name in second if name not in ("daily_term_counts", "batches")})
     variants = [{"term": t, "searched_as": t, "search_count": 1, "rule": "exact"} for t in ("hat", "tv")]
+    counts = {(lakes.DAY.replace(day=1), term): 1 for term in ("hat", "tv")}
+    lakes.append(lake, "daily_totals", lakes.totals(counts))
+    lakes.append(lake, "term_summary", lakes.summaries(counts), "search_events@1")
     lakes.append(lake, "term_variants", variants, "search_events@1")
     then = NOW.timestamp() - AGE_DAYS * 86_400
     for height, replaced in ((50.0, {}), (60.0, {"part-00001.parquet": int(then * 1000)})):

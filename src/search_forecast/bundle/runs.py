@@ -132,9 +132,16 @@ def listed(lakehouse: Path, job: str | None) -> list[JobRun]:
 
 def _readable(path: Path) -> JobRun | None:
     try:
-        return _read(path)
-    except (OSError, ValueError, KeyError, TypeError):
+        run = _read(path) if path.is_file() else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+    if run is None or not isinstance(run.seconds, int | float):
+        return None
+    texts = (run.started_at, run.run_id, run.job, run.state)
+    is_right = all(isinstance(text, str) for text in texts) and all(
+        isinstance(task.values, dict) for task in run.tasks.values()
+    )
+    return run if is_right else None
 
 
 def _read(path: Path) -> JobRun:

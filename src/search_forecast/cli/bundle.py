@@ -99,6 +99,7 @@ def _run_here(
         return 0
     with call.opened(writes=True, source=_largest_source(job_run)) as lakehouse:
         job_run = _run_tasks(bundle, job, job_run, parse, lakehouse, call.event_log)
+    call.values = {"job": job_run.job, "run_id": job_run.run_id, "state": job_run.state}
     if call.json:
         call.result(job_run.as_dict())
     else:

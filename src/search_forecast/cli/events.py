@@ -39,7 +39,7 @@ def recorded(call: Call) -> Iterator[None]:
                 "command": call.command,
                 "started_at": started_at.isoformat(timespec="milliseconds"),
                 "seconds": round(monotonic() - begin, 3),
-                "lakehouse": str(call.root) if call.catalog is None else call.catalog,
+                "lakehouse": _place(call),
                 "ok": error is None,
                 "error": None if error is None else " ".join(f"{type(error).__name__}: {error}".split())[:500],
                 "result": dict(call.values),
@@ -49,6 +49,13 @@ def recorded(call: Call) -> Iterator[None]:
                 "release": version("search_forecast"),
             }
             _append(call.event_log, line)
+
+
+def _place(call: Call) -> str:
+    """The lakehouse's directory; a workspace's catalog."""
+    if call.used is not None and call.used.root is not None:
+        return str(call.used.root)
+    return str(call.root) if call.catalog is None else call.catalog
 
 
 def _append(path: Path, line: Mapping[str, Any]) -> None:

@@ -33,6 +33,12 @@ def local_engine(call: Call, *, is_server: bool = False) -> "Iterator[LocalEngin
     with ExitStack() as stack:
 
         def spark() -> "SparkEngine":
+            if is_server:
+                from search_forecast.errors import DataError
+
+                raise DataError(
+                    "this can't be answered without Spark, or a file of the lakehouse is damaged: run check"
+                )
             from search_forecast.queries.spark import SparkEngine
 
             return SparkEngine(stack.enter_context(call.opened(writes=False)))

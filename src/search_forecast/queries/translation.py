@@ -61,6 +61,8 @@ def parse(text: str) -> exp.Query:
     marked = _MARKER.sub(lambda match: f":{_PREFIX}{match['name']}" if match["name"] else match[0], text)
     try:
         statements = [statement for statement in sqlglot.parse(marked, dialect=_DIALECT) if statement is not None]
+    except RecursionError:
+        raise UsageError("sql: it is nested too deeply to be read; split it into common table expressions") from None
     except ParseError as error:
         where = error.errors[0]
         place = " ".join(where["highlight"].split()) or "the end"

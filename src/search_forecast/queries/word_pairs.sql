@@ -2,7 +2,7 @@
 -- grain: one row per pair of words inside a term, the first before the second by alphabet; highest lift first
 -- inputs: term_summary
 -- parameters:
---   word STRING = null: only pairs with this word, as it stands in terms; null for all
+--   word PART = null: only pairs with this word; null for all
 --   least INT = 10: searches that a pair has at least
 --   limit INT = 20: how many pairs
 -- lift = searches with both * all searches / (searches with the one * searches with the other); 1 is chance
