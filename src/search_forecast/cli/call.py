@@ -117,7 +117,9 @@ class Call:
                 from search_forecast.lakehouse.scratch import bytes_below
                 from search_forecast.lakehouse.session import session
 
-                read = COMPRESSION * bytes_below(self.root, "*.parquet") + (bytes_below(source) if source else 0)
+                read = bytes_below(source) if source else 0
+                if self.command != "ingest":  # which reads none of the tables that grow
+                    read += COMPRESSION * bytes_below(self.root, "*.parquet")
                 size: Size = "large" if read > LARGE_BYTES else "small"
                 return session(size=size, cluster=self.spark)
 
