@@ -16,7 +16,9 @@ from search_forecast.medallion.ingest import stage_new_files
 
 HEADER = "day,month,year,searchterm\n"
 ALL = ["a.csv", "again.csv", "bad.csv", "x.csv", "y.csv"]
-LATER = datetime.now(timezone.utc) + timedelta(minutes=1)  # by when the files of these tests are old enough
+LATER = datetime.now(timezone.utc) + timedelta(
+    days=1
+)  # by when these files are old enough, however long the suite takes
 
 
 @pytest.fixture
