@@ -5,9 +5,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from search_forecast.bundle import runs
 from search_forecast.bundle.graph import State
 from search_forecast.bundle.runs import TaskRun
+from search_forecast.errors import DataError
 from search_forecast.lakehouse.lock import exclusive
 
 
@@ -49,6 +52,14 @@ def test_past_runs_are_listed_with_what_came_of_them(run: Callable[..., Any], tm
         assert run("runs", "monitoring")[0]["state"] == "RUNNING"
     code, said = run("runs", "medalion")
     assert (code, "did you mean medallion" in said) == (2, True)
+
+
+def test_a_run_whose_record_is_damaged_is_not_gone_on_with(tmp_path: Path) -> None:
+    recorded(tmp_path, "medallion", 7, "FAILED", clean=TaskRun(State.FAILED, error="no"))
+    (record,) = tmp_path.rglob("run.json")
+    record.write_bytes(record.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"run\.json can't be read: .*; run the job without --from-failed"):
+        runs.last(tmp_path, "medallion", None)
 
 
 def test_a_failed_run_is_followed_by_what_to_do(tmp_path: Path, capsys: Any) -> None:

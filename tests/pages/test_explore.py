@@ -21,8 +21,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from search_forecast.cli import main
-from search_forecast.cli.call import Call
-from search_forecast.cli.queries import local_engine
 from search_forecast.pages.explore import application
 from search_forecast.queries.remembering import RememberingEngine
 from support import shop
@@ -43,7 +41,7 @@ def client(lake: Path) -> FlaskClient:
 
 
 def client_of(lake: Path) -> FlaskClient:
-    engine = RememberingEngine(lake, lambda: pytest.fail("needs Spark"))
+    engine = RememberingEngine(lake)
     return application(engine, frozenset({HOST})).test_client()
 
 
@@ -276,11 +274,10 @@ def test_it_answers_on_loopback_until_ctrl_c(lake: Path) -> None:
 
 def test_a_damaged_file_is_one_line_and_starts_no_spark(lake: Path, tmp_path: Path) -> None:
     damaged = shutil.copytree(lake, tmp_path / "damaged")
-    with local_engine(Call(lakehouse=damaged), is_server=True) as engine:
-        client = application(engine, frozenset({HOST})).test_client()
-        for file in (damaged / "search_gold" / "daily_term_counts").glob("*.parquet"):
-            file.unlink()
-        answered = get(client, "/api/comparison", term="gaming laptop")
+    client = application(RememberingEngine(damaged), frozenset({HOST})).test_client()
+    for file in (damaged / "search_gold" / "daily_term_counts").glob("*.parquet"):
+        file.unlink()
+    answered = get(client, "/api/comparison", term="gaming laptop")
 
     assert answered.status_code == 404
-    assert answered.json["error"].endswith("a file of the lakehouse is damaged: run check")
+    assert answered.json["error"].endswith("a file of the lakehouse is damaged: the command check says")

@@ -3,13 +3,16 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from search_forecast.bundle.graph import State
-from search_forecast.errors import UsageError
+from search_forecast.errors import DataError, UsageError
 
 DIRECTORY = "_runs"
 KEPT_RUNS = 50  # of each job, by `maintain`
@@ -116,6 +119,7 @@ def last(lakehouse: Path, job: str, target: str | None) -> JobRun:
 
     Raises:
         UsageError: there is none.
+        DataError: its record can't be read.
     """
     for path in sorted((lakehouse / DIRECTORY / job).glob("*/run.json"), reverse=True):
         run = _read(path)
@@ -126,25 +130,18 @@ def last(lakehouse: Path, job: str, target: str | None) -> JobRun:
 
 def listed(lakehouse: Path, job: str | None) -> list[JobRun]:
     """The runs of a job, or of all jobs, the latest first; a record that can't be read is left out."""
-    records = (_readable(path) for path in (lakehouse / DIRECTORY).glob(f"{job or '*'}/*/run.json"))
-    return sorted(filter(None, records), key=lambda run: (run.started_at, run.run_id), reverse=True)
-
-
-def _readable(path: Path) -> JobRun | None:
-    try:
-        run = _read(path) if path.is_file() else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    if run is None or not isinstance(run.seconds, int | float):
-        return None
-    texts = (run.started_at, run.run_id, run.job, run.state)
-    is_right = all(isinstance(text, str) for text in texts) and all(
-        isinstance(task.values, dict) for task in run.tasks.values()
-    )
-    return run if is_right else None
+    runs = []
+    for path in (lakehouse / DIRECTORY).glob(f"{job or '*'}/*/run.json"):
+        with suppress(DataError):
+            runs.append(_read(path))
+    return sorted(runs, key=lambda run: (run.started_at, run.run_id), reverse=True)
 
 
 def _read(path: Path) -> JobRun:
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    tasks = {key: TaskRun(**{**task, "state": State(task["state"])}) for key, task in saved["tasks"].items()}
-    return JobRun(**{**saved, "directory": path.parent, "tasks": tasks})
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise ValueError("it is no file")
+        return replace(TypeAdapter(JobRun).validate_json(path.read_bytes()), directory=path.parent)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path} can't be read: {reason}; run the job without --from-failed") from error

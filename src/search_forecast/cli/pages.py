@@ -50,10 +50,11 @@ def explore(call: Call, port: int, is_quiet: bool) -> int:
         if not is_quiet:
             webbrowser.open(address)
 
-    with local_engine(call, is_server=True) as engine:
-        from search_forecast.pages.explore import serve
+    call.check_there()
+    from search_forecast.pages.explore import serve
+    from search_forecast.queries.remembering import RememberingEngine
 
-        serve(engine, port, ready)
+    serve(RememberingEngine(call.root), port, ready)  # no Spark: a page can't wait for its start
     output.note("explore: ended")
     return 0
 

@@ -24,26 +24,19 @@ def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 
 
 @contextmanager
-def local_engine(call: Call, *, is_server: bool = False) -> "Iterator[LocalEngine]":
-    """What answers on this machine; for a server it remembers what it said."""
+def local_engine(call: Call) -> "Iterator[LocalEngine]":
+    """What answers on this machine."""
     call.check_there()
     from search_forecast.queries.local import LocalEngine
-    from search_forecast.queries.remembering import RememberingEngine
 
     with ExitStack() as stack:
 
         def spark() -> "SparkEngine":
-            if is_server:
-                from search_forecast.errors import DataError
-
-                raise DataError(
-                    "this can't be answered without Spark, or a file of the lakehouse is damaged: run check"
-                )
             from search_forecast.queries.spark import SparkEngine
 
             return SparkEngine(stack.enter_context(call.opened(writes=False)))
 
-        yield (RememberingEngine if is_server else LocalEngine)(call.root, spark)
+        yield LocalEngine(call.root, spark)
 
 
 @contextmanager

@@ -188,7 +188,7 @@ class Lakehouse:
         same = " and ".join(
             [
                 *(f"present.`{key}` <=> news.`{key}`" for key in keys),
-                *(f"present.`{name}` = date'{day}'" for name, day in (shared or {}).items()),
+                *(f"present.`{column}` = date'{day}'" for column, day in (shared or {}).items()),
             ]
         )
         columns = ", ".join(f"`{column}`" for column in table.schema.names)

@@ -26,7 +26,7 @@ class LocalEngine:
 
     Args:
         root: The directory.
-        spark: Starts what answers in `run` and `ask` where DuckDB can't.
+        spark: Starts what answers in `run` and `ask` where DuckDB can't; None to refuse that.
     """
 
     def __init__(self, root: Path, spark: SparkStart | None = None) -> None:
@@ -49,7 +49,7 @@ class LocalEngine:
     @cached_property
     def _spark(self) -> Engine:
         if self._start_spark is None:
-            raise NeedsSpark("there is none")
+            raise DataError("only Spark can answer this, or a file of the lakehouse is damaged: the command check says")
         return self._start_spark()
 
     def has(self, table: str) -> bool:

@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.lakehouse.lock import exclusive
@@ -172,13 +174,11 @@ def read_manifest(place: Path) -> Manifest:
         DataError: it is none, or its manifest can't be read.
     """
     try:
-        content = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        files = {relative: Entry(**entry) for relative, entry in content["files"].items()}
-        is_right = all(isinstance(entry.size, int) and isinstance(entry.sha256, str) for entry in files.values())
-        if not files or not is_right or any("\0" in relative for relative in files):
+        manifest = TypeAdapter(Manifest).validate_json((place / MANIFEST).read_bytes())
+        if not manifest.files or any("\0" in relative for relative in manifest.files):
             raise ValueError(place)
-        return Manifest(str(content["lakehouse"]), str(content["made_at"]), files)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return manifest
+    except (OSError, ValueError) as error:
         known = sorted(path.parent.name for path in place.glob(f"*/{MANIFEST}"))
         hint = f"; it holds backups: {', '.join(known[-3:])}" if known else ""
         raise DataError(f"{place} is no backup, or its {MANIFEST} can't be read{hint}") from error
