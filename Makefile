@@ -46,8 +46,8 @@ test-fast: $(VENV)/.set-up-dev ## the tests that need no Spark
 test-cluster: $(VENV)/.set-up-dev ## the jobs on a standalone master with two workers, and through Spark Connect
 	@$(BIN)/python -m pytest --numprocesses=0 -m cluster $(ARGS) tests/test_cluster.py
 
-test-long: $(VENV)/.set-up-dev ## the notebooks that walk through the whole pipeline
-	@$(BIN)/python -m pytest --numprocesses=0 -m long $(ARGS) tests/test_notebooks.py
+test-long: $(VENV)/.set-up-dev ## what walks through the whole pipeline: notebooks, months of monitoring
+	@$(BIN)/python -m pytest --numprocesses=0 -m long $(ARGS)
 
 torture: $(VENV)/.set-up-dev ## kills, faults and fuzzing for half an hour or more, written down in docs/torture.md
 	@$(BIN)/python -m pytest --numprocesses=0 tests/torture $(ARGS)

@@ -62,6 +62,7 @@ def weekly(lake: Path, last: date) -> Any:
     return command(lake, "monitor", "--as-of", last.isoformat())
 
 
+@pytest.mark.long
 def test_a_shift_sets_off_the_alarm_and_the_retrained_champion_recovers(lake: Path) -> None:
     assert command(lake, "monitor", "--as-of", day(SHIFT - 1).isoformat())["needs_retrain"] == "false"
     (known,) = {row["mean_forecast"] for row in table(lake, "term_forecasts") if row["term"] == "tv"}

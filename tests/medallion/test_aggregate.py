@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 
+from search_forecast.cli.call import reader
 from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS, SEARCH_EVENTS, TERM_SUMMARY
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
@@ -84,7 +85,7 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     root = tmp_path_factory.mktemp("aggregate")
-    return Shop(Lakehouse(spark, root, root / "_staging"), root)
+    return Shop(Lakehouse(spark, root, root / "_staging", reader=reader(root)), root)
 
 
 def plans_and_rows(shop: Shop) -> tuple[dict[str, str], list[int]]:

@@ -75,7 +75,7 @@ def lose(house: Lakehouse, table: Table) -> None:
 def house(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
     """One for all, at a path that Spark would take for a pattern: a delivery in silver, with a quoted line break."""
     root = tmp_path_factory.mktemp("damage") / "shop [old] {a,b}"
-    house = Lakehouse(spark, root, root / "_staging")
+    house = Lakehouse(spark, root, root / "_staging", reader=reader(root))
     deliver(house, "a[1].csv", '1,3,2024,hat\n2,3,2024,"red\nshoes"\n5,3,2024,late\n6,3,2024,later\n6,3,2024,\n')
     return house
 

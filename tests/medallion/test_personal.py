@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from search_forecast.cli.call import reader
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse.contracts import DELIVERIES, RAW_SEARCH_TERMS, TERM_SUMMARY
 from search_forecast.lakehouse.normalisation import normaliser
@@ -185,7 +186,7 @@ FILE = "day,month,year,searchterm,page\n" + "".join(
 @pytest.fixture(scope="module")
 def house(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
     root = tmp_path_factory.mktemp("personal")
-    house = Lakehouse(spark, root, root / "_staging")
+    house = Lakehouse(spark, root, root / "_staging", reader=reader(root))
     (root / "in").mkdir()
     (root / "in" / "a.csv").write_text(FILE, encoding="utf-8")
     ingest(house, IngestParameters(root / "in"), NOW)
