@@ -5,28 +5,47 @@ from pathlib import Path
 
 import pytest
 
-from search_forecast.cli.call import LARGE_BYTES, Call
-from search_forecast.lakehouse import session
+from search_forecast.cli.call import LARGE_BYTES, TINY_BYTES, Call
+from search_forecast.lakehouse import notes, session
+from search_forecast.medallion.reconcile import unproven_bytes
 
 
 @pytest.mark.parametrize(
-    ("command", "stored_and_source_bytes", "size"),
+    ("command", "file_bytes", "size"),
     [
-        ("clean", (1, 0), "small"),
-        ("clean", (LARGE_BYTES // 10 + 1, 0), "large"),
-        ("ingest", (10 * LARGE_BYTES, LARGE_BYTES), "small"),  # it reads what is delivered, not what there is
-        ("ingest", (1, LARGE_BYTES + 1), "large"),
+        ("clean", {"lake/search_bronze/raw_search_terms/a.parquet": LARGE_BYTES // 10 + 1}, "large"),
+        ("clean", {"lake/search_silver/search_events/a.parquet": LARGE_BYTES, "in/a.csv": LARGE_BYTES + 1}, "tiny"),
+        ("aggregate", {"lake/search_gold/term_summary/a.parquet": TINY_BYTES}, "small"),
+        ("maintain", {"lake/search_silver/search_events/a.parquet": LARGE_BYTES}, "large"),
+        ("ingest", {"lake/search_bronze/raw_search_terms/a.parquet": LARGE_BYTES, "in/a.csv": 1}, "tiny"),
+        ("ingest", {"in/a.csv": LARGE_BYTES + 1}, "large"),
+        ("ingest", {"in/a.csv": TINY_BYTES, "in/known.csv": LARGE_BYTES}, "tiny"),
+        ("run", {"lake/search_bronze/raw_search_terms/a.parquet": TINY_BYTES // 10, "in/a.csv": TINY_BYTES}, "small"),
     ],
 )
 def test_spark_is_as_large_as_what_a_command_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, stored_and_source_bytes: tuple[int, int], size: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, file_bytes: dict[str, int], size: str
 ) -> None:
-    lake, source = tmp_path / "lake", tmp_path / "a.csv"
-    lake.mkdir()
-    for file, length in zip((lake / "part.parquet", source), stored_and_source_bytes, strict=True):
-        file.touch()
-        os.truncate(file, length)  # no byte of it is on the disk
+    lake, source = tmp_path / "lake", tmp_path / "in"
+    source.mkdir()
+    notes.write(lake / "_staging", "content_ids", {str(source / "known.csv"): []})
+    for name, length in file_bytes.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, length)  # no byte of it is on the disk
     monkeypatch.setattr(session, "session", lambda **settings: settings["size"])
 
-    with Call(command=command, lakehouse=lake).opened(writes=False, source=source) as house:
+    has_source = command in ("ingest", "run")
+    with Call(command=command, lakehouse=lake).opened(writes=False, source=source if has_source else None) as house:
         assert house.spark == size
+
+
+def test_raw_records_that_were_proven_are_not_read_again(tmp_path: Path) -> None:
+    raw, proof = tmp_path / "search_bronze/raw_search_terms", tmp_path / "search_gold/batches/_delta_log/1.json"
+    for file in (raw / "old.parquet", proof, raw / "x" / "new.parquet"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"12345")
+    os.utime(raw / "old.parquet", (0, 0))
+    os.utime(proof, (1, 1))
+
+    assert unproven_bytes(tmp_path) == 5

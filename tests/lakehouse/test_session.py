@@ -154,9 +154,12 @@ def test_named_parameters_are_bound_under_delta(spark: SparkSession) -> None:
     assert row["term"] == "o'clock"
 
 
-def test_the_running_session_is_returned_and_takes_the_partitions_of_its_size(spark: SparkSession) -> None:
+def test_the_running_session_is_returned_and_takes_over_what_its_size_changes(spark: SparkSession) -> None:
     try:
+        assert session(size="tiny") is spark
+        assert spark.conf.get("spark.sql.codegen.factoryMode") == "NO_CODEGEN"
         assert session(size="large", cores=3) is spark
+        assert spark.conf.get("spark.sql.codegen.factoryMode") == "FALLBACK"
         assert spark.conf.get("spark.sql.shuffle.partitions") == "6"
     finally:
         assert session(size="small") is spark
@@ -189,7 +192,7 @@ def test_a_large_session_has_more_partitions_and_all_cores() -> None:
 
 @pytest.mark.parametrize("wrong", [{"size": "medium"}, {"cores": 0}])
 def test_wrong_arguments_are_named(wrong: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="size is small or large, cores 1 or more"):
+    with pytest.raises(UsageError, match="size is tiny, small or large, cores 1 or more"):
         session(**wrong)  # type: ignore[arg-type]
 
 

@@ -12,6 +12,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import types as T
 
+from search_forecast.cli.call import reader
 from search_forecast.errors import ContractError
 from search_forecast.lakehouse.contracts import TABLES, Table, TableColumn
 from search_forecast.lakehouse.tables import Lakehouse
@@ -145,6 +146,18 @@ def test_rows_outside_of_what_they_replace_are_not_written(house: Lakehouse) -> 
         house.write(rows(house, ("b", 2)), table, where="term = 'a'")
 
     assert content(house, table) == [("a", 1)]
+
+
+def test_what_replaces_nothing_is_appended_and_checked_all_the_same(spark: SparkSession, tmp_path: Path) -> None:
+    house, table = Lakehouse(spark, tmp_path, tmp_path, reader=reader(tmp_path)), pairs("appended")
+    for value in (("laptop", 2), ("tv", 1), ("tv", 1)):
+        house.write(rows(house, value), table, where=f"term = '{value[0]}'")
+    with pytest.raises((PySparkException, Py4JJavaError), match="not of those that it replaces: term = 'phone'"):
+        house.write(rows(house, ("tv", 3)), table, where="term = 'phone'")
+
+    modes = spark.sql(f"describe history {house.name(table)}").orderBy("version").select("operationParameters.mode")
+    assert [row["mode"] for row in modes.collect()] == [None, "Append", "Append", "Overwrite"]
+    assert content(house, table) == [("laptop", 2), ("tv", 1)]
 
 
 def test_a_data_frame_with_other_names_or_types_makes_no_table(house: Lakehouse) -> None:

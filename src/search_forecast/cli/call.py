@@ -22,7 +22,8 @@ LAYERS = ("bronze", "silver", "gold")
 DEFAULT_LAKEHOUSE = Path(".lakehouse")
 _NEEDS_DATA = ("clean", "aggregate", "reconcile", "trends", "correct", "erase", "maintain")  # what ingest took in
 _MEDALLION = ("ingest", *_NEEDS_DATA)  # never two of them at once
-LARGE_BYTES = 64 * 2**20
+LARGE_BYTES, TINY_BYTES = 64 * 2**20, 3 * 2**18
+_NEEDS_NEWS = ("ingest", "clean", "aggregate", "reconcile", "run")  # of layers below gold they read what is new
 COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
 
 
@@ -114,16 +115,25 @@ class Call:
 
         def spark() -> "SparkSession":
             with output.progress(f"{self.command}: starting Spark"):
-                from search_forecast.lakehouse.scratch import bytes_below
                 from search_forecast.lakehouse.session import session
 
-                read = bytes_below(source) if source else 0
-                if self.command != "ingest":  # which reads none of the tables that grow
-                    read += COMPRESSION * bytes_below(self.root, "*.parquet")
-                size: Size = "large" if read > LARGE_BYTES else "small"
+                read = self._bytes_to_read(source)
+                size: Size = "large" if read > LARGE_BYTES else "small" if read > TINY_BYTES else "tiny"
                 return session(size=size, cluster=self.spark)
 
         return Lakehouse(spark, self.root, self.root / "_staging", is_writable=writes, reader=reader(self.root))
+
+    def _bytes_to_read(self, source: Path | None) -> int:
+        """About how many bytes of CSV the command will read, at the source and in the lakehouse."""
+        from search_forecast.lakehouse.scratch import bytes_below
+        from search_forecast.medallion import content_ids, reconcile
+
+        stored = 0
+        if self.command not in _NEEDS_NEWS or (self.command == "run" and source is None):
+            stored = bytes_below(self.root, "*.parquet")
+        elif self.command != "ingest":  # which reads none of the tables that grow
+            stored = bytes_below(self.root / "search_gold", "*.parquet") + reconcile.unproven_bytes(self.root)
+        return COMPRESSION * stored + (content_ids.new_bytes(self.root / "_staging", source) if source else 0)
 
     def check_there(self, *, writes: bool = False) -> None:
         """Raise DataError where a command that only reads finds no local lakehouse."""

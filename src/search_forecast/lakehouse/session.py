@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 from search_forecast.errors import EnvironmentProblem, UsageError
 from search_forecast.lakehouse import clusters
 
-Size = Literal["small", "large"]
+Size = Literal["tiny", "small", "large"]
 
 # Both are on serverless compute's short list of settings that a session may change.
 _EVERYWHERE = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
@@ -44,8 +44,9 @@ def session(
     """Returns the Spark session to work with, starting one where there is none.
 
     Args:
-        size: `small` starts fast; `large` has the throughput for millions of rows. Of a session that already runs only
-            the number of shuffle partitions changes.
+        size: `small` starts fast; `large` has the throughput for millions of rows; `tiny` is small, and for some
+            thousands of rows: it interprets expressions, as to compile them takes a third of the work then. Of a
+            session that already runs only the number of shuffle partitions and that change.
         log: File that takes all that the JVM prints; `spark.log` in the user's cache when None.
         cores: Threads to run tasks on; when None two for `small`, all for `large`.
         cluster: Where the work is done instead of on this machine's cores: a standalone master (`spark://host:port`) or
@@ -56,10 +57,10 @@ def session(
 
     Raises:
         EnvironmentProblem: Java or Delta's jars are missing, the JVM does not start, or no cluster answers.
-        UsageError: `size` is neither of the two, `cores` is not positive, or `cluster` is no address of one.
+        UsageError: `size` is none of these, `cores` is not positive, or `cluster` is no address of one.
     """
     if size not in get_args(Size) or (cores is not None and cores < 1):
-        raise UsageError(f"session(size={size!r}, cores={cores!r}): size is small or large, cores 1 or more")
+        raise UsageError(f"session(size={size!r}, cores={cores!r}): size is tiny, small or large, cores 1 or more")
     if cluster is not None:
         clusters.check(cluster)
         if clusters.is_connect(cluster):
@@ -74,7 +75,8 @@ def session(
     for key, value in _EVERYWHERE.items():
         active.conf.set(key, value)
     if cluster is None and "DATABRICKS_RUNTIME_VERSION" not in os.environ:
-        active.conf.set("spark.sql.shuffle.partitions", _shuffle_partitions(size, cores))
+        for key, value in _by_size(size, cores).items():
+            active.conf.set(key, value)
     return active
 
 
@@ -179,10 +181,13 @@ def settings(size: Size, cores: int | None = None) -> dict[str, str]:
         "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.shuffle.partitions": str(_shuffle_partitions(size, cores)),
+        **_by_size(size, cores),
         "spark.databricks.delta.snapshotPartitions": "1",
         # A job after each commit, to list a table's files beside its checksum: that doubles what a new table takes.
         "spark.databricks.delta.allFilesInCrc.enabled": "false",
+        # Delta's default for files runs the program readlink 16 times a commit. Both write a commit under another name
+        # and give it its own if there is none; that no two writers do so at once is what our lock is for.
+        "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
         # Spark's default starts a job of 10,000 tasks when VACUUM or a read lists many directories.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
         # Named parameters in spark.sql(query, args=...) fail under Delta's parser without it (delta-io/delta#7640).
@@ -193,11 +198,15 @@ def settings(size: Size, cores: int | None = None) -> dict[str, str]:
 
 def _cores(size: Size, cores: int | None) -> int:
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores or (min(2, available) if size == "small" else available)
+    return cores or (available if size == "large" else min(2, available))
 
 
-def _shuffle_partitions(size: Size, cores: int | None) -> int:
-    return 1 if size == "small" else 2 * _cores(size, cores)
+def _by_size(size: Size, cores: int | None) -> dict[str, str]:
+    """What a running session takes over from another size."""
+    return {
+        "spark.sql.shuffle.partitions": str(2 * _cores(size, cores) if size == "large" else 1),
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN" if size == "tiny" else "FALLBACK",
+    }
 
 
 def _launch(conf: Mapping[str, str], log: IO[bytes], java: str) -> SparkSession:

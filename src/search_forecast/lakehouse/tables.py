@@ -154,17 +154,29 @@ class Lakehouse:
         """
         table.check(df)
         name = self.open(table)
-        writer = df.select(*table.schema.names).write.format("delta")
+        rows = df.select(*table.schema.names)
         is_empty = name in self._empty
         self._empty.discard(name)  # whatever comes of it: a commit may land although the call fails
-        if is_empty:  # nothing to look for and replace, which costs more than to write a few rows
-            writer = writer.mode("append")
+        # To look for what is to be replaced costs more than to write a few rows. Without it no rows are no commit,
+        # though, and a position needs one.
+        if is_empty or (where is not None and position is None and self._holds_none(table, where)):
+            outside = F.lit(f"{table.full_name}: a row to be written is not of those that it replaces: {where}")
+            matching = rows if where is None else rows.where(F.assert_true(F.expr(where), outside).isNull())
+            writer = matching.write.format("delta").mode("append")
         else:  # without a replaceWhere Delta recreates the table and forgets its clustering
-            writer = writer.mode("overwrite").option("replaceWhere", "true" if where is None else where)
+            replaced = "true" if where is None else where
+            writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", replaced)
         if position is not None:
             writer = writer.option("userMetadata", position)
         writer.saveAsTable(name)
         self.commits[table.full_name] += 1
+
+    def _holds_none(self, table: Table, where: str) -> bool:
+        """Whether it is known, without Spark, that no row of the table matches a predicate."""
+        if self.reader is None or not self._is_up_to_date(table):
+            return False
+        found = self.reader(f"select 1 as n from {table.full_name} where {where} limit 1", [table.full_name])  # noqa: S608
+        return found is not None and not found[1]
 
     def add(
         self, df: DataFrame, table: Table, keys: tuple[str, ...], *, shared: Mapping[str, date] | None = None

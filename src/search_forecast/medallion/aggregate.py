@@ -1,6 +1,8 @@
 """`aggregate`: searches to search_gold, the days that changed."""
 
 import logging
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from datetime import date
 from typing import Any
 
@@ -81,7 +83,8 @@ def _change(lakehouse: Lakehouse, after: int, until: int, days: dict[date, bool]
     events, changes = lakehouse.read(SEARCH_EVENTS, version=until), lakehouse.changes(SEARCH_EVENTS, after, until)
     lakehouse.write(gold.daily_term_counts(events.where(own_days)), DAILY_TERM_COUNTS, where=own_days)
     counts = lakehouse.read(DAILY_TERM_COUNTS)
-    others, own_totals = lakehouse.read(DAILY_TOTALS).where(f"not {own_days}"), _changed_totals(lakehouse, own_days)
+    others = lakehouse.read(DAILY_TOTALS).where(f"not {own_days}")
+    own_totals = _changed_totals(lakehouse, days, own_days)
     totals = gold.daily_totals(counts.where(own_days), others)
     lakehouse.write(totals.where(own_totals), DAILY_TOTALS, where=own_totals)
     shown = lakehouse.position(TERM_SUMMARY)
@@ -96,31 +99,60 @@ def _change(lakehouse: Lakehouse, after: int, until: int, days: dict[date, bool]
     lakehouse.write(variants, TERM_VARIANTS, position=_shown(until))
 
 
-def _changed_totals(lakehouse: Lakehouse, own_days: str) -> str:
+def _changed_totals(lakehouse: Lakehouse, days: Iterable[date], own_days: str) -> str:
     """Which days' totals can change with some days' counts: theirs, and at both ends where the range was and is.
 
     Args:
         lakehouse: where gold's counts are new, and its totals may be.
-        own_days: SQL predicate for those days.
+        days: those days.
+        own_days: SQL predicate for them.
     """
     ends = "min(event_date) as first, max(event_date) as last"
-    ranges = lakehouse.ask(
+    old, new = lakehouse.ask(
         f"""
-        select {ends} from {{daily_totals}}
+        select 1 as place, {ends} from {{daily_totals}}
         union all
-        select {ends} from (
+        select 2 as place, {ends} from (
             select event_date from {{daily_totals}} where search_count > 0 and not {own_days}
             union all
             select event_date from {{daily_term_counts}} where {own_days}
         )
+        order by place
         """,  # noqa: S608 - days, quoted
         DAILY_TOTALS,
         DAILY_TERM_COUNTS,
     )
-    if any(each["first"] is None for each in ranges):
+    if old["first"] is None or new["first"] is None:
         return "true"
-    outside = (f"event_date <= date'{each['first']}' or event_date >= date'{each['last']}'" for each in ranges)
-    return " or ".join([own_days, *outside])
+    incomplete = lakehouse.ask("select event_date from {daily_totals} where not is_complete_day", DAILY_TOTALS)
+    ranges = (old["first"], old["last"]), (new["first"], new["last"])
+    return f"{own_days} or {totals_at_ends(*ranges, days, {row['event_date'] for row in incomplete})}"
+
+
+def totals_at_ends(
+    old: tuple[date, date], new: tuple[date, date], days: Iterable[date], incomplete: AbstractSet[date]
+) -> str:
+    """Predicate for the days whose totals can change, other than those whose counts did.
+
+    Those outside one of both ranges; and an end of one, unless it was complete and lies within the other, or is an end
+    as before and nothing changed near it: only there its completeness is told by its neighbours.
+
+    Args:
+        old: first and last day of search_gold.daily_totals.
+        new: those that it shall have.
+        days: whose counts changed.
+        incomplete: its days that count as cut off.
+    """
+    unsure = set[date]()
+    for (before, now), others in (((old[0], new[0]), (old[1], new[1])), ((old[1], new[1]), (old[0], new[0]))):
+        if before != now:
+            unsure |= {now} | ({before} & incomplete)
+            continue
+        changed = [*days, *(others if others[0] != others[1] else ())]
+        if any(abs((day - now).days) <= gold.EDGE_NEIGHBOUR_DAYS for day in changed):
+            unsure.add(now)
+    outside = f"event_date < date'{max(old[0], new[0])}' or event_date > date'{min(old[1], new[1])}'"
+    return " or ".join([outside, *(f"event_date = date'{day}'" for day in sorted(unsure))])
 
 
 def _shown(version: int) -> str:

@@ -12,6 +12,13 @@ _QUIET_SECONDS = 10  # by which a file system's clock may be coarse: within it a
 Stamp = list[int]  # size in bytes; nanoseconds at which the content, and anything of the file, changed last
 
 
+def new_bytes(staging: Path, source: Path) -> int:
+    """The bytes of the files at a source whose content is not noted."""
+    noted = notes.read(staging, _NOTE)
+    files = [source] if source.is_file() else source.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file() and Part(file.absolute()).name not in noted)
+
+
 class ContentIds:
     """The content_id of deliveries, noted with the size and the times that their files had.
 

@@ -105,7 +105,7 @@ def stage(part: Part, directory: Path, choice: Choice | None = None) -> Delivery
         opened = open_records(part, file, directory, choice)
         for block in opened.blocks:
             lines.write(block)
-            record_count += block.count(b"\n")
+            record_count += records.line_count(block)
     delivery_id, export = opened.content.sha256.hexdigest(), opened.export
     partial.rename(directory / f"{delivery_id}.lines")
     reading = export.reading(choice.time_zone).text

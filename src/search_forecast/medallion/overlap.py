@@ -52,13 +52,22 @@ def twins(
     days = sorted({day for each in new.values() for day in each})
     if not days:
         return {}
-    ids = {row["delivery_id"] for row in others}
+    between = f"event_date between date'{days[0]}' and date'{days[-1]}'"
+    ids = _with_a_day_alike(lakehouse, between, new) & {row["delivery_id"] for row in others} if others else set()
     older: dict[str, Days] = {}
     if ids:
-        events = lakehouse.read(SEARCH_EVENTS).where(F.col("event_date").between(days[0], days[-1]))
-        older = {delivery_id: each for delivery_id, each in _by_day(events).items() if delivery_id in ids}
+        events = lakehouse.read(SEARCH_EVENTS).where(between).where(F.col("delivery_id").isin(*ids))
+        older = _by_day(events)
     # An older delivery's days outside the new ones' are not read: it counts as its own part within.
     return dict(_found(new, list(readings), older))
+
+
+def _with_a_day_alike(lakehouse: Lakehouse, between: str, new: Mapping[str, Days]) -> set[str]:
+    """Deliveries with as many searches on a day as a new one: of most there is none, which is known without Spark."""
+    counts = {(day, searches) for days in new.values() for day, (searches, _) in days.items()}
+    sums = "select delivery_id, event_date, sum(search_count) as searches from {search_events}"
+    rows = lakehouse.ask(f"{sums} where {between} group by delivery_id, event_date", SEARCH_EVENTS)
+    return {row["delivery_id"] for row in rows if (row["event_date"], row["searches"]) in counts}
 
 
 def _found(new: Mapping[str, Days], order: Iterable[str], older: Mapping[str, Days]) -> Iterable[tuple[str, Twin]]:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from search_forecast.errors import DataError
@@ -128,6 +129,14 @@ def reconcile(lakehouse: Lakehouse, now: datetime, *, is_full: bool = False) -> 
     # What went from a batch left no day behind to compare: then all of gold's days are summed.
     _check_sums(lakehouse, sums["search_count"], all_days=is_full or bool(changed.keys() & before.keys()))
     return result
+
+
+def unproven_bytes(root: Path) -> int:
+    """The bytes of bronze's files of raw records, on this machine, that came after the last batch was proven."""
+    proofs = (root / "search_gold" / BATCHES.name / "_delta_log").glob("*.json")
+    proven_at = max((file.stat().st_mtime_ns for file in proofs), default=0)
+    stats = [file.stat() for file in (root / "search_bronze" / RAW_SEARCH_TERMS.name).rglob("*.parquet")]
+    return sum(stat.st_size for stat in stats if stat.st_mtime_ns > proven_at)
 
 
 def _checked(lakehouse: Lakehouse, batch_ids: set[str] | None) -> dict[str, dict[str, Any]]:

