@@ -37,15 +37,8 @@ def _no_java_without_the_marker(request: pytest.FixtureRequest, monkeypatch: pyt
 
 @pytest.fixture(scope="session")
 def spark() -> SparkSession:
-    """One session for all tests of a process: starting one costs seconds.
-
-    Its queries are on a few rows, so to compile each costs more than to interpret it (a sixth of all CPU time); those of
-    commands that tests start as processes are compiled as ever.
-    """
-    spark = session(size="small")
-    for key, value in {"wholeStage": "false", "factoryMode": "NO_CODEGEN"}.items():
-        spark.conf.set(f"spark.sql.codegen.{key}", value)
-    return spark
+    """One session for all tests of a process: starting one costs seconds."""
+    return session(size="tiny")
 
 
 @pytest.fixture
