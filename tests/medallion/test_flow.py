@@ -53,12 +53,12 @@ def assert_spark_and_duckdb_answer_what_tasks_ask_alike(spark: SparkSession, lak
 def test_generated_deliveries_with_dirt_come_out_as_their_truth_says(
     run: Callable[..., Any], tmp_path: Path, spark: SparkSession
 ) -> None:
-    run("generate", "--rows", "5000", "--seed", "7", "--dirty", "0.05", "--out", str(tmp_path / "in"))
+    run("generate", "--rows", "1500", "--seed", "7", "--dirty", "0.05", "--out", str(tmp_path / "in"))
     truth = json.loads((tmp_path / "in" / "truth.json").read_text(encoding="utf-8"))
 
     ingested, cleaned, _, checked = pipeline(run, tmp_path / "in")
 
-    assert ingested["record_count"] == truth["record_count"] == 5000
+    assert ingested["record_count"] == truth["record_count"] == 1500
     assert (cleaned["event_count"], cleaned["rejected_count"]) == (truth["event_count"], truth["rejected_count"])
     assert checked["search_count"] == checked["event_count"] == truth["event_count"]
     lake = tmp_path / "lake"
