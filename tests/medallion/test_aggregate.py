@@ -14,6 +14,7 @@ from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS,
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
 from search_forecast.medallion.aggregate import aggregate
+from search_forecast.medallion.spellings import Spellings, load_spellings
 from support.flow import KilledError, killed_writing, rows
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Shop:
 
     def __init__(self, house: Lakehouse, root: Path) -> None:
         self.house, self.root, self.batches = house, root, dict[str, list[Search]]()
+        self.own_terms: dict[str, str] = {}
         self._random = random.Random(13)
 
     def put(self, batch_id: str, searches: list[Search]) -> None:
@@ -37,6 +39,11 @@ class Shop:
         self.batches[batch_id] = searches
         values: list[tuple[object, ...]] = [(*search, "d", batch_id) for search in searches]
         self.house.write(self.house.create(values, SEARCH_EVENTS), SEARCH_EVENTS, where=f"batch_id = '{batch_id}'")
+
+    def accept(self, **own_terms: str) -> None:
+        """Let spellings count for other terms, and only these."""
+        self.own_terms = own_terms
+        load_spellings(self.house, Spellings(tuple(sorted(own_terms.items()))))
 
     def searches(self, count: int, days: list[int], terms: str) -> list[Search]:
         """Random searches on some days since the first, for terms of one letter or in capitals."""
@@ -48,10 +55,11 @@ class Shop:
         ]
 
     def assert_gold_is_right(self) -> None:
-        by_day_term, variants = Counter[tuple[date, str]](), Counter[tuple[str, str]]()
-        for day, term, text, count in (search for batch in self.batches.values() for search in batch):
+        by_day_term, variants = Counter[tuple[date, str]](), Counter[tuple[str, str | None, str, str]]()
+        for day, typed, text, count in (search for batch in self.batches.values() for search in batch):
+            term, rule = self.own_terms.get(typed, typed), "exact" if typed == text else "case"
             by_day_term[day, term] += count
-            variants[term, text] += count
+            variants[term, None if term == typed else typed, text, rule] += count
         by_day, by_term, days = Counter[date](), Counter[str](), defaultdict[str, list[date]](list)
         for (day, term), count in by_day_term.items():
             by_day[day] += count
@@ -72,8 +80,7 @@ class Shop:
             for day in (first + timedelta(days=number) for number in range((last - first).days + 1))
         }
         assert self._rows("term_summary") == summary
-        rules = {True: "exact", False: "case"}
-        assert self._rows("term_variants") == {(t, text, n, rules[t == text]) for (t, text), n in variants.items()}
+        assert self._rows("term_variants") == {(*of, text, n, rule) for (*of, text, rule), n in variants.items()}
 
     def _rows(self, name: str) -> set[tuple[Any, ...]]:
         found = rows(self.root, f"search_gold/{name}")
@@ -141,7 +148,20 @@ def test_gold_is_right_whatever_comes_and_goes(shop: Shop) -> None:
     assert aggregate(shop.house)["days"] == 0
     assert [shop.house.version(table) for table in (DAILY_TERM_COUNTS, DAILY_TOTALS)] == before
 
-    assert aggregate(shop.house, is_full=True)["is_full"]
+    shop.accept(a="b", c="b", y="z")  # no `y` is left, `z` is only its term
+    assert aggregate(shop.house)["is_full"]
+    shop.assert_gold_is_right()
+    shop.put("batch-000005", shop.searches(20, [3, 22], "abcz"))
+    assert not aggregate(shop.house)["is_full"]
+    shop.assert_gold_is_right()
+    shop.accept(e="f")
+    with mock.patch.object(Lakehouse, "write", killed_writing("daily_term_counts")), pytest.raises(KilledError):
+        aggregate(shop.house)
+    shop.accept(a="b", c="b", y="z")  # as it was before the run that was killed
+    assert aggregate(shop.house)["is_full"]
+    shop.assert_gold_is_right()
+    shop.accept()
+    assert aggregate(shop.house)["is_full"]
     shop.assert_gold_is_right()
     assert shop.house.position(TERM_SUMMARY) == f"search_events@{shop.house.version(SEARCH_EVENTS)}"
 
