@@ -44,6 +44,9 @@ def wrong(capsys):
         (["query", "top_terms", "limit"], "query: Invalid value for '[k=v]...': 'limit' is no k=v"),
         (["help", "scor"], "help: no command scor; did you mean score?"),
         (["maintain", "--retention-days", "6"], "maintain: --retention-days is 7 or more, got 6"),
+        (["load-spellings", "nowhere.csv"], "load-spellings: FILE nowhere.csv is no file; name a CSV file"),
+        (["backup", ""], "backup: Invalid value for 'DIR': it is empty"),
+        (["ingest", "--source", "fixtures/landing", "--spark", "yarn"], "--spark yarn: a cluster is spark://HOST:7077"),
         (["promote", "m", "--force", "why"], "promote: --force needs a VERSION too"),
     ],
 )

@@ -60,8 +60,21 @@ def test_the_last_column_is_folded_not_cut(shown):
 def test_columns_that_do_not_fit_are_left_out_and_named(shown, capsys):
     lines = shown([f"number_{i}" for i in range(9)], [tuple(range(9))], 40)
 
-    assert lines[0] == "number_0  number_1  number_2  number_3"
-    assert "left out, as the terminal is narrow: number_4, number_5" in capsys.readouterr().err
+    assert lines == ["number_  number_  number_  number_", *(["      0        1        2        3"] * 2)]
+    note = capsys.readouterr().err
+    assert "left out, as the terminal is narrow: number_4, number_5" in " ".join(note.split())
+    assert max(map(len, note.splitlines())) <= 40
+
+
+def test_the_names_of_columns_are_folded_before_any_column_is_cut(shown):
+    columns, rows = ["first_seen_date", "search_count", "is_whole", "term"], [("2021-11-12", 1234, True, "a tv set")]
+
+    assert shown(columns, rows, 36) == [
+        "first_      search_  is_",
+        "seen_date     count  whole  term",
+        "2021-11-12    1,234  yes    a tv set",
+    ]
+    assert shown(columns, rows, 60)[0] == "first_seen_date  search_count  is_whole  term"
 
 
 def test_wide_characters_take_two_columns(shown):

@@ -43,6 +43,7 @@ NULLABLE = (
     contracts.BACKTEST_METRICS,
     contracts.FORECAST_ACCURACY,
     contracts.TERM_TRENDS,
+    contracts.TERM_VARIANTS,
 )
 PAIR = Table(
     "gold",

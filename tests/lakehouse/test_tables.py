@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import shutil
 import uuid
+from collections import Counter
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -231,6 +234,18 @@ def test_two_lakehouses_in_one_session_do_not_share_their_tables(house: Lakehous
 
     assert content(other, table) == [("there", 1)]
     assert content(house, table) == [("here", 1)]
+
+
+def test_a_table_whose_directory_was_removed_meanwhile_is_made_anew(house: Lakehouse) -> None:
+    table = pairs("removed")
+    house.write(rows(house, ("tv", 1)), table)
+    shutil.rmtree(str(house.location(table)))
+    # The session knows it still, as that of a notebook whose lakehouse was removed, and the next command opens its own.
+    again = replace(house, commits=Counter(), _opened=set(), _empty=set())
+
+    again.write(rows(again, ("pen", 2)), table)
+
+    assert content(again, table) == [("pen", 2)]
 
 
 def test_a_frame_of_the_contract_is_made_from_rows(house: Lakehouse) -> None:

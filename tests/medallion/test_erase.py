@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support import erasing, lakes
+from support.flow import rows
 
 pytestmark = pytest.mark.usefixtures("spark")
 
@@ -21,10 +22,15 @@ def test_nothing_of_an_erased_term_is_in_any_byte_of_the_lakehouse(run: Callable
     files = erasing.delivered(tmp_path / "in")
     lakes.taken_in(lake, *files)
     erasing.seed_what_other_jobs_wrote(lake, lakes.add, ("term_forecasts", "model_scores"))
+    spellings = {"zebra lmap": "zebra lamp", "ibex boot": "ibex boots"}
+    lakes.append(
+        lake, "accepted_spellings", [{"variant": variant, "term": term} for variant, term in spellings.items()]
+    )
     assert len(erasing.holding(lake, "zebra")) > 12
 
     erased = run(*erasing.WORDS)
 
     erasing.assert_erased(lake, erased, files)
+    assert rows(lake, "search_gold/accepted_spellings") == [{"variant": "ibex boot", "term": "ibex boots"}]
     assert [path.name for path in (lake / "_mlflow" / "artifacts").iterdir()] == ["other"]
     assert sorted(path.name for path in (lake / "_runs" / "medallion").iterdir()) == ["20240304-2"]

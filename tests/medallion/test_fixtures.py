@@ -66,7 +66,7 @@ def test_the_script_makes_the_committed_bytes(make_fixtures: ModuleType, tmp_pat
     committed |= {
         path.relative_to(FIXTURES).as_posix(): path.read_bytes() for path in (FIXTURES / "exports").rglob("*.*")
     }
-    committed |= {name: (FIXTURES / name).read_bytes() for name in ("events.csv", "infant_growth.csv")}
+    committed |= {name: (FIXTURES / name).read_bytes() for name in ("events.csv", "infant_growth.csv", "spellings.csv")}
     assert sorted(made) == sorted(committed)
     assert made == committed
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from chispa import assert_df_equality
+from pyspark.sql import functions as F
 
 from search_forecast.lakehouse import contracts
 from search_forecast.medallion import gold
@@ -20,7 +21,7 @@ SUMMARY = (
     "active_day_count bigint"
 )
 CHANGES = "term string, searched_as string, change int, search_count bigint"
-VARIANTS = "term string, searched_as string, search_count bigint, rule string"
+VARIANTS = "term string, variant string, searched_as string, search_count bigint, rule string"
 
 
 def quiet_after(days: int) -> list[int]:
@@ -144,11 +145,11 @@ def test_variants_are_counted_with_the_rule_that_makes_them_the_term(spark: Spar
     )
     expected = spark.createDataFrame(
         [
-            ("laptop", "laptop", 1, "exact"),
-            ("laptop", "Laptop", 2, "case"),
-            ("laptop", " laptop", 1, "spacing"),
-            ("laptop", " LAPTOP", 1, "case_and_spacing"),
-            ("café", "Cafe\u0301", 3, "unicode"),
+            ("laptop", None, "laptop", 1, "exact"),
+            ("laptop", None, "Laptop", 2, "case"),
+            ("laptop", None, " laptop", 1, "spacing"),
+            ("laptop", None, " LAPTOP", 1, "case_and_spacing"),
+            ("café", None, "Cafe\u0301", 3, "unicode"),
         ],
         VARIANTS,
     )
@@ -161,10 +162,10 @@ def test_variants_are_counted_with_the_rule_that_makes_them_the_term(spark: Spar
 def test_changes_are_added_to_the_variants_and_what_falls_to_zero_vanishes(spark: SparkSession) -> None:
     before = spark.createDataFrame(
         [
-            ("laptop", "laptop", 5, "exact"),
-            ("laptop", "Laptop", 2, "case"),
-            ("tv", "tv", 1, "exact"),
-            ("pen", "pen", 7, "exact"),
+            ("laptop", None, "laptop", 5, "exact"),
+            ("laptop", None, "Laptop", 2, "case"),
+            ("tv", None, "tv", 1, "exact"),
+            ("pen", None, "pen", 7, "exact"),
         ],
         VARIANTS,
     )
@@ -183,10 +184,10 @@ def test_changes_are_added_to_the_variants_and_what_falls_to_zero_vanishes(spark
     )
     expected = spark.createDataFrame(
         [
-            ("laptop", "laptop", 6, "exact"),
-            ("tv", "tv", 1, "exact"),
-            ("tv", "TV", 1, "case"),
-            ("pen", "pen", 7, "exact"),
+            ("laptop", None, "laptop", 6, "exact"),
+            ("tv", None, "tv", 1, "exact"),
+            ("tv", None, "TV", 1, "case"),
+            ("pen", None, "pen", 7, "exact"),
         ],
         VARIANTS,
     )
@@ -219,11 +220,38 @@ def test_adding_changes_bit_by_bit_gives_what_counting_all_of_them_gives(spark: 
 
 
 def test_no_changes_leave_the_variants_as_they_are(spark: SparkSession) -> None:
-    before = spark.createDataFrame([("laptop", "Laptop", 2, "case"), ("tv", "tv", 1, "exact")], VARIANTS)
+    before = spark.createDataFrame([("laptop", None, "Laptop", 2, "case"), ("tv", None, "tv", 1, "exact")], VARIANTS)
 
     actual = gold.term_variants(spark.createDataFrame([], CHANGES), before)
 
     assert_df_equality(actual, before, ignore_nullable=True, ignore_row_order=True)
+
+
+def test_an_accepted_spelling_counts_for_its_term_and_says_so(spark: SparkSession) -> None:
+    accepted = spark.createDataFrame([("lpatop", "laptop"), ("tvv", "tv")], contracts.ACCEPTED_SPELLINGS.schema)
+    bits = [
+        [("laptop", "laptop", 1, 5), ("lpatop", "lpatop", 1, 2), ("lpatop", "Lpatop", 1, 1), ("pen", "PEN", 1, 1)],
+        [("lpatop", "lpatop", 1, 1), ("lpatop", "Lpatop", -1, 1), ("tvv", "tvv", 1, 3)],
+    ]
+    expected = spark.createDataFrame(
+        [
+            ("laptop", None, "laptop", 5, "exact"),
+            ("laptop", "lpatop", "lpatop", 3, "exact"),
+            ("pen", None, "PEN", 1, "case"),
+            ("tv", "tvv", "tvv", 3, "exact"),
+        ],
+        VARIANTS,
+    )
+
+    variants = None
+    for bit in bits:
+        variants = gold.term_variants(spark.createDataFrame(bit, CHANGES), variants, accepted)
+
+    assert variants is not None
+    assert_df_equality(variants, expected, ignore_nullable=True, ignore_row_order=True, ignore_metadata=True)
+    changes = spark.createDataFrame([("lpatop", 1, 2), ("laptop", 1, 3)], "term string, change int, search_count int")
+    counted = gold.changed_counts(gold.merged(changes, accepted).withColumn("event_date", F.lit(FIRST)))
+    assert [tuple(row) for row in counted.collect()] == [(FIRST, "laptop", 5)]
 
 
 def test_without_searches_gold_is_empty_but_has_its_columns(spark: SparkSession) -> None:

@@ -105,14 +105,14 @@ def test_the_terms_of_a_status_in_the_last_whole_period_or_another(
 
 
 def test_the_trend_of_a_term_has_the_same_period_a_year_before(trends: LocalEngine) -> None:
-    weeks = [(row[0], *row[5:9]) for row in asked(trends, "trend_of_term", term="TV")]
+    weeks = [(row[0], *row[6:10]) for row in asked(trends, "trend_of_term", term="TV")]
     assert weeks == [
         (MONDAY, 3, 1.0, None, None),
         (EARLIER, 3, 1.0, None, None),
         (LATER, 3, 1.0, 8, pytest.approx(0.25)),
     ]
     months = asked(trends, "trend_of_term", term="monthly", grain="month")
-    assert [row[8] for row in months] == [None, -0.5]
+    assert [row[9] for row in months] == [None, -0.5]
 
 
 def test_the_profile_of_a_term_stands_beside_that_of_all(trends: LocalEngine) -> None:

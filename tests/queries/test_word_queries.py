@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from search_forecast.errors import DataError
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.queries import catalogue
 from search_forecast.queries.answers import answer
@@ -69,6 +70,25 @@ def test_pairs_are_ordered_by_how_far_beyond_chance_they_are(lake: Path) -> None
     assert [row[4] for row in found] == sorted(lifts.values(), reverse=True)
     assert {row[:2] for row in asked(lake, "word_pairs", word="gaming")} == {("gaming", "laptop"), ("chair", "gaming")}
     assert min(row[2] for row in asked(lake, "word_pairs", least="20")) == 20
+
+
+def test_what_the_list_merged_is_told_with_the_counts_apart_and_together(tmp_path: Path) -> None:
+    spellings = {("lpatop", "laptop"), ("labtop", "laptop"), ("tvv", "tv"), ("penn", "pen")}
+    typed = [
+        ("laptop", None, "Laptop", 5), ("laptop", None, "laptop", 7), ("laptop", "lpatop", "LPATOP", 2),
+        ("laptop", "lpatop", "lpatop", 1), ("laptop", "labtop", "labtop", 4), ("tv", "tvv", "tvv", 6),
+    ]  # fmt: skip
+    names = ("term", "variant", "searched_as", "search_count")
+    rows = [{**dict(zip(names, row, strict=True)), "rule": "exact"} for row in typed]
+    written(tmp_path, {"laptop": 19, "tv": 6})
+    write(tmp_path, {"accepted_spellings": [{"variant": v, "term": t} for v, t in spellings], "term_variants": rows})
+
+    assert asked(tmp_path, "merged_spellings") == [
+        ("tvv", "tv", 6, 0, 6), ("labtop", "laptop", 4, 12, 19), ("lpatop", "laptop", 3, 12, 19),
+        ("penn", "pen", 0, 0, 0),
+    ]  # fmt: skip
+    with pytest.raises(DataError, match='query term_count: "lpatop" is an accepted spelling of "laptop"; ask for that'):
+        asked(tmp_path, "term_count", term="LPATOP")
 
 
 def test_how_much_a_few_terms_have_of_each_month(tmp_path: Path) -> None:

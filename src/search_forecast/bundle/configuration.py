@@ -13,6 +13,7 @@ from search_forecast.bundle.files import Files, merged, read
 from search_forecast.bundle.references import AS_WRITTEN, static_paths, substitute
 from search_forecast.bundle.shapes import is_true, mapping, shaped
 from search_forecast.errors import UsageError, did_you_mean
+from search_forecast.lakehouse import developer
 
 _OF_TARGETS = ("bundle", "workspace", "artifacts", "resources", "sync", "permissions", "presets")
 # What only a deployment knows: it stays as it is written.
@@ -31,8 +32,8 @@ class User:
 
     @property
     def short_name(self) -> str:
-        """The name as it stands in prefixes: lower case, everything but letters and digits an underscore."""
-        return presets.normalized(self.name.partition("@")[0])
+        """The name as it stands in prefixes."""
+        return developer.short_name(self.name)
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,16 @@
 """What a target's mode does to names, tags and schedules: the rules of the Databricks CLI (`mode: development`)."""
 
-import re
 from posixpath import basename, dirname, join, normpath
 from typing import Any
 
 from search_forecast.bundle.documents import as_text
 from search_forecast.bundle.shapes import is_true, mapping
 from search_forecast.errors import UsageError
+from search_forecast.lakehouse.developer import normalized
 
 _DEVELOPMENT_RUNS = 4
 _NAMES = {"jobs": "name", "pipelines": "name", "dashboards": "display_name", "alerts": "display_name"}
 _PLAIN_NAMES = ("schemas", "registered_models")
-
-
-def normalized(text: str) -> str:
-    """Lower case, with everything but letters and digits turned into single underscores."""
-    mapped = "".join(c if c.isalpha() or c.isdigit() else "_" for c in text.lower())
-    return re.sub("_+", "_", mapped).strip("_")
 
 
 def workspace_paths(workspace: dict[str, Any], bundle: str, target: str, user: str) -> dict[str, Any]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 LAYERS = ("bronze", "silver", "gold")
 DEFAULT_LAKEHOUSE = Path(".lakehouse")
-_NEEDS_DATA = ("clean", "aggregate", "reconcile", "trends", "correct", "erase", "maintain")  # what ingest took in
+# They work on what ingest took in.
+_NEEDS_DATA = ("clean", "load-spellings", "aggregate", "reconcile", "trends", "correct", "erase", "maintain")
 _MEDALLION = ("ingest", *_NEEDS_DATA)  # never two of them at once
 LARGE_BYTES, TINY_BYTES = 64 * 2**20, 3 * 2**18
 _NEEDS_NEWS = ("ingest", "clean", "aggregate", "reconcile", "run")  # of layers below gold they read what is new
@@ -90,6 +91,10 @@ class Call:
             with writers.exclusive(lakehouse, self.command) if needs_lock else nullcontext():
                 yield lakehouse
         else:
+            if self.spark is not None:
+                from search_forecast.lakehouse import clusters
+
+                clusters.is_connect(self.spark)  # what is no address is refused before anything is made or started
             self.check_there(writes=writes and self.command not in _NEEDS_DATA)
             with self.locked() if writes else nullcontext():
                 self.used = self._here(source, writes=writes)

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from search_forecast.lakehouse.tables import Lakehouse
 
 F = TypeVar("F", bound=Callable[..., Any])
-PATH = click.Path(path_type=Path)
+
+
+class _Path(click.Path):
+    """A path; an empty text, as of a variable that is not set, is none and not the current directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _Path(path_type=Path)
 VERSION = click.IntRange(min=1)
 EVERYWHERE, WORKSPACE = "Everywhere", "On Databricks, instead of --lakehouse"
 _LAKEHOUSE_VARIABLE = "SEARCH_FORECAST_LAKEHOUSE"

@@ -137,6 +137,18 @@ def aggregate(call: Call, full: bool) -> int:
         return call.result(aggregate(lakehouse, is_full=full), next_step="reconcile")
 
 
+@click.command("load-spellings", cls=Command, is_task=True, example="load-spellings spellings.csv")
+@click.argument("file", type=PATH)
+@click.pass_obj
+def load_spellings(call: Call, file: Path) -> int:
+    """Let spellings count for another term: FILE is a CSV of variant,term, the whole list."""
+    from search_forecast.medallion import spellings as task
+
+    spellings = task.read_spellings(file)  # what is wrong with it is said before Spark starts
+    with call.opened(writes=True) as lakehouse:
+        return call.result(task.load_spellings(lakehouse, spellings), next_step="aggregate")
+
+
 @click.command("reconcile", cls=Command, is_task=True, example="reconcile --all")
 @click.option("--all", "is_full", is_flag=True, help="count every batch anew, not just those that are new or changed")
 @click.pass_obj
@@ -230,4 +242,4 @@ def erase(
     return 0
 
 
-COMMANDS = (ingest, clean, aggregate, reconcile, trends, correct, erase)
+COMMANDS = (ingest, clean, load_spellings, aggregate, reconcile, trends, correct, erase)

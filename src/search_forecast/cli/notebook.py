@@ -13,6 +13,7 @@ from search_forecast.cli.application import ROOT, main
 from search_forecast.cli.call import DEFAULT_LAKEHOUSE, LAYERS, Call
 from search_forecast.cli.queries import local_engine
 from search_forecast.errors import EnvironmentProblem, SearchForecastError
+from search_forecast.lakehouse.developer import short_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,9 +88,7 @@ def place(catalog: str = "main", folder: Path | None = None) -> Place:
             "databricks bundle deploy, and open the notebook in .bundle/search_term_forecast/dev/files/notebooks"
         )
     user = deployment["user"]
-    # The name that the Databricks CLI gives a developer's schemas.
-    name = re.sub(r"[\W_]+", "_", user.partition("@")[0].lower()).strip("_")
-    prefix = f"dev_{name}_"
+    prefix = f"dev_{short_name(user)}_"
     schemas = {f"--{layer}-schema": f"{prefix}search_{layer}" for layer in LAYERS}
     volumes = f"/Volumes/{catalog}/{schemas['--bronze-schema']}"
     flags = {

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -123,39 +124,68 @@ def records(values: Sequence[Mapping[str, Any]]) -> None:
 def table(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
     """Print rows for people: numbers to the right, as wide as the terminal at most.
 
-    Where it is too narrow, texts are folded in the last column and cut with an ellipsis in the others; then columns are
-    left out from the right, and named.
+    Where it is too narrow, names are folded behind an underscore, texts in the last column too and cut with an ellipsis
+    in the others; then columns are left out from the right, and named.
     """
     decimals = [_decimals(row[position] for row in values) for position in range(len(columns))]
     cells = [[text_of(value, decimals=n) for value, n in zip(row, decimals, strict=True)] for row in values]
-    widths = [max([cell_len(name), *(cell_len(row[i]) for row in cells)]) for i, name in enumerate(columns)]
+    longest = [max((cell_len(row[i]) for row in cells), default=0) for i in range(len(columns))]
+    widths = [max(cell_len(name), width) for name, width in zip(columns, longest, strict=True)]
     is_number = [
         bool(values) and all(isinstance(row[i], int | float | None) and not isinstance(row[i], bool) for row in values)
         for i in range(len(columns))
     ]
-    shown = _fitted(widths, is_number, console.width if console.is_terminal else None)
-    for number, row in enumerate([list(columns), *cells]):
+    room = console.width if console.is_terminal else None
+    if room is not None and _total(widths) > room:
+        widths = [max(width, *map(len, _parts(name))) for name, width in zip(columns, longest, strict=True)]
+    shown = _fitted(widths, is_number, room)
+    names = _names(columns, shown)
+    for number, row in enumerate([*names, *cells], start=-len(names)):
         parts = [_cell(row[i], width, to_right=is_number[i]) for i, width in enumerate(shown[:-1])]
         indent = sum(shown[:-1]) + len(_GAP) * len(parts)
         last = row[len(parts)] if shown else ""
         folded = [last.rjust(shown[-1])] if is_number[len(parts)] else textwrap.wrap(last, shown[-1]) or [""]
         text = f"\n{' ' * indent}".join(folded)
-        console.print(_GAP.join([*parts, text]).rstrip(), style=None if number else "bold", soft_wrap=True)
+        console.print(_GAP.join([*parts, text]).rstrip(), style="bold" if number < 0 else None, soft_wrap=True)
     if not values:
         line("(no rows)")
     left_out = columns[len(shown) :]
-    if left_out:
-        note(f"left out, as the terminal is narrow: {', '.join(left_out)} (--json shows all)")
+    if left_out and room is not None:
+        text = f"left out, as the terminal is narrow: {', '.join(left_out)} (--json shows all)"
+        note(textwrap.fill(text, room, break_long_words=False))
+
+
+def _parts(name: str) -> list[str]:
+    """Where a column's name may be folded: behind an underscore."""
+    return re.findall(r"[^_]*_|[^_]+", name)
+
+
+def _names(columns: Sequence[str], widths: Sequence[int]) -> list[list[str]]:
+    """The columns' names in as many lines as the one that is folded most needs; the others end in the last line."""
+    folded = []
+    for name, width in zip(columns, widths, strict=False):
+        lines = [""]
+        for part in _parts(name):
+            if lines[-1] and len(lines[-1] + part) > width:
+                lines.append("")
+            lines[-1] += part
+        folded.append(lines)
+    height = max(map(len, folded), default=1)
+    return [list(line) for line in zip(*([""] * (height - len(lines)) + lines for lines in folded), strict=True)]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def _fitted(widths: Sequence[int], is_number: Sequence[bool], room: int | None) -> list[int]:
     """The widths of the columns that are shown: the widest texts are cut first, then the last columns left out."""
     fitted = list(widths)
-    while room is not None and fitted and sum(fitted) + len(_GAP) * (len(fitted) - 1) > room:
-        excess = sum(fitted) + len(_GAP) * (len(fitted) - 1) - room
+    while room is not None and fitted and _total(fitted) > room:
+        excess = _total(fitted) - room
         texts = [i for i in range(len(fitted)) if not is_number[i] and fitted[i] > _LEAST_WIDTH]
         if not texts:
-            fitted.pop()
+            fitted = list(widths[: len(fitted) - 1])  # what is left has the more room
             continue
         widest = max(texts, key=lambda i: fitted[i])
         second = max([_LEAST_WIDTH, *(fitted[i] for i in texts if i != widest)])

@@ -97,11 +97,12 @@ class Lakehouse:
         """
         name, location = self.name(table), self.location(table)
         shown = f"search_forecast.location.{name}"
-        # The session's in-memory catalog may show another lakehouse's table under that name.
+        # The session's in-memory catalog may show another lakehouse's table under that name, or one that was removed.
         is_shown = location is None or self.spark.conf.get(shown, None) == str(location)
         if name in self._opened and is_shown:
             return name
         is_new = not self.exists(table)
+        is_shown = is_shown and (location is None or not is_new)
         if location is not None and not is_shown:
             self.spark.sql(f"create schema if not exists `{self.catalog}`.`{self.schemas[table.layer]}`")
             self.spark.sql(f"drop table if exists {name}")  # external: its files stay

@@ -6,9 +6,11 @@ from collections.abc import Set as AbstractSet
 from datetime import date
 from typing import Any
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.lakehouse.contracts import (
+    ACCEPTED_SPELLINGS,
     DAILY_TERM_COUNTS,
     DAILY_TOTALS,
     SEARCH_EVENTS,
@@ -18,6 +20,7 @@ from search_forecast.lakehouse.contracts import (
 from search_forecast.lakehouse.spark_errors import is_gone
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
+from search_forecast.medallion.spellings import Spellings, accepted
 
 logger = logging.getLogger(__name__)
 
@@ -31,39 +34,48 @@ def aggregate(lakehouse: Lakehouse, *, is_full: bool = False) -> dict[str, Any]:
     Gold's position (the silver version it shows) is kept with the commit of term_variants, the last table written. The
     two by day are functions of whole days, so a run that was killed before that commit is simply done again from the
     same position; the two by term add to what they held, and each says with its commit what it shows. Where silver's
-    changes since are gone, or a file of gold is, everything is rebuilt.
+    changes since are gone, or a file of gold is, or other spellings are accepted now, everything is rebuilt.
 
     Returns:
         is_full; days: number of days rebuilt; silver_version.
     """
-    until = lakehouse.version(SEARCH_EVENTS)
-    after = None if is_full or _is_damaged(lakehouse) else _position(lakehouse)
+    until, spellings = lakehouse.version(SEARCH_EVENTS), accepted(lakehouse)
+    after = None if is_full or _is_damaged(lakehouse) else _position(lakehouse, spellings)
     if after == until:
         logger.info("aggregate: gold is up to date")
         return {"is_full": False, "days": 0, "silver_version": until}
     days = None if after is None else _changed_days(lakehouse, after, until)
     if after is None or days is None:
-        _rebuild(lakehouse, until)
+        _rebuild(lakehouse, until, spellings)
         [total] = lakehouse.ask("select count(*) as days from {daily_totals}", DAILY_TOTALS)
         logger.info("aggregate: %d days rebuilt (all of them)", total["days"])
         return {"is_full": True, "days": total["days"], "silver_version": until}
-    _change(lakehouse, after, until, days)
+    _change(lakehouse, after, until, days, spellings)
     logger.info("aggregate: %d days rebuilt", len(days))
     return {"is_full": False, "days": len(days), "silver_version": until}
 
 
-def _rebuild(lakehouse: Lakehouse, until: int) -> None:
+def _rebuild(lakehouse: Lakehouse, until: int, spellings: Spellings) -> None:
     """Make all of gold anew from a version of silver."""
-    events = lakehouse.read(SEARCH_EVENTS, version=until)
-    lakehouse.write(gold.daily_term_counts(events), DAILY_TERM_COUNTS)
+    position = lakehouse.position(TERM_VARIANTS)
+    if position is not None and not spellings.are_those_of(position):
+        # Gold is no more what this says, even if the run is killed and the list of before is loaded again.
+        lakehouse.write(lakehouse.create([], TERM_VARIANTS), TERM_VARIANTS, where="false")
+    events, own_terms = lakehouse.read(SEARCH_EVENTS, version=until), _own_terms(lakehouse, spellings)
+    lakehouse.write(gold.daily_term_counts(gold.merged(events, own_terms)), DAILY_TERM_COUNTS)
     counts = lakehouse.read(DAILY_TERM_COUNTS)
     lakehouse.write(gold.daily_totals(counts), DAILY_TOTALS)
-    lakehouse.write(gold.term_summary(counts), TERM_SUMMARY, position=_shown(until))
-    variants = gold.term_variants(events.withColumn("change", F.lit(1)))
-    lakehouse.write(variants, TERM_VARIANTS, position=_shown(until))
+    lakehouse.write(gold.term_summary(counts), TERM_SUMMARY, position=spellings.position(until))
+    variants = gold.term_variants(events.withColumn("change", F.lit(1)), accepted=own_terms)
+    lakehouse.write(variants, TERM_VARIANTS, position=spellings.position(until))
 
 
-def _change(lakehouse: Lakehouse, after: int, until: int, days: dict[date, bool]) -> None:
+def _own_terms(lakehouse: Lakehouse, spellings: Spellings) -> DataFrame | None:
+    """The list as rows of search_gold.accepted_spellings; None where it is empty, so that nothing is joined."""
+    return lakehouse.create(list(spellings.rows), ACCEPTED_SPELLINGS) if spellings.rows else None
+
+
+def _change(lakehouse: Lakehouse, after: int, until: int, days: dict[date, bool], spellings: Spellings) -> None:
     """Bring gold from one version of silver to another.
 
     Of silver, gold's counts and its totals the changed days are read; the two tables by term hold a row for each term,
@@ -74,29 +86,33 @@ def _change(lakehouse: Lakehouse, after: int, until: int, days: dict[date, bool]
         after: the version that gold shows.
         until: the version that it shall show.
         days: as `_changed_days` says.
+        spellings: those that gold was counted by, and is.
     """
+    position = spellings.position(until)
     if not days:
         for table in (TERM_SUMMARY, TERM_VARIANTS):
-            lakehouse.write(lakehouse.create([], table), table, where="false", position=_shown(until))
+            lakehouse.write(lakehouse.create([], table), table, where="false", position=position)
         return
+    own_terms = _own_terms(lakehouse, spellings)
     own_days = f"event_date in ({', '.join(f'date{day.isoformat()!r}' for day in sorted(days))})"
     events, changes = lakehouse.read(SEARCH_EVENTS, version=until), lakehouse.changes(SEARCH_EVENTS, after, until)
-    lakehouse.write(gold.daily_term_counts(events.where(own_days)), DAILY_TERM_COUNTS, where=own_days)
+    day_counts = gold.daily_term_counts(gold.merged(events.where(own_days), own_terms))
+    lakehouse.write(day_counts, DAILY_TERM_COUNTS, where=own_days)
     counts = lakehouse.read(DAILY_TERM_COUNTS)
     others = lakehouse.read(DAILY_TOTALS).where(f"not {own_days}")
     own_totals = _changed_totals(lakehouse, days, own_days)
     totals = gold.daily_totals(counts.where(own_days), others)
     lakehouse.write(totals.where(own_totals), DAILY_TOTALS, where=own_totals)
     shown = lakehouse.position(TERM_SUMMARY)
-    if shown != _shown(until):
-        if shown == _shown(after) and not any(days.values()):
-            added = gold.changed_counts(changes)
+    if shown != position:
+        if shown == spellings.position(after) and not any(days.values()):
+            added = gold.changed_counts(gold.merged(changes, own_terms))
             summary = gold.term_summary(counts.where(own_days), added, lakehouse.read(TERM_SUMMARY))
         else:  # a term's first or last day may be gone: which one is it now?
             summary = gold.term_summary(counts)
-        lakehouse.write(summary, TERM_SUMMARY, position=_shown(until))
-    variants = gold.term_variants(changes, lakehouse.read(TERM_VARIANTS))
-    lakehouse.write(variants, TERM_VARIANTS, position=_shown(until))
+        lakehouse.write(summary, TERM_SUMMARY, position=position)
+    variants = gold.term_variants(changes, lakehouse.read(TERM_VARIANTS), own_terms)
+    lakehouse.write(variants, TERM_VARIANTS, position=position)
 
 
 def _changed_totals(lakehouse: Lakehouse, days: Iterable[date], own_days: str) -> str:
@@ -155,11 +171,6 @@ def totals_at_ends(
     return " or ".join([outside, *(f"event_date = date'{day}'" for day in sorted(unsure))])
 
 
-def _shown(version: int) -> str:
-    """What a table's commit says that shows a version of silver."""
-    return f"{SEARCH_EVENTS.name}@{version}"
-
-
 def _is_damaged(lakehouse: Lakehouse) -> bool:
     """Whether a data file of gold is gone, or a whole table of it."""
     is_filled = lakehouse.exists(TERM_VARIANTS)  # the last one that is written
@@ -173,12 +184,18 @@ def _is_damaged(lakehouse: Lakehouse) -> bool:
     return bool(damaged)
 
 
-def _position(lakehouse: Lakehouse) -> int | None:
-    """The silver version that gold shows; None where that can't be known or silver's changes since are gone."""
+def _position(lakehouse: Lakehouse, spellings: Spellings) -> int | None:
+    """The silver version that gold shows; None where that can't be known or silver's changes since are gone.
+
+    None too where gold was counted by other spellings.
+    """
     position = lakehouse.position(TERM_VARIANTS)
     if position is None:
         return None
     version = int(position.rpartition("@")[2])
+    if not spellings.are_those_of(position):
+        logger.info("aggregate: other spellings are accepted now: everything is rebuilt")
+        return None
     versions = [commit["version"] for commit in lakehouse.history(SEARCH_EVENTS)]
     return version if min(versions) - 1 <= version <= max(versions) else None
 

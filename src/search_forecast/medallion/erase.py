@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse.contracts import (
+    ACCEPTED_SPELLINGS,
     BACKTEST_METRICS,
     CALENDAR_EVENTS,
     DAILY_TERM_COUNTS,
@@ -36,6 +37,7 @@ from search_forecast.medallion.aggregate import aggregate
 from search_forecast.medallion.clean import clean
 from search_forecast.medallion.corrections import Decision, Row
 from search_forecast.medallion.reconcile import reconcile
+from search_forecast.medallion.spellings import accepted
 from search_forecast.parameters import REPORT, EraseParameters
 
 logger = logging.getLogger(__name__)
@@ -43,14 +45,14 @@ logger = logging.getLogger(__name__)
 _MADE_ELSEWHERE = (TERM_FORECASTS, BACKTEST_METRICS, MODEL_SCORES, CALENDAR_EVENTS, TERM_PROFILE, TERM_TRENDS)
 HOLDING_TEXT = (
     *(DELIVERIES, RAW_SEARCH_TERMS, SEARCH_EVENTS, REJECTED_RECORDS),
-    *(DAILY_TERM_COUNTS, TERM_SUMMARY, TERM_VARIANTS, *_MADE_ELSEWHERE),
+    *(DAILY_TERM_COUNTS, TERM_SUMMARY, ACCEPTED_SPELLINGS, TERM_VARIANTS, *_MADE_ELSEWHERE),
 )
 _TEXT_FIELDS, _NUMBER_FIELDS = ("malformed_record",), ("day", "month", "year", "date", "count")
 _NUMBERS = r"^[0-9 \t:./+TZ-]*$"  # in which a pattern would find years
 
 
 def sought(lakehouse: Lakehouse, parameters: EraseParameters) -> Sought:
-    """What must be found everywhere else: the terms, of a delivery those that only it has.
+    """What must be found everywhere else: the terms, with the spellings that count for them; of a delivery its own.
 
     Call it before `erase`, which leaves nothing to learn them from.
 
@@ -61,9 +63,10 @@ def sought(lakehouse: Lakehouse, parameters: EraseParameters) -> Sought:
     if parameters.matching is not None:
         result = Sought(pattern=parameters.matching)
     elif parameters.term is not None:
-        result = Sought(frozenset({normaliser()(parameters.term)}) - {""})
-        if not result.terms:
+        term = normaliser()(parameters.term)
+        if not term:
             raise UsageError("erase: --term is empty once normalised")
+        result = Sought(frozenset({term, *accepted(lakehouse).variants_of(term)}))
     else:
         row = corrections.find(corrections.deliveries(lakehouse), str(parameters.delivery))
         of_it = F.col("delivery_id") == row["delivery_id"]
@@ -105,6 +108,9 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
     if batch_ids:
         own_rows = f"batch_id in ({literals(batch_ids)})"
         lakehouse.write(raw.where(own_rows).where("not is_sought").drop("is_sought"), RAW_SEARCH_TERMS, where=own_rows)
+    if lakehouse.exists(ACCEPTED_SPELLINGS):  # after the records: it says which spellings are sought
+        for column in ACCEPTED_SPELLINGS.schema.names:
+            _keep(lakehouse, ACCEPTED_SPELLINGS, column, what)
     clean(lakehouse, parameters.cleaning, now)
     aggregate(lakehouse)
     reconcile(lakehouse, now)
@@ -184,7 +190,7 @@ def _cleared(text: str | None, what: Sought) -> str | None:
 
 def _keep(lakehouse: Lakehouse, table: Table, column: str, what: Sought) -> None:
     """Rewrite a table without the rows whose column holds it, if there are any."""
-    is_sought, is_whole = what.rule(), column == "term"
+    is_sought, is_whole = what.rule(), table is not MODEL_SCORES
     rule = F.udf(lambda text: text is not None and is_sought(text, is_whole), "boolean", useArrow=False)
     marked = lakehouse.read(table).withColumn("is_sought", rule(F.col(column)))
     if not marked.where("is_sought").isEmpty():

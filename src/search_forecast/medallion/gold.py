@@ -126,22 +126,45 @@ def _ranks(by_term: DataFrame) -> DataFrame:
     )
 
 
-def term_variants(changes: DataFrame, variants: DataFrame | None = None) -> DataFrame:
+def merged(rows: DataFrame, accepted: DataFrame | None) -> DataFrame:
+    """Rows by the term that they count for.
+
+    Args:
+        rows: any, with a column `term` as of silver.
+        accepted: search_gold.accepted_spellings; none for an empty list.
+
+    Returns:
+        The rows: `term` is what it counts for, and `variant` what it was; null where that is the same.
+    """
+    if accepted is None:
+        return rows.withColumn("variant", F.lit(None).cast("string"))
+    spellings = accepted.select(F.col("variant").alias("term"), "variant", F.col("term").alias("own_term"))
+    found = rows.join(F.broadcast(spellings), "term", how="left")
+    return found.withColumn("term", F.coalesce("own_term", "term")).drop("own_term")
+
+
+def term_variants(
+    changes: DataFrame, variants: DataFrame | None = None, accepted: DataFrame | None = None
+) -> DataFrame:
     """How each term was typed.
 
     Args:
-        changes: columns term, searched_as, search_count and `change`: 1 for a record that came, -1 for one that went.
-        variants: search_gold.term_variants before those changes; none for an empty table.
+        changes: columns term (as of silver), searched_as, search_count and `change`: 1 for a record that came, -1 for
+            one that went.
+        variants: search_gold.term_variants before those changes, by the same list; none for an empty table.
+        accepted: search_gold.accepted_spellings; none for an empty list.
 
     Returns:
         search_gold.term_variants: one row per (term, searched_as) with at least one search.
     """
     counted = changes.groupBy("term", "searched_as").agg(F.sum(_change()).cast("bigint").alias("search_count"))
     if variants is not None:
+        term = F.coalesce("variant", "term").alias("term")
         counted = (
-            counted.unionByName(variants.select("term", "searched_as", "search_count"))
+            counted.unionByName(variants.select(term, "searched_as", "search_count"))
             .groupBy("term", "searched_as")
             .agg(F.sum("search_count").alias("search_count"))
         )
     rule = terms.variant_rule(F.col("searched_as"), F.col("term")).alias("rule")
-    return counted.where("search_count > 0").select("term", "searched_as", "search_count", rule)
+    typed = counted.where("search_count > 0").select("term", "searched_as", "search_count", rule)
+    return merged(typed, accepted).select("term", "variant", "searched_as", "search_count", "rule")

@@ -13,6 +13,7 @@ _FILLED_BY = {
     "deliveries": "ingest",
     "rejected_records": "clean",
     "batches": "reconcile",
+    "accepted_spellings": "load-spellings",
     "term_trends": "trends",
     "term_profile": "trends",
     "backtest_metrics": "run demand_forecast",
@@ -79,6 +80,10 @@ def _check_term(engine: Engine, query: Query, term: str) -> None:
     if "term_forecasts" in query.inputs and term in _NO_TERMS:
         return
     if not engine.run("select term from term_summary where term = :term", {"term": term}, ["term_summary"]).rows:
+        merged = "select term from accepted_spellings where variant = :term"
+        if engine.has("accepted_spellings"):
+            for (own_term,) in engine.run(merged, {"term": term}, ["accepted_spellings"]).rows:
+                raise DataError(f'query {query.name}: "{term}" is an accepted spelling of "{own_term}"; ask for that')
         terms = [str(row[0]) for row in engine.run(_COMMON_TERMS, {}, ["term_summary"]).rows]
         nearest = get_close_matches(term, terms, cutoff=0.4)
         known = f"the nearest: {', '.join(nearest)}" if nearest else f"most often: {', '.join(terms[:3]) or 'nothing'}"

@@ -1,8 +1,8 @@
 -- Rare terms that are one slip of the finger away from a frequent one; they stay two terms until you say otherwise.
--- grain: one row per (term, suggested_term), most searched first
+-- grain: one row per (variant, term), most searched first; what `load-spellings` takes as a list
 -- inputs: term_summary
 -- parameters:
---   times INT = 10: how many times as often the suggested term is searched, at least
+--   times INT = 10: how many times as often the term is searched, at least
 --   limit INT = 50: how many suggestions
 -- A slip is a letter more, less or other (Levenshtein distance 1) or two letters swapped, in a term of five letters
 -- or more. Terms with other digits are never one: "iphone 12" is no misspelt "iphone 13".
@@ -32,10 +32,10 @@ parts as (
 )
 
 select distinct
-  rare.term,
-  frequent.term as suggested_term,
+  rare.term as variant,
+  frequent.term,
   rare.search_count,
-  frequent.search_count as suggested_search_count
+  frequent.search_count as term_search_count
 from parts as rare
 inner join parts as frequent
   on rare.part = frequent.part and rare.is_first = frequent.is_first and rare.digits = frequent.digits
@@ -49,5 +49,5 @@ where rare.search_count * :times <= frequent.search_count
       and array_sort(split(rare.term, '')) = array_sort(split(frequent.term, ''))
     )
   )
-order by rare.search_count desc, rare.term, suggested_search_count desc, suggested_term
+order by rare.search_count desc, variant, term_search_count desc, frequent.term
 limit :limit

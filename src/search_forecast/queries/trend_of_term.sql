@@ -26,6 +26,7 @@ with trend as (
 
 select
   trend.period_start_date,
+  trend.status,
   trend.search_count,
   trend.previous_count,
   trend.share_ratio,
@@ -36,7 +37,6 @@ select
   try_divide(trend.share_ratio, year_before.share_ratio) - 1 as growth_on_year_ratio,
   trend.index_0_100,
   trend.p_value,
-  trend.status,
   trend.is_partial_period
 from trend
 left join trend as year_before

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from search_forecast.errors import DataError, SearchForecastError
 from search_forecast.lakehouse.contracts import (
+    ACCEPTED_SPELLINGS,
     BACKTEST_METRICS,
     BATCHES,
     CORRECTIONS,
@@ -23,6 +24,7 @@ from search_forecast.lakehouse.scratch import is_stale
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import batches
 from search_forecast.medallion.reconcile import COUNTS, LAYERS, checked_batches, mismatch
+from search_forecast.medallion.spellings import accepted
 from search_forecast.models.registry import DIRECTORY, Registry
 from search_forecast.upkeep import mending, table_state
 from search_forecast.upkeep.finding import Finding
@@ -112,6 +114,7 @@ def _counts(lakehouse: Lakehouse, there: dict[str, Table], readable: set[str]) -
 
 def _steps(lakehouse: Lakehouse, readable: set[str]) -> Iterator[Finding]:
     """Tables that show an older version of what they are made from."""
+    is_list_readable = ACCEPTED_SPELLINGS.name in readable or not lakehouse.exists(ACCEPTED_SPELLINGS)
     for shown, source, command in (
         (TERM_VARIANTS, SEARCH_EVENTS, "aggregate"),
         (TERM_TRENDS, DAILY_TERM_COUNTS, "trends"),
@@ -123,6 +126,8 @@ def _steps(lakehouse: Lakehouse, readable: set[str]) -> Iterator[Finding]:
             what = f"does not say which version of {source.full_name} it shows"
         elif lakehouse.has_changed(source, int(position.rpartition("@")[2])):
             what = f"shows {position}, and {source.full_name} has changed since"
+        elif shown is TERM_VARIANTS and is_list_readable and not accepted(lakehouse).are_those_of(position):
+            what = f"was not counted by {ACCEPTED_SPELLINGS.full_name} as it is"
         else:
             continue
         yield Finding(shown.full_name, what, f"run {command}", is_harmless=shown is TERM_TRENDS)

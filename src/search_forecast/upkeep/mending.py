@@ -16,6 +16,7 @@ _MAKING = _REPLACING | {
     c.REJECTED_RECORDS.name: "clean",
     c.BATCHES.name: "reconcile",
     c.CALENDAR_EVENTS.name: "load-calendar",
+    c.ACCEPTED_SPELLINGS.name: "load-spellings",
     c.FORECAST_ACCURACY.name: "monitor",
     c.DEMAND_DRIFT.name: "monitor",
     c.INFANT_GROWTH.name: "load-measurements",

@@ -13,6 +13,7 @@ from search_forecast.lakehouse.contracts.forecasts import (
 )
 from search_forecast.lakehouse.contracts.models import INFANT_GROWTH, MODEL_SCORES
 from search_forecast.lakehouse.contracts.searches import (
+    ACCEPTED_SPELLINGS,
     BATCHES,
     CORRECTIONS,
     DAILY_TERM_COUNTS,
@@ -27,6 +28,7 @@ from search_forecast.lakehouse.contracts.searches import (
 from search_forecast.lakehouse.contracts.trends import TERM_PROFILE, TERM_TRENDS
 
 __all__ = [
+    "ACCEPTED_SPELLINGS",
     "ALL",
     "BACKTEST_METRICS",
     "BATCHES",
@@ -64,6 +66,7 @@ TABLES: tuple[Table, ...] = (
     DAILY_TERM_COUNTS,
     DAILY_TOTALS,
     TERM_SUMMARY,
+    ACCEPTED_SPELLINGS,
     TERM_VARIANTS,
     TERM_TRENDS,
     TERM_PROFILE,

@@ -208,19 +208,41 @@ TERM_SUMMARY = Table(
     },
 )
 
+ACCEPTED_SPELLINGS = Table(
+    "gold",
+    "accepted_spellings",
+    "spelling that counts for another term",
+    (
+        TableColumn("variant", STRING, "The spelling, normalised: a term of silver, and none of gold"),
+        TableColumn("term", STRING, "Search term that it counts for, normalised; no variant itself"),
+    ),
+    checks={
+        "variant_length": "char_length(variant) between 1 and 256",
+        "term_length": "char_length(term) between 1 and 256",
+        "another_term": "variant <> term",
+    },
+)
+
 TERM_VARIANTS = Table(
     "gold",
     "term_variants",
     "(term, searched_as)",
     (
         TERM,
+        TableColumn(
+            "variant",
+            STRING,
+            "What was typed, normalised, where it counts for the term by accepted_spellings; null where it is the term",
+            nullable=True,
+        ),
         _SEARCHED_AS,
         SEARCH_COUNT,
         TableColumn(
             "rule",
             STRING,
-            "What normalising changed: `exact` nothing, `case` letters' case, `spacing` spaces, `case_and_spacing` "
-            "both, `unicode` characters too (compatibility forms, accents typed apart, invisible characters)",
+            "What normalising changed, to the variant where there is one: `exact` nothing, `case` letters' case, "
+            "`spacing` spaces, `case_and_spacing` both, `unicode` characters too (compatibility forms, accents typed "
+            "apart, invisible characters)",
         ),
     ),
     checks={

@@ -1,0 +1,100 @@
+"""`load-spellings`: spellings that count for another term, from a file to search_gold.accepted_spellings.
+
+`aggregate` counts by that list, silver stays as it was: without an entry its spelling is a term of its own again.
+"""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search_forecast.errors import DataError
+from search_forecast.lakehouse import small_csv
+from search_forecast.lakehouse.contracts import ACCEPTED_SPELLINGS, SEARCH_EVENTS
+from search_forecast.lakehouse.normalisation import normaliser
+from search_forecast.lakehouse.tables import Lakehouse
+
+logger = logging.getLogger(__name__)
+NEEDED = ("variant", "term")
+IGNORED = ("search_count", "term_search_count")  # that the query spelling_suggestions has beside them
+LONGEST_TERM = 256
+
+
+@dataclass(frozen=True)
+class Spellings:
+    """The accepted spellings.
+
+    Attributes:
+        rows: (variant, term), sorted; both are normalised, and no variant is another's term.
+    """
+
+    rows: tuple[tuple[str, str], ...] = ()
+
+    def position(self, version: int) -> str:
+        """What a table's commit says that shows a version of silver, counted by this list; the version is its end."""
+        shown = f"{SEARCH_EVENTS.name}@{version}"
+        if not self.rows:
+            return shown
+        digest = hashlib.sha256(json.dumps(self.rows).encode()).hexdigest()[:16]
+        return f"{ACCEPTED_SPELLINGS.name} {digest}, {shown}"
+
+    def variants_of(self, term: str) -> list[str]:
+        """The spellings that count for a term."""
+        return [variant for variant, own_term in self.rows if own_term == term]
+
+    def are_those_of(self, position: str) -> bool:
+        """Whether what says so was counted by this list."""
+        return position == self.position(int(position.rpartition("@")[2]))
+
+
+def accepted(lakehouse: Lakehouse) -> Spellings:
+    """The list as it was loaded; empty where none was."""
+    if not lakehouse.exists(ACCEPTED_SPELLINGS):
+        return Spellings()
+    rows = lakehouse.ask("select variant, term from {accepted_spellings}", ACCEPTED_SPELLINGS)
+    return Spellings(tuple(sorted((row["variant"], row["term"]) for row in rows)))
+
+
+def load_spellings(lakehouse: Lakehouse, spellings: Spellings) -> dict[str, Any]:
+    """Let a list take the place of the one before; gold follows with the next `aggregate`.
+
+    Returns:
+        variant_count and term_count: how many spellings count for how many terms.
+    """
+    rows: list[tuple[object, ...]] = list(spellings.rows)
+    lakehouse.write(lakehouse.create(rows, ACCEPTED_SPELLINGS), ACCEPTED_SPELLINGS)
+    logger.info("load-spellings: %d spellings", len(rows))
+    return {"variant_count": len(rows), "term_count": len({term for _, term in spellings.rows})}
+
+
+def read_spellings(source: Path) -> Spellings:
+    """The list in a CSV file with the columns variant and term; those that spelling_suggestions has too don't matter.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: the first line that is wrong, and why.
+    """
+    normalise, terms, lines = normaliser(), dict[str, str](), dict[str, str]()
+    for where, values in small_csv.records("load-spellings", "FILE", source, NEEDED, IGNORED):
+        variant, term = (normalise(values[name]) for name in NEEDED)
+        for name, text in zip(NEEDED, (variant, term), strict=True):
+            if not 1 <= len(text) <= LONGEST_TERM:
+                raise DataError(f"{where}: {name} needs 1 to {LONGEST_TERM} characters once normalised")
+        if variant == term:
+            raise DataError(f"{where}: {variant!r} is both, once normalised; take the line out, they are one term")
+        if variant in terms:
+            raise DataError(f"{where}: {variant!r} is the variant of {_line(lines[variant])} too; keep one of them")
+        terms[variant], lines[variant] = term, where
+    for variant, term in terms.items():
+        if term in terms:
+            raise DataError(
+                f"{lines[variant]}: {variant!r} shall count for {term!r}, which is a variant itself "
+                f"({_line(lines[term])}); name the term that both count for"
+            )
+    return Spellings(tuple(sorted(terms.items())))
+
+
+def _line(where: str) -> str:
+    return where.rpartition(": ")[2]

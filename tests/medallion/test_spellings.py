@@ -1,0 +1,81 @@
+"""The list of accepted spellings as a person writes it, and what stands in its way; no Spark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from search_forecast.cli.call import reader
+from search_forecast.errors import DataError
+from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.medallion.erase import sought
+from search_forecast.medallion.spellings import Spellings, accepted, read_spellings
+from search_forecast.parameters import EraseParameters
+from support import lakes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read(tmp_path: Path, *lines: str) -> Spellings:
+    (tmp_path / "list.csv").write_text("\n".join(("variant,term", *lines)) + "\n", encoding="utf-8")
+    return read_spellings(tmp_path / "list.csv")
+
+
+def test_both_sides_are_normalised_and_the_order_of_lines_does_not_matter(tmp_path: Path) -> None:
+    spellings = read(tmp_path, " LPATOP ,Laptop", "", "CAFE,café", "labtop,laptop")
+
+    assert spellings.rows == (("cafe", "café"), ("labtop", "laptop"), ("lpatop", "laptop"))
+    assert read(tmp_path, "labtop,laptop", "lpatop,laptop", "cafe,café") == spellings
+    assert read(tmp_path).rows == ()
+
+
+def test_what_the_query_of_suggestions_prints_is_a_list(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("variant,term,search_count,term_search_count\nlpatop,laptop,3,900\n")
+
+    assert read_spellings(tmp_path / "list.csv").rows == (("lpatop", "laptop"),)
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        (["lpatop,laptop", "LAPTOP,pc"], "line 2: 'lpatop' shall count for 'laptop', which is a variant itself (line"),
+        (["tv,telly", "telly,tv"], "line 2: 'tv' shall count for 'telly', which is a variant itself (line 3); name"),
+        (["lpatop,laptop", "Lpatop,tablet"], "line 3: 'lpatop' is the variant of line 2 too; keep one of them"),
+        (["Laptop,laptop"], "line 2: 'laptop' is both, once normalised; take the line out"),
+        (["lpatop,\u200b"], "line 2: term needs 1 to 256 characters once normalised"),
+        (["x" * 257 + ",laptop"], "line 2: variant needs 1 to 256 characters once normalised"),
+        (["lpatop"], "line 2 has 1 fields, expected 2"),
+    ],
+)  # fmt: skip
+def test_the_first_line_that_is_wrong_is_named_with_what_to_do(tmp_path: Path, lines: list[str], what: str) -> None:
+    with pytest.raises(DataError, match=r"load-spellings: .*list\.csv") as caught:
+        read(tmp_path, *lines)
+
+    assert what in str(caught.value)
+
+
+def house_with(root: Path, *rows: tuple[str, str]) -> Lakehouse:
+    lakes.append(root, "accepted_spellings", [{"variant": variant, "term": term} for variant, term in rows])
+    return Lakehouse(lambda: pytest.fail("needs Spark"), root, root / "_staging", reader=reader(root))
+
+
+def test_gold_tells_by_which_list_it_was_counted(tmp_path: Path) -> None:
+    spellings = accepted(house_with(tmp_path, ("lpatop", "laptop"), ("labtop", "laptop")))
+    other = Spellings((("lpatop", "laptop"),))
+
+    assert spellings.rows == (("labtop", "laptop"), ("lpatop", "laptop"))
+    assert Spellings().position(7) == "search_events@7"
+    assert spellings.position(7).endswith(", search_events@7")
+    assert spellings.are_those_of(spellings.position(9))
+    assert not spellings.are_those_of(other.position(9))
+    assert not spellings.are_those_of("search_events@9")
+    assert not Spellings().are_those_of(other.position(9))
+
+
+def test_a_term_is_erased_with_the_spellings_that_count_for_it(tmp_path: Path) -> None:
+    house = house_with(tmp_path, ("jnae doe", "jane doe"), ("hatt", "hat"))
+
+    assert sought(house, EraseParameters("case 17", term="Jane Doe")).terms == {"jane doe", "jnae doe"}
+    assert sought(house, EraseParameters("case 17", term="jnae doe")).terms == {"jnae doe"}
