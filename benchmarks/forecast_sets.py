@@ -19,13 +19,11 @@ import numpy as np
 import pandas as pd
 
 from forecast_scale import DAYS, counts
-from search_forecast.demand.forecasting.candidates import REGRESSIONS
 from search_forecast.lakehouse.toolchain import paths
 from search_forecast.parameters import ForecastParameters
 
 DEFAULT = ForecastParameters()
-SINGLE = tuple(name for name in DEFAULT.candidates if name not in REGRESSIONS)
-M4 = ForecastParameters(horizon=13, step=13, frequency="week", candidates=SINGLE)
+M4 = ForecastParameters(horizon=13, step=13, frequency="week")
 
 
 class UnreachableError(Exception):

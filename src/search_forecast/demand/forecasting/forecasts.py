@@ -101,7 +101,7 @@ def _forecast(forecaster: Forecaster, history: History, champion: Champion | Non
     champion = champion or Champion.unmeasured(history)
     by_name, _ = c.forecasts(history, horizon, c.with_members(champion.weights, forecaster.candidates))
     weighted = {name: weight for name, weight in champion.weights.items() if name in by_name}
-    weighted, by_name = _at_new_level(weighted or {c.MEAN: 1.0}, by_name, history)
+    weighted, by_name = at_new_level(weighted or {c.MEAN: 1.0}, by_name, history)
     forecast = w.blend(weighted, by_name)
     widths = intervals.half_width(forecaster.multipliers, horizon, champion.widening)
     # An event makes errors larger or smaller as it does counts, and what it changes is not sure either.
@@ -121,7 +121,7 @@ def _forecast(forecaster: Forecaster, history: History, champion: Champion | Non
     }
 
 
-def _at_new_level(
+def at_new_level(
     weighted: w.Weights, by_name: dict[str, Floats], history: History
 ) -> tuple[w.Weights, dict[str, Floats]]:
     """After a jump that the backtest's windows hardly know: only what has seen it, else the new level itself."""
