@@ -15,6 +15,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -199,6 +200,8 @@ def main() -> None:
 
     rows = [row("what is used", [LIGHTGBM]), row("with LightGBM", []), row("with it in place of ours", [c.SHARED])]
     rows += [row(f"without {name}", [LIGHTGBM, name]) for name in (c.SHARED, *c.DEFAULT_CANDIDATES) if name != c.MEAN]
+    with patch.object(forecasts, "jump", lambda _: None):
+        rows.append(row("without the rule for jumps", [LIGHTGBM]))
     for sharpness, pooled_share in CONSTANTS:
         weights.SHARPNESS, weights.POOLED_SHARE = sharpness, pooled_share
         rows.append(row(f"k {sharpness}, s {pooled_share}", [LIGHTGBM]))

@@ -13,7 +13,7 @@ from search_forecast.demand.forecasting.portable_model import ABOUT, FORECASTS, 
 from search_forecast.demand.forecasting.shared_autoregression import SharedAutoregression
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.demand.term_series import TermSeries
-from search_forecast.errors import DataError, UsageError
+from search_forecast.errors import DataError
 from search_forecast.lakehouse.scratch import load_rows, save_rows
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.registry import Registry, Version
@@ -109,7 +109,7 @@ class VersionFiles:
                 {step: (count, tuple(values)) for step, count, values in content["multipliers"]},
                 content["last_day"],
             )
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 f"the version's files cannot be read ({type(error).__name__}: {error}): made by another "
                 f"search_forecast? train again"
