@@ -19,6 +19,7 @@ from search_forecast.errors import UsageError, did_you_mean
 from search_forecast.parameters import BASELINES, CANDIDATES
 
 MEAN, SEASONAL_NAIVE = "historic_mean", "seasonal_naive"
+SHARED = "shared_autoregression"  # fitted to all terms, see the module of that name
 _RUNAWAY = 20  # times the largest count ever seen: no forecast but a model that went wrong
 
 
@@ -178,7 +179,7 @@ def _components(fitted: Any) -> dict[str, Any]:
     return {"model": f"{error}{trend}{season}", "damped": damping != "N"}
 
 
-_MEMBERS = ("theta", "ets", "ces", "mstl")
+_MEMBERS = ("theta", "ets", "ces", "mstl", SHARED)
 _ALL: tuple[Candidate | Combination, ...] = (
     Statistical(MEAN, lambda _: models.HistoricAverage(), has_memory=False),
     WindowAverage(),
@@ -193,7 +194,6 @@ _ALL: tuple[Candidate | Combination, ...] = (
     Statistical("mstl", _mstl, least_seasons=2.5, form=_mstl_form),
 )
 DEFAULT_CANDIDATES = {candidate.name: candidate for candidate in _ALL}
-SHARED = "shared_autoregression"  # fitted to all terms, see the module of that name
 
 
 def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, Candidate | Combination]:
