@@ -4,8 +4,9 @@
 
 Everything runs as in `train`, from what was known only. A fixed method is one candidate alone, for every series; the
 best one is the best *after* the fact, among those that forecast every series. WAPE over all, MASE and RMSSE the mean
-over series. CPU seconds are those of `train` (driver, JVM, Python workers), without Spark's start and without the
-fixed methods alone. With `--write` the rows go into docs/forecast-quality.md; a set that was not run keeps its row.
+over series; the interval score is that of the 95 % interval over MASE's scale. CPU seconds are those of `train`
+(driver, JVM, Python workers), without Spark's start and without the fixed methods alone. With `--write` the rows go
+into docs/forecast-quality.md; a set that was not run keeps its row.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from search_forecast.lakehouse.session import session
 
 OURS, MEAN, SEASONAL = "our forecast", "historic_mean", "seasonal_naive"
 HEADS = ["set", "date", "series", "horizon", "metric", "ours", "best fixed method", "ours over it", "mean"]
-HEADS += ["seasonal naive", "chance alone", "inside 80 %", "inside 95 %", "CPU s", "CPU ms a series"]
+HEADS += ["seasonal naive", "chance alone", "inside 80 %", "inside 95 %", "interval score", "CPU s", "CPU ms a series"]
 PAGE = Path(__file__).parents[1] / "docs" / "forecast-quality.md"
 BEGIN, END = "<!-- written by make bench-forecast -->\n", "<!-- end of what it wrote -->\n"
 
@@ -70,6 +71,16 @@ def error(rows: pd.DataFrame, metric: str) -> float:
     return float(np.sqrt(squared).mean())
 
 
+def interval_score(rows: pd.DataFrame, level: float = 0.95) -> float:
+    """The mean width of the intervals, misses added, over the scale of MASE: less is better.
+
+    Source: Gneiting and Raftery 2007, Strictly proper scoring rules, prediction, and estimation.
+    """
+    lower, upper, actual = rows[f"lower_{level * 100:.0f}"], rows[f"upper_{level * 100:.0f}"], rows["actual"]
+    missed = (lower - actual).clip(lower=0) + (actual - upper).clip(lower=0)
+    return float(((upper - lower + 2 / (1 - level) * missed) / rows["absolute_scale"]).mean())
+
+
 def measured(name: str, origins: Iterable[Origin]) -> list[str]:
     """A set's row of the table."""
     metric, parts, seconds = SETS[name][0], [], 0.0
@@ -94,7 +105,7 @@ def measured(name: str, origins: Iterable[Origin]) -> list[str]:
     return [
         *(name, machine().partition(",")[0], f"{count}", f"{ours['step'].max()}", metric, f"**{shown[OURS]}**"),
         *(f"{best} {shown[best]}", f"{errors[OURS] / errors[best] - 1:+.1%}", shown.get(MEAN, "-")),
-        *(shown.get(SEASONAL, "-"), floor if metric == "WAPE" else "-", *inside),
+        *(shown.get(SEASONAL, "-"), floor if metric == "WAPE" else "-", *inside, f"{interval_score(ours):.2f}"),
         *(f"{seconds:.0f}", f"{1000 * seconds / count:.0f}"),
     ]
 

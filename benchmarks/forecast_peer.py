@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/forecast_peer.py [--series 100]
 
 The series are those of forecast_scale.py, 730 days; horizon 14, six windows seven days apart, every model fitted anew
-at each cutoff (the form of our ETS is chosen once), in one process with one thread. statsforecast is given all of the
-history, as it has no memory of its own, and also the last 182 days before the end, which is about what the costlier
-candidates are given.
+at each cutoff (the forms of our ETS, CES and MSTL are chosen once), in one process with one thread. statsforecast is
+given all of the history, as it has no memory of its own, and also the last 182 days before the end, which is about
+what the costlier candidates are given.
 """
 
 import argparse

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
-from search_forecast.demand.forecasting import assessment, calendar_regression, calibration
+from search_forecast.demand.forecasting import assessment, calibration, shared_autoregression
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import forecasts as f
 from search_forecast.demand.forecasting.backtest import backtests
@@ -68,14 +68,13 @@ def train(series: DataFrame, count: int, last_date: date, parameters: ForecastPa
 
     frequency, horizon = FREQUENCIES[parameters.frequency], parameters.horizon
     dealt = dealt_out(kept(series, "series"), count)
-    regressions: list[calendar_regression.CalendarRegression] = []
-    if set(parameters.candidates) & set(c.REGRESSIONS):
-        learnt = calendar_regression.examples(dealt, last_date, frequency, horizon, parameters.tested_periods)
-        started = time.monotonic()
-        regressions, _ = calendar_regression.fit(kept(learnt, "examples"))
-        seconds["regressions"] = time.monotonic() - started
-    names = [name for name in parameters.candidates if name not in c.REGRESSIONS]
-    candidates = c.chosen([*names, *(item.name for item in regressions)], regressions)
+    started = time.monotonic()
+    shared = shared_autoregression.fit(
+        shared_autoregression.sums(dealt, last_date, frequency, horizon, parameters.tested_periods)
+    )
+    seconds[c.SHARED] = time.monotonic() - started
+    names = [name for name in parameters.candidates if name != c.SHARED or shared]
+    candidates = c.chosen(names, [shared] if shared else [])
     maker = f.Forecaster(last_date, frequency, candidates, {})
     tests = kept(backtests(dealt, maker, parameters), "backtests")
     weighed = assessment.assessments(tests, None, maker, parameters, assessment.pooled(tests))

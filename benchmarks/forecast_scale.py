@@ -31,7 +31,7 @@ from search_forecast.parameters import ForecastParameters
 
 DAYS = 730
 SEED = 20251123
-STEPS = ("backtests", "regressions", "forecasts", "all")
+STEPS = ("backtests", "shared_autoregression", "forecasts", "all")
 MEMORY = ("driver", "JVM", "Python workers", "together")
 
 

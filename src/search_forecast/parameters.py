@@ -14,7 +14,7 @@ REPORT = "report.html"  # the page's place in a lakehouse, unless `report` is gi
 BASELINES = ("historic_mean", "window_average", "seasonal_naive", "naive")
 CANDIDATES = (
     *(*BASELINES, "croston", "theta", "ets", "ces", "mstl", "median_of_candidates", "mean_of_candidates"),
-    *("linear_regression", "poisson_regression"),
+    "shared_autoregression",
 )
 
 PERSONAL_POLICIES = ("keep", "mask", "reject")

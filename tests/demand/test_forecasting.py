@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.linear_model import Ridge
 from statsforecast import models
 from utilsforecast import losses as utils
 
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import intervals, metrics, verdict, weights
+from search_forecast.demand.forecasting import shared_autoregression as shared
 from search_forecast.demand.forecasting.assessment import ROW, SELECTION, _spread, assessed
 from search_forecast.demand.forecasting.backtest import Backtest, Windows, backtested
-from search_forecast.demand.forecasting.calendar_regression import FEATURES, CalendarRegression, features
 from search_forecast.demand.forecasting.history import Floats, History
 from search_forecast.demand.forecasting.mending import mended
 from search_forecast.demand.periods import FREQUENCIES
@@ -225,34 +226,45 @@ def test_croston_is_for_intermittent_series_only() -> None:
     assert "not of its kind" in c.forecasts(history([3, 1] * 20), 2, candidates)[1]["croston"]
 
 
-# --- regressions with calendar features
+# --- the autoregression of all terms
 
 
-def test_features_of_a_flat_series_say_nothing_but_the_calendar() -> None:
-    level, x = features(history([5.0] * 40), 7)
-    columns = dict(zip(FEATURES, x.T, strict=True))
-
-    assert level == 5.0
-    assert columns["recent_log_ratio"].tolist() == [0.0] * 7
-    assert columns["seasonal_log_ratio"].tolist() == [0.0] * 7
-    # The day after a Sunday is a Monday, which no feature marks.
-    assert [columns[f"is_weekday_{day}"].tolist().index(1.0) for day in range(2, 8)] == [1, 2, 3, 4, 5, 6]
+def _sums(series: dict[str, np.ndarray], horizon: int = 7) -> np.ndarray:
+    return np.sum(
+        [shared.sums_of(history(values), np.ones(len(values), dtype=bool), horizon) for values in series.values()],
+        axis=0,
+    )
 
 
-def test_the_seasonal_feature_looks_back_whole_weeks() -> None:
-    _, x = features(history(weekly_pattern(1000, 70, 2)), 14)
-    ratio = np.exp(x[:, FEATURES.index("seasonal_log_ratio")])
+def test_what_is_learnt_from_all_terms_is_the_ridge_regression_that_scikit_learn_finds() -> None:
+    series = {f"t{seed}": weekly_pattern(10 * 3**seed, 400, seed) for seed in range(5)}
+    inputs, targets = [], []
+    for values in series.values():
+        for cutoff in range(393, 55, -5):
+            recent = values[cutoff - 28 : cutoff]
+            inputs.append((recent[::-1] - recent.mean()) / recent.std())
+            targets.append((values[cutoff : cutoff + 7] - recent.mean()) / recent.std())
+    x = np.column_stack([np.ones(len(inputs)), inputs])
+    ridge = Ridge(alpha=0.01 * (x**2).sum() / 29, fit_intercept=False).fit(x, targets)
 
-    np.testing.assert_allclose(ratio, np.tile(WEEKDAYS, 2), rtol=0.1)
+    fitted = shared.fit(_sums(series))
+
+    assert fitted is not None
+    np.testing.assert_allclose(fitted.coefficients, ridge.coef_, atol=1e-9)
+    known = 700 * np.tile(WEEKDAYS, 10)
+    np.testing.assert_allclose(fitted.forecast(history(known), 7), 700 * WEEKDAYS, rtol=0.1)
 
 
-def test_a_regression_multiplies_the_level() -> None:
-    flat = [0.0] * len(FEATURES)
-    log = CalendarRegression("poisson_regression", math.log(2), tuple(flat), is_log=True)
-    plain = CalendarRegression("linear_regression", 0.5, tuple(flat), is_log=False)
+def test_an_example_with_a_period_that_is_no_count_is_none() -> None:
+    values = weekly_pattern(100, 80, 1)
+    is_good = np.arange(80) < 66
 
-    assert log.forecast(history([5.0] * 40), 2).tolist() == pytest.approx([10.0, 10.0])
-    assert plain.forecast(history([5.0] * 40), 2).tolist() == pytest.approx([2.5, 2.5])
+    assert shared.sums_of(history(values), is_good, 7)[0, 0] == len(range(73, 55, -5)) - 3  # cutoffs 73, 68 and 63
+    assert shared.sums_of(history(np.full(80, 3.0)), is_good, 7)[0, 0] == 0
+
+
+def test_of_few_terms_there_is_too_little_to_learn_from() -> None:
+    assert shared.fit(_sums({"t": weekly_pattern(100, 400, 1)})) is None
 
 
 # --- the verdict
@@ -425,16 +437,27 @@ def test_a_backtest_never_sees_what_it_forecasts() -> None:
     assert seen == [(39, SUNDAY - timedelta(days=21)), (46, SUNDAY - timedelta(days=14))]
 
 
-def test_ets_chooses_its_form_once_by_what_was_known_at_the_first_cutoff() -> None:
+def test_a_form_is_chosen_once_by_what_was_known_at_the_first_cutoff() -> None:
     values = weekly_pattern(100, 120, 5)
     cutoffs = Backtest.prepared(history(values), ForecastParameters()).cutoffs
-    chosen = models.AutoETS(season_length=7).fit(values[: cutoffs[0]]).model_["components"]
-    form = models.AutoETS(season_length=7, model=chosen[:3], damped=chosen[3] != "N")
+    first = values[: cutoffs[0]]
 
-    found = backtested(history(values), c.chosen(["ets"]), ForecastParameters()).forecasts["ets"]
+    def ets(chosen: str, season: int = 7) -> models.AutoETS:
+        return models.AutoETS(season_length=season, model=chosen[:3], damped=chosen[3] != "N")
 
-    for window, cutoff in enumerate(cutoffs):
-        np.testing.assert_allclose(found[window], form.forecast(y=values[:cutoff], h=14)["mean"])
+    plain = models.AutoETS(season_length=1, model="ZZN")
+    trend = models.MSTL(season_length=7, trend_forecaster=plain).fit(first).trend_forecaster.model_["components"]
+    forms = {
+        "ets": ets(models.AutoETS(season_length=7).fit(first).model_["components"]),
+        "ces": models.AutoCES(season_length=7, model=models.AutoCES(season_length=7).fit(first).model_["seasontype"]),
+        "mstl": models.MSTL(season_length=7, trend_forecaster=ets(trend, 1)),
+    }
+
+    found = backtested(history(values), c.chosen([*forms]), ForecastParameters()).forecasts
+
+    for name, form in forms.items():
+        for window, cutoff in enumerate(cutoffs):
+            np.testing.assert_allclose(found[name][window], form.forecast(y=values[:cutoff], h=14)["mean"])
 
 
 def test_where_the_form_fails_later_it_is_chosen_anew() -> None:
@@ -500,8 +523,8 @@ NASTY = {
 
 @pytest.mark.parametrize("name", NASTY)
 def test_an_odd_series_falls_back_and_never_fails(name: str) -> None:
-    regression = CalendarRegression("poisson_regression", 0.1, (0.1,) * len(FEATURES), is_log=True)
-    candidates = c.chosen([*(n for n in CANDIDATES if n not in c.REGRESSIONS), regression.name], [regression])
+    model = shared.SharedAutoregression(tuple([(0.1,) * 29] * 14))
+    candidates = c.chosen(CANDIDATES, [model])
     rows = backtest(name, 0.0, history(NASTY[name]), candidates, ForecastParameters())
     best = champion(rows)
 
@@ -552,4 +575,4 @@ def test_the_candidate_of_the_documentation_works() -> None:
 
 
 def test_every_candidate_has_a_name_that_the_command_line_knows() -> None:
-    assert set(CANDIDATES) == {*c.DEFAULT_CANDIDATES, *c.REGRESSIONS}
+    assert set(CANDIDATES) == {*c.DEFAULT_CANDIDATES, c.SHARED}

@@ -1,4 +1,4 @@
-"""Gold's counts to series, regressions over all terms, coherence, gate and results: Spark, in memory."""
+"""Gold's counts to series, the model of all terms, coherence, gate and results: Spark, in memory."""
 
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,12 @@ from pyspark.sql import functions as F
 from search_forecast.demand.forecasting import (
     assessment,
     backtest_metrics,
-    calendar_regression,
     calibration,
     coherence,
     forecasts,
     gate,
     series,
+    shared_autoregression,
 )
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting.backtest import backtests
@@ -131,7 +131,7 @@ def test_a_packed_series_is_in_the_order_of_its_dates(spark: "SparkSession") -> 
     same(found, spark.createDataFrame([("tv", 0.5, [3.0, 2.0, 1.0]), (TOTAL, 1.0, [4.0, 4.0, 4.0])], PACKED))
 
 
-# --- regressions
+# --- the autoregression of all terms
 
 
 def _packed(spark: "SparkSession", days: int = 120) -> "DataFrame":
@@ -143,73 +143,19 @@ def _packed(spark: "SparkSession", days: int = 120) -> "DataFrame":
     return spark.createDataFrame(rows, PACKED).repartition(2)
 
 
-def test_regressions_learn_the_week_from_all_terms_and_forecast_without_spark(spark: "SparkSession") -> None:
-    learnt = calendar_regression.examples(_packed(spark), day(119), DAY, 7, leave_out=14)
-    fitted, failures = calendar_regression.fit(learnt)
-
-    assert failures == {}
-    assert [item.name for item in fitted] == ["linear_regression", "poisson_regression"]
-    expected = 500 * np.array([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8])
-    known = History(np.tile(expected, 10), day(69), DAY)
-    for item in fitted:
-        np.testing.assert_allclose(item.forecast(known, 7), expected, rtol=0.12)
-
-
-def test_what_a_regression_forecasts_here_is_what_spark_predicts(spark: "SparkSession") -> None:
-    from pyspark.ml.feature import VectorAssembler
-    from pyspark.ml.regression import GeneralizedLinearRegression
-
-    learnt = calendar_regression.examples(_packed(spark), day(119), DAY, 7, leave_out=14).localCheckpoint()
-    (_, poisson), _ = calendar_regression.fit(learnt)
-    assembled = VectorAssembler(inputCols=list(calendar_regression.FEATURES), outputCol="features").transform(learnt)
-    model = GeneralizedLinearRegression(
-        family="poisson", link="log", weightCol="weight", regParam=0.01, maxIter=10
-    ).fit(assembled)
-    known = History(np.array(_packed(spark).where("term = 'term 1'").collect()[0]["counts"]), day(119), DAY)
-    level, x = calendar_regression.features(known, 7)
-    rows = spark.createDataFrame([tuple(map(float, row)) for row in x], list(calendar_regression.FEATURES))
-    ready = VectorAssembler(inputCols=list(calendar_regression.FEATURES), outputCol="features").transform(rows)
-    ratios = [row["prediction"] for row in model.transform(ready).collect()]
-
-    np.testing.assert_allclose(poisson.forecast(known, 7), level * np.array(ratios), rtol=1e-9)
-
-
-def test_nothing_is_learnt_from_days_that_are_left_out(spark: "SparkSession") -> None:
-    counts = [5.0] * 60 + [500.0] * 21
-    packed = spark.createDataFrame([("tv", 1.0, counts)], PACKED)
-
-    learnt = calendar_regression.examples(packed, day(80), DAY, 7, leave_out=21)
-
-    assert learnt.count() > 0
-    assert learnt.agg(F.max("label")).collect()[0][0] == pytest.approx(1.0)
-    undelivered = [*[5.0] * 40, *[float("nan")] * 41]
-    delivered = calendar_regression.examples(
-        spark.createDataFrame([("tv", 1.0, undelivered)], PACKED), day(80), DAY, 7, leave_out=21
-    )
-    # Cutoffs every five days from the 53rd back to the 14th; what came is known up to the 40th day.
-    assert delivered.count() == sum(min(max(40 - cutoff, 0), 7) for cutoff in range(53, 13, -5))
-
-
-def test_too_little_to_learn_from_gives_no_regressions(spark: "SparkSession") -> None:
-    packed = spark.createDataFrame([("tv", 1.0, [5.0] * 30)], PACKED)
-
-    fitted, failures = calendar_regression.fit(calendar_regression.examples(packed, day(29), DAY, 7, leave_out=0))
-
-    assert fitted == []
-    assert failures["poisson_regression"] == "fewer than 50 examples to learn from"
-
-
 @pytest.mark.parametrize("bad", [float("nan"), 9e11])
-def test_one_series_of_nonsense_does_not_spoil_the_regressions_of_the_others(spark: "SparkSession", bad: float) -> None:
-    odd = [bad if number % 10 == 0 else 5.0 for number in range(120)]
+def test_tasks_add_up_what_each_series_says_before_the_days_left_out(spark: "SparkSession", bad: float) -> None:
+    week = np.arange(106) % 7.0
+    odd = [*week[:50].tolist(), bad, *week[51:].tolist(), *[900.0] * 14]
     packed = _packed(spark).unionByName(spark.createDataFrame([("odd", 0.1, odd)], PACKED))
 
-    fitted, failures = calendar_regression.fit(calendar_regression.examples(packed, day(119), DAY, 7, leave_out=14))
+    found = shared_autoregression.sums(packed, day(119), DAY, 7, 14)
 
-    assert failures == {}
-    known = History(np.tile(500 * np.array([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8]), 10), day(69), DAY)
-    for item in fitted:
-        assert 200 < item.forecast(known, 7).mean() < 1000
+    known = [week if row["term"] == "odd" else np.array(row["counts"])[:106] for row in packed.collect()]
+    is_good = np.ones(106, dtype=bool)
+    expected = sum(shared_autoregression.sums_of(History(values, day(105), DAY), is_good, 7) for values in known)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    assert found[0, 0] == 4 * len(range(99, 55, -5))
 
 
 # --- coverage of intervals

@@ -188,6 +188,16 @@ def test_a_level_that_fell_a_month_ago_is_forecast_near_the_new_one_and_said() -
     assert 25 < forecast(values, rows[0]["weights"])["forecast"].mean() < 36
 
 
+def test_what_forecasts_nothing_has_seen_that_a_season_ended() -> None:
+    ended = np.zeros(28)
+    ended[[3, 12]] = 2.0
+    values = np.concatenate([noise(9, 100, 4), ended])
+
+    assert jump(history(values)) is not None
+    assert forecast(values, {"naive": 1.0})["candidate"] == "naive"
+    assert forecast(values, {c.MEAN: 1.0})["candidate"] == forecasts.NEW_LEVEL
+
+
 @pytest.mark.parametrize(("before", "after"), [(10, 40), (40, 8)])
 def test_a_level_that_changed_five_days_ago_is_said_though_nobody_knows_whether_it_stays(
     before: float, after: float
@@ -207,3 +217,10 @@ def test_a_level_that_changed_five_days_ago_is_said_though_nobody_knows_whether_
 def test_noise_weeks_and_a_trend_are_no_jump(values: Floats) -> None:
     assert jump(history(values)) is None
     assert fresh_jump(history(values)) is None
+
+
+def test_a_level_to_which_a_restless_term_has_gone_before_is_no_jump() -> None:
+    stretches = [noise(10, 60, 1), noise(44, 30, 2), noise(10, 60, 3), noise(40, 20, 4)]
+
+    assert jump(history(np.concatenate(stretches[2:]))) is not None
+    assert jump(history(np.concatenate(stretches))) is None

@@ -37,7 +37,7 @@ def score(lakehouse: Lakehouse, models: Registry, version: Version, as_of: date 
         # The terms that the version knows; what came up since counts as (other) until the next training.
         terms = champions.select("term")
         series = term_series.read(lakehouse, parameters, directory, terms=terms, as_of=as_of)
-        tested = training.forecaster(series, parameters, about.regressions, about.multipliers)
+        tested = training.forecaster(series, parameters, about.shared, about.multipliers)
         forecasts = training.forecast(lakehouse, series, champions, tested, parameters=parameters, directory=directory)
         rows = term_forecasts(forecasts, version.name, version.number, series.last_date)
         added = lakehouse.add(rows, TERM_FORECASTS, KEYS, shared={"made_on_date": series.last_date})

@@ -11,16 +11,16 @@ from pyspark.sql import DataFrame
 from search_forecast.demand import term_series
 from search_forecast.demand.forecasting import (
     assessment,
-    calendar_regression,
     calibration,
     coherence,
     forecasts,
     intervals,
+    shared_autoregression,
 )
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting.backtest import backtests
-from search_forecast.demand.forecasting.calendar_regression import CalendarRegression
 from search_forecast.demand.forecasting.forecasts import Forecaster
+from search_forecast.demand.forecasting.shared_autoregression import SharedAutoregression
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.demand.term_series import TermSeries
 from search_forecast.demand.version_files import About, VersionFiles
@@ -40,7 +40,7 @@ class Assessment:
     Attributes:
         parameters: of the run.
         series: that it read.
-        regressions: fitted.
+        shared: the model of all terms, where there is one.
         multipliers: of the intervals.
         rows: one per (term, candidate), of `calibration.with_coverage`.
         left_out: by candidate or kind of days, what was left out and why.
@@ -48,7 +48,7 @@ class Assessment:
 
     parameters: ForecastParameters
     series: TermSeries
-    regressions: list[CalendarRegression]
+    shared: SharedAutoregression | None
     multipliers: intervals.Multipliers
     rows: DataFrame
     left_out: Mapping[str, str]
@@ -74,12 +74,12 @@ def assess(
         champions: the present champion's weights, to be measured beside; None where there is none.
     """
     series = term_series.read(lakehouse, parameters, directory, delta_versions=delta_versions, as_of=as_of)
-    regressions, left_out = _regressions(lakehouse, series, parameters, directory)
+    shared, left_out = _shared(series, parameters)
     left_out |= series.left_out
     for why in dict.fromkeys(left_out.values()):
         names = ", ".join(name.replace("_", " ") for name, reason in left_out.items() if reason == why)
         logger.warning("left out: %s (%s)", names, why)
-    untested = forecaster(series, parameters, regressions, {})
+    untested = forecaster(series, parameters, shared, {})
     tests = save_rows(backtests(series.packed, untested, parameters), directory / "backtests")
     all_terms = assessment.pooled(tests)
     weighed = assessment.assessments(tests, champions, untested, parameters, all_terms)
@@ -87,7 +87,7 @@ def assess(
     multipliers = calibration.multipliers(assessed, parameters.horizon)
     measured = calibration.with_coverage(assessed, multipliers, parameters.horizon)
     return Assessment(
-        parameters, series, regressions, multipliers[-1], save_rows(measured, directory / "measured"), left_out
+        parameters, series, shared, multipliers[-1], save_rows(measured, directory / "measured"), left_out
     )
 
 
@@ -96,23 +96,19 @@ def write(lakehouse: Lakehouse, run: Assessment, directory: Path) -> VersionFile
     files = VersionFiles(directory / "model" / registry.FORECAST_FILES)
     files.directory.mkdir(parents=True)
     champions = files.write_champions(lakehouse, run.rows.where("is_champion").select(*CHAMPION_COLUMNS))
-    tested = forecaster(run.series, run.parameters, run.regressions, run.multipliers)
+    tested = forecaster(run.series, run.parameters, run.shared, run.multipliers)
     rows = forecast(lakehouse, run.series, champions, tested, parameters=run.parameters, directory=directory)
     files.write_forecasts(lakehouse, rows)
-    files.write_about(
-        About(run.parameters, run.regressions, run.multipliers, run.series.last_day.isoformat()), run.series
-    )
+    files.write_about(About(run.parameters, run.shared, run.multipliers, run.series.last_day.isoformat()), run.series)
     return files
 
 
-def _regressions(
-    lakehouse: Lakehouse, series: TermSeries, parameters: ForecastParameters, directory: Path
-) -> tuple[list[CalendarRegression], dict[str, str]]:
-    """Fit those that are asked for to what lies before the backtest; by name, why the others could not be fitted."""
-    if not set(parameters.candidates) & set(c.REGRESSIONS):
-        return [], {}
+def _shared(series: TermSeries, parameters: ForecastParameters) -> tuple[SharedAutoregression | None, dict[str, str]]:
+    """The model of all terms, if asked for, of what lies before the backtest; by its name, why it was not fitted."""
+    if c.SHARED not in parameters.candidates:
+        return None, {}
     frequency = FREQUENCIES[parameters.frequency]
-    examples = calendar_regression.examples(
+    sums = shared_autoregression.sums(
         series.packed,
         series.last_date,
         frequency,
@@ -120,20 +116,20 @@ def _regressions(
         parameters.tested_periods,
         calendar=series.calendar,
     )
-    regressions, left_out = calendar_regression.fit(save_rows(examples, directory / "examples"))
-    return regressions, left_out
+    fitted = shared_autoregression.fit(sums)
+    least = shared_autoregression.least_examples(shared_autoregression.lags(frequency))
+    return fitted, {} if fitted else {c.SHARED: f"fewer than {least} examples to learn from"}
 
 
 def forecaster(
     series: TermSeries,
     parameters: ForecastParameters,
-    regressions: list[CalendarRegression],
+    shared: SharedAutoregression | None,
     multipliers: intervals.Multipliers,
 ) -> Forecaster:
-    """The candidates that the parameters name, with fitted regressions and intervals."""
-    names = [name for name in parameters.candidates if name not in c.REGRESSIONS]
-    named = [item for item in regressions if item.name in parameters.candidates]
-    chosen = c.chosen([*names, *(item.name for item in named)], named)
+    """The candidates that the parameters name, with what is fitted to all terms, and intervals."""
+    names = [name for name in parameters.candidates if name != c.SHARED or shared]
+    chosen = c.chosen(names, [shared] if shared else [])
     return Forecaster(series.last_date, FREQUENCIES[parameters.frequency], chosen, multipliers, series.calendar)
 
 

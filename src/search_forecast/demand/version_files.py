@@ -9,8 +9,8 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from search_forecast.demand.forecasting import intervals
-from search_forecast.demand.forecasting.calendar_regression import CalendarRegression
 from search_forecast.demand.forecasting.portable_model import ABOUT, FORECASTS, SearchDemand
+from search_forecast.demand.forecasting.shared_autoregression import SharedAutoregression
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.demand.term_series import TermSeries
 from search_forecast.errors import DataError
@@ -28,13 +28,13 @@ class About:
 
     Attributes:
         parameters: that it was trained with.
-        regressions: fitted.
+        shared: the model of all terms, where there is one.
         multipliers: of its intervals.
         last_day: of the counts it was trained on, ISO.
     """
 
     parameters: ForecastParameters
-    regressions: list[CalendarRegression]
+    shared: SharedAutoregression | None
     multipliers: intervals.Multipliers
     last_day: str
 
@@ -80,7 +80,7 @@ class VersionFiles:
         save_rows(rows.coalesce(1), self.directory / FORECASTS)
 
     def write_about(self, about: About, series: TermSeries) -> None:
-        """Write the rest: parameters, regressions, intervals, and the days they come from."""
+        """Write the rest: parameters, the shared model, intervals, and the days they come from."""
         parameters = about.parameters
         content = {
             "parameters": {**vars(parameters), "candidates": list(parameters.candidates)},
@@ -89,7 +89,7 @@ class VersionFiles:
             "first_date": series.first_date.isoformat(),
             "last_date": series.last_date.isoformat(),
             "last_day": about.last_day,
-            "regressions": [vars(item) for item in about.regressions],
+            "shared": None if about.shared is None else about.shared.coefficients,
             "multipliers": [[step, count, list(values)] for step, (count, values) in sorted(about.multipliers.items())],
         }
         (self.directory / ABOUT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -102,12 +102,10 @@ class VersionFiles:
         """
         try:
             content = json.loads((self.directory / ABOUT).read_text(encoding="utf-8"))
+            shared = content["shared"]
             return About(
                 parameters_of(content["parameters"]),
-                [
-                    CalendarRegression(**{**item, "coefficients": tuple(item["coefficients"])})
-                    for item in content["regressions"]
-                ],
+                None if shared is None else SharedAutoregression(tuple(map(tuple, shared))),
                 {step: (count, tuple(values)) for step, count, values in content["multipliers"]},
                 content["last_day"],
             )

@@ -7,6 +7,7 @@ shows one.
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from search_forecast.errors import UsageError, did_you_mean
 from search_forecast.parameters import BASELINES, CANDIDATES
 
 MEAN, SEASONAL_NAIVE = "historic_mean", "seasonal_naive"
+SHARED = "shared_autoregression"  # fitted to all terms, see the module of that name
 _RUNAWAY = 20  # times the largest count ever seen: no forecast but a model that went wrong
 
 
@@ -147,24 +149,37 @@ def _is_intermittent(history: History) -> bool:
     return bool((history.recent() == 0).mean() > 0.25)
 
 
-def _ets(season_length: int) -> Any:
-    return models.AutoETS(season_length=season_length if season_length <= 24 else 1)
+def _ets(season_length: int, model: str = "ZZZ", damped: bool | None = None) -> Any:
+    return models.AutoETS(season_length=season_length if season_length <= 24 else 1, model=model, damped=damped)
 
 
 def _ets_form(fitted: Any) -> Callable[[int], Any]:
+    return partial(_ets, **_components(fitted))
+
+
+def _ces(season_length: int, model: str = "Z") -> Any:
+    return models.AutoCES(season_length=season_length, model=model)
+
+
+def _ces_form(fitted: Any) -> Callable[[int], Any]:
+    return partial(_ces, model=fitted.model_["seasontype"])
+
+
+def _mstl(season_length: int, model: str = "ZZN", damped: bool | None = None) -> Any:
+    trend = models.AutoETS(season_length=1, model=model, damped=damped)
+    return models.MSTL(season_length=season_length, trend_forecaster=trend)
+
+
+def _mstl_form(fitted: Any) -> Callable[[int], Any]:
+    return partial(_mstl, **_components(fitted.trend_forecaster))
+
+
+def _components(fitted: Any) -> dict[str, Any]:
     error, trend, season, damping = fitted.model_["components"]
-    return lambda season_length: models.AutoETS(
-        season_length=season_length if season_length <= 24 else 1,
-        model=f"{error}{trend}{season}",
-        damped=damping != "N",
-    )
+    return {"model": f"{error}{trend}{season}", "damped": damping != "N"}
 
 
-def _mstl(season_length: int) -> Any:
-    return models.MSTL(season_length=season_length, trend_forecaster=models.AutoETS(season_length=1, model="ZZN"))
-
-
-_MEMBERS = ("theta", "ets", "ces", "mstl")
+_MEMBERS = ("theta", "ets", "ces", "mstl", SHARED)
 _ALL: tuple[Candidate | Combination, ...] = (
     Statistical(MEAN, lambda _: models.HistoricAverage(), has_memory=False),
     WindowAverage(),
@@ -175,11 +190,10 @@ _ALL: tuple[Candidate | Combination, ...] = (
     Statistical("croston", lambda _: models.CrostonSBA(), is_for=_is_intermittent),
     Statistical("theta", lambda season: models.DynamicOptimizedTheta(season_length=season), least_periods=10),
     Statistical("ets", _ets, least_periods=10, form=_ets_form),
-    Statistical("ces", lambda season: models.AutoCES(season_length=season), least_periods=10),
-    Statistical("mstl", _mstl, least_seasons=2.5),
+    Statistical("ces", _ces, least_periods=10, form=_ces_form),
+    Statistical("mstl", _mstl, least_seasons=2.5, form=_mstl_form),
 )
 DEFAULT_CANDIDATES = {candidate.name: candidate for candidate in _ALL}
-REGRESSIONS = ("linear_regression", "poisson_regression")  # made by `calendar_regression`: Spark fits them to all terms
 
 
 def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, Candidate | Combination]:
@@ -189,13 +203,13 @@ def chosen(names: Sequence[str], extra: Sequence[Candidate] = ()) -> dict[str, C
 
     Args:
         names: some of `parameters.CANDIDATES`.
-        extra: candidates that are no module constants, such as fitted regressions; taken if named.
+        extra: candidates that are no module constants, such as one fitted to all terms; taken if named.
 
     Raises:
         UsageError: a name is unknown.
     """
     for name in names:
-        if name not in {*DEFAULT_CANDIDATES, *REGRESSIONS, *(candidate.name for candidate in extra)}:
+        if name not in {*DEFAULT_CANDIDATES, SHARED, *(candidate.name for candidate in extra)}:
             raise UsageError(f"no candidate {name}{did_you_mean(name, CANDIDATES)}")
     known = {**DEFAULT_CANDIDATES, **{candidate.name: candidate for candidate in extra}}
     named = [known[name] for name in names if name in known]

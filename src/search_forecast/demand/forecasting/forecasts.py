@@ -21,7 +21,7 @@ from search_forecast.lakehouse.contracts import TERM_FORECASTS
 
 SIDES = ("lower", "upper")
 NEW_LEVEL = "level_since_jump"  # in place of candidates
-_NEAR = 0.2  # of the new level: farther off, and a candidate has not seen the jump
+_NEAR = 1 / 3  # of the jump: farther from the new level toward the old, and a candidate has not seen it
 FORECAST_ROW = (
     "term string, step bigint, target_date date, candidate string, forecast double, mean_forecast double, "
     "typical_error double, lower_80 double, upper_80 double, lower_95 double, upper_95 double, events string"
@@ -101,7 +101,7 @@ def _forecast(forecaster: Forecaster, history: History, champion: Champion | Non
     champion = champion or Champion.unmeasured(history)
     by_name, _ = c.forecasts(history, horizon, c.with_members(champion.weights, forecaster.candidates))
     weighted = {name: weight for name, weight in champion.weights.items() if name in by_name}
-    weighted, by_name = _at_new_level(weighted or {c.MEAN: 1.0}, by_name, history)
+    weighted, by_name = at_new_level(weighted or {c.MEAN: 1.0}, by_name, history)
     forecast = w.blend(weighted, by_name)
     widths = intervals.half_width(forecaster.multipliers, horizon, champion.widening)
     # An event makes errors larger or smaller as it does counts, and what it changes is not sure either.
@@ -121,18 +121,20 @@ def _forecast(forecaster: Forecaster, history: History, champion: Champion | Non
     }
 
 
-def _at_new_level(
+def at_new_level(
     weighted: w.Weights, by_name: dict[str, Floats], history: History
 ) -> tuple[w.Weights, dict[str, Floats]]:
-    """After a jump that the backtest's windows hardly know: only what forecasts near the new level, else that level."""
+    """After a jump that the backtest's windows hardly know: only what has seen it, else the new level itself."""
     moved = jump(history)
     if moved is None:
         return weighted, by_name
-    since, _, _ = moved
-    level = float(history.values[-since:].mean())
-    near = {name: part for name, part in weighted.items() if abs(by_name[name].mean() - level) <= _NEAR * level}
+    since, before, after = moved
+    # How far from the new level to the old a forecast lies; what lies beyond the new level has seen it too.
+    behind = {name: (after - by_name[name].mean()) / (after - before) for name in weighted}
+    near = {name: part for name, part in weighted.items() if behind[name] < _NEAR}
     if near:
         return w.pruned(near), by_name
+    level = float(history.values[-since:].mean())
     return {NEW_LEVEL: 1.0}, {**by_name, NEW_LEVEL: np.full_like(by_name[c.MEAN], level)}
 
 

@@ -93,14 +93,29 @@ def _outliers(values: Floats) -> NDArray[np.bool_]:
 
 
 def jump(history: History) -> Jump | None:
-    """The place where the level jumped lately: stable before, stable after, hardly an overlap between."""
+    """The place where the level jumped lately: stable before, stable after, hardly an overlap between.
+
+    It must be a larger change than the series ever made before from one stretch of that length to the next: where
+    levels wander, come with the season or are small counts of a restless term, they go back as they came.
+    """
 
     def is_new(before: Floats, after: Floats) -> bool:
         low, high = (before, after) if np.median(before) < np.median(after) else (after, before)
         return bool(_is_stable(before) and _is_stable(after) and np.quantile(low, 0.95) < np.quantile(high, 0.05))
 
     values, least, longest = _levels(history)
-    return _best(values, range(least, min(longest, len(values) - least) + 1), longest, is_new)
+    found = _best(values, range(least, min(longest, len(values) - least) + 1), longest, is_new)
+    if found is None or abs(found.after - found.before) <= _largest_change(values[: -found.periods], found.periods):
+        return None
+    return found
+
+
+def _largest_change(values: Floats, length: int) -> float:
+    """The largest change of level between neighbouring stretches of a length; 0 where there are no two."""
+    if len(values) < 2 * length:
+        return 0.0
+    levels = np.median(np.lib.stride_tricks.sliding_window_view(values, length), axis=1)
+    return float(np.abs(levels[length:] - levels[:-length]).max())
 
 
 def fresh_jump(history: History) -> Jump | None:

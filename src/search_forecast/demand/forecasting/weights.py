@@ -16,8 +16,8 @@ import numpy as np
 from search_forecast.demand.forecasting.candidates import MEAN
 from search_forecast.demand.forecasting.history import Floats
 
-SHARPNESS = 24.0  # how fast a weight falls: a loss 10 % above the least has a tenth of the weight
-POOLED_SHARE = 0.6  # of the evidence that comes from all terms together, where candidates are compared
+SHARPNESS = 32.0  # how fast a weight falls: a loss 10 % above the least has a twentieth of the weight
+POOLED_SHARE = 0.65  # of the evidence that comes from all terms together, where candidates are compared
 LARGEST_LOG_RATIO = 3.0  # e^3 is 20 times the least loss: worse is no worse
 GAIN_FROM, GAIN_TO = 0.01, 0.03  # no weight but the mean's below, none for the mean as such above
 LEAST_WEIGHT = 0.02  # what counts less is not worth its seconds

@@ -1,0 +1,215 @@
+"""What was chosen on windows before the test data: candidates one by one, and how sharply weights fall.
+
+    .venv/bin/python benchmarks/forecast_choices.py [--most 8] [--data DIRECTORY]
+
+Each set is cut off one, two and three horizons before its test data; what everything forecasts from there is compared
+with what came, which is all before the test data. Plain Python, no Spark. An error is shown as a multiple of the best
+fixed method's there. LightGBM is tried too where it is installed (it is no dependency: pip install lightgbm).
+"""
+
+import argparse
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from forecast_bench import sampled
+from forecast_run import machine, table
+from forecast_sets import SETS, Origin
+from search_forecast.demand.forecasting import candidates as c
+from search_forecast.demand.forecasting import forecasts, metrics, weights
+from search_forecast.demand.forecasting import shared_autoregression as shared
+from search_forecast.demand.forecasting.assessment import learnt
+from search_forecast.demand.forecasting.backtest import Backtest, backtested
+from search_forecast.demand.forecasting.history import Floats, History
+from search_forecast.demand.periods import FREQUENCIES
+from search_forecast.parameters import BASELINES
+
+LIGHTGBM = "lightgbm"
+SERIES = {"noise": 30, "M4 weekly": 359, "daily flights": 102, "grocer, 3 December": 100}  # at most, drawn by lot
+CONSTANTS = ((16, 0.5), (24, 0.6), (32, 0.6), (32, 0.7), (40, 0.65))  # sharpness, pooled share
+
+
+@dataclass(frozen=True)
+class Case:
+    """A series: its backtest, what each candidate forecasts from its end, and what came."""
+
+    test: Backtest
+    by_name: dict[str, Floats]
+    came: Floats
+
+    def without(self, names: Collection[str]) -> "Case":
+        """As if some candidates were not there, not in the combinations either."""
+
+        def rest(by_name: Any) -> dict[str, Floats]:
+            left = {name: item for name, item in by_name.items() if name not in names}
+            combined = [item for item in c.DEFAULT_CANDIDATES.values() if isinstance(item, c.Combination)]
+            again = {item.name: item.of(left) for item in combined if item.name in left}
+            return {name: item for name, item in (left | again).items() if item is not None}
+
+        return Case(replace(self.test, forecasts=rest(self.test.forecasts)), rest(self.by_name), self.came)
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """LightGBM over all terms: inputs of the shared autoregression, seasonal lags, the step and the weekday."""
+
+    booster: Any
+    name: str = LIGHTGBM
+
+    @classmethod
+    def fitted(cls, histories: Sequence[History], horizon: int) -> "Boosted":
+        """Fitted to the same examples as the shared autoregression."""
+        lightgbm: Any = import_module(LIGHTGBM)
+        rows, labels = [], []
+        for history in histories:
+            least, last = 2 * history.frequency.window, len(history.values) - horizon
+            for cutoff in list(range(last, least - 1, -5))[:100]:
+                known = history.until(cutoff)
+                level, scale, _ = shared.features(known)
+                if scale > 0:
+                    rows.append(boosted_inputs(known, horizon))
+                    labels.append((history.values[cutoff : cutoff + horizon] - level) / scale)
+        settings = {"objective": "l1", "num_leaves": 31, "learning_rate": 0.05, "min_data_in_leaf": 50, "seed": 0}
+        settings |= {"lambda_l2": 1.0, "verbose": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True}
+        examples = lightgbm.Dataset(np.concatenate(rows), np.clip(np.concatenate(labels), -20, 20))
+        return cls(lightgbm.train(settings, examples, 150))
+
+    def suits(self, history: History) -> bool:
+        """As the shared autoregression."""
+        return len(history.values) >= 2 * history.frequency.window
+
+    def forecast(self, history: History, horizon: int) -> Floats:
+        """The level, and so many standard deviations above it."""
+        level, scale, _ = shared.features(history)
+        return level + scale * self.booster.predict(boosted_inputs(history, horizon), num_threads=1)
+
+
+def boosted_inputs(history: History, horizon: int) -> Floats:
+    """Steps x inputs."""
+    lagged, season = shared.features(history)[2][1:], history.frequency.season_length
+    steps = np.arange(horizon)
+    seasonal = np.array([lagged[season - 1 - steps % season + back] for back in range(0, len(lagged), season)])
+    means = [lagged[:count].mean() for count in (3, 7, 14, 28)]
+    fixed = np.tile([*lagged[:14], *means, lagged.std()], (horizon, 1))
+    weekdays = [day.isoweekday() for day in history.target_dates(horizon)]
+    return np.column_stack([fixed, seasonal.T, seasonal.mean(axis=0), steps, weekdays])
+
+
+def noise(_: Path) -> list[Origin]:
+    """Thirty series of nothing but chance."""
+    random = np.random.default_rng(5)
+    rows = {f"noise {number}": random.poisson(10 ** random.uniform(0.5, 2), 162).astype(float) for number in range(30)}
+    return [Origin(rows, {}, date(2025, 6, 29))]
+
+
+def earlier(origin: Origin, periods: int) -> Origin:
+    """So many periods earlier, of series that had 50 searches by then."""
+    days, horizon = FREQUENCIES[origin.parameters.frequency].days, origin.parameters.horizon
+    known = {name: values[:-periods] for name, values in origin.known.items() if values[:-periods].sum() >= 50}
+    after = {name: origin.known[name][len(known[name]) :][:horizon] for name in known}
+    return replace(origin, known=known, after=after, last_date=origin.last_date - timedelta(days=days * periods))
+
+
+def cases(origin: Origin) -> list[Case]:
+    """Backtest and forecast everything, by all candidates."""
+    parameters = origin.parameters
+    frequency, horizon = FREQUENCIES[parameters.frequency], parameters.horizon
+    plain = {name: History(values, origin.last_date, frequency) for name, values in origin.known.items()}
+    ready = {name: Backtest.prepared(history, parameters) for name, history in plain.items()}
+    before = [
+        (test.history.until(max(len(test.history.values) - parameters.tested_periods, 0)), test.is_known)
+        for test in ready.values()
+    ]
+    extra: list[Any] = [shared.fit(np.sum([shared.sums_of(*one, horizon) for one in before], axis=0))]
+    if extra[0] and find_spec(LIGHTGBM):
+        extra.append(Boosted.fitted([history for history, _ in before], horizon))
+    extra = [item for item in extra if item]
+    named = [name for name in parameters.candidates if name != c.SHARED]
+    candidates = c.chosen([*named, *(item.name for item in extra)], extra)
+    return [
+        Case(
+            backtested(history, candidates, parameters),
+            c.forecasts(ready[name].history, horizon, candidates)[0],
+            origin.after[name],
+        )
+        for name, history in plain.items()
+    ]
+
+
+def ours(series: Sequence[Case]) -> list[Floats]:
+    """What `train` and `score` forecast."""
+    tests = [case.test for case in series if case.test.is_enough]
+    ratios = [weights.log_ratios(test.losses, is_small=test.is_small) for test in tests]
+    names = {name for ratio in ratios for name in ratio}
+    pooled = {name: float(np.mean([ratio[name] for ratio in ratios if name in ratio])) for name in names}
+    deviation = float(np.std([1 - np.exp(-ratio[c.MEAN]) for ratio in ratios], ddof=1)) if ratios else 0.0
+    everyone = weights.Pooled(pooled, deviation)
+    answers = []
+    for case in series:
+        learned = {name: part for name, part in learnt(case.test, everyone)[0].items() if name in case.by_name}
+        mixed = forecasts.at_new_level(learned or {c.MEAN: 1.0}, case.by_name, case.test.history)
+        answers.append(weights.blend(*mixed))
+    return answers
+
+
+def error(series: Sequence[Case], answers: Sequence[Floats], metric: str, season: int) -> float:
+    """The mean MASE or RMSSE."""
+    by_series = []
+    for case, answer in zip(series, answers, strict=True):
+        absolute, squared = metrics.scales(case.test.history.values, season)
+        if absolute > 0:
+            off = answer - case.came
+            by_series.append(np.abs(off).mean() / absolute if metric == "MASE" else np.sqrt((off**2).mean() / squared))
+    return float(np.mean(by_series))
+
+
+def best_fixed(series: Sequence[Case], metric: str, season: int) -> float:
+    """The error of the best single candidate."""
+    names = [name for name in series[0].by_name if all(name in case.by_name for case in series)]
+    return min(error(series, [case.by_name[name] for case in series], metric, season) for name in names)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--most", type=int, default=600, help="series of a set, to try it")
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    given = parser.parse_args()
+    columns: list[tuple[str, list[Case], str, int, float]] = []
+    for name, most in SERIES.items():
+        metric, read = ("MASE", noise) if name == "noise" else SETS[name]
+        origin = sampled(read(given.data)[0], min(most, given.most))
+        for back in (1, 2, 3):
+            series = cases(earlier(origin, back * origin.parameters.horizon))
+            best = best_fixed([case.without([LIGHTGBM]) for case in series], metric, origin.season)
+            columns.append((f"{name}, {back}", series, metric, origin.season, best))
+            print(f"{name}, {back} horizons back: {len(series)} series, best {best:.3f}", flush=True)
+
+    def row(text: str, left_out: Collection[str]) -> list[str]:
+        ratios = []
+        for _, series, metric, season, best in columns:
+            rest = [case.without(left_out) for case in series]
+            ratios.append(error(rest, ours(rest), metric, season) / best)
+        return [text, *(f"{ratio:.3f}" for ratio in ratios), f"{np.exp(np.mean(np.log(ratios))):.4f}"]
+
+    rows = [row("what is used", [LIGHTGBM]), row("with LightGBM", []), row("with it in place of ours", [c.SHARED])]
+    rows += [
+        row(f"without {name}", [LIGHTGBM, name]) for name in (c.SHARED, *c.DEFAULT_CANDIDATES) if name not in BASELINES
+    ]
+    with patch.object(forecasts, "jump", lambda _: None):
+        rows.append(row("without the rule for jumps", [LIGHTGBM]))
+    for sharpness, pooled_share in CONSTANTS:
+        weights.SHARPNESS, weights.POOLED_SHARE = sharpness, pooled_share
+        rows.append(row(f"k {sharpness}, s {pooled_share}", [LIGHTGBM]))
+    print(f"{machine()}\n{table(['', *(column[0] for column in columns), 'all'], rows)}")
+
+
+if __name__ == "__main__":
+    main()
