@@ -60,7 +60,7 @@ def _rebuild(lakehouse: Lakehouse, until: int, spellings: Spellings) -> None:
     position = lakehouse.position(TERM_VARIANTS)
     if position is not None and not spellings.are_those_of(position):
         # Gold is no more what this says, even if the run is killed and the list of before is loaded again.
-        lakehouse.write(lakehouse.create([], TERM_VARIANTS), TERM_VARIANTS, where="false")
+        lakehouse.write(lakehouse.create([], TERM_VARIANTS), TERM_VARIANTS, where="false", position="")
     events, own_terms = lakehouse.read(SEARCH_EVENTS, version=until), _own_terms(lakehouse, spellings)
     lakehouse.write(gold.daily_term_counts(gold.merged(events, own_terms)), DAILY_TERM_COUNTS)
     counts = lakehouse.read(DAILY_TERM_COUNTS)
