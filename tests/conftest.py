@@ -1,6 +1,6 @@
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,14 @@ def _no_java_without_the_marker(request: pytest.FixtureRequest, monkeypatch: pyt
 def spark() -> SparkSession:
     """One session for all tests of a process: starting one costs seconds."""
     return session(size="tiny")
+
+
+@pytest.fixture(scope="module")
+def compiled(spark: SparkSession) -> Iterator[None]:
+    """Expressions are compiled, as for more than a few thousand rows: what is right interpreted need not be so too."""
+    spark.conf.set("spark.sql.codegen.factoryMode", "CODEGEN_ONLY")
+    yield
+    spark.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
 
 
 @pytest.fixture

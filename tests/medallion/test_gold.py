@@ -13,6 +13,8 @@ from search_forecast.medallion import gold
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 FIRST, SECOND, FOURTH = date(2021, 11, 1), date(2021, 11, 2), date(2021, 11, 4)
 COUNTS = "event_date date, term string, search_count bigint"
 TOTALS = "event_date date, search_count bigint, distinct_term_count bigint, is_complete_day boolean"

@@ -16,6 +16,8 @@ from support import reference
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 RECEIVED = date(2024, 3, 1)
 RECORD = (
     "day string, month string, year string, searchterm string, extra_fields map<string,string>, malformed_record string"
