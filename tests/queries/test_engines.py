@@ -220,6 +220,13 @@ def generated(chance: random.Random) -> dict[str, list[Row]]:
         "demand_drift": drifts,
         "rejected_records": rejects,
         "deliveries": deliveries,
+        "accepted_spellings": [{"variant": variant, "term": TERMS[0]} for variant in TERMS[1:4]],
+        "term_variants": [
+            {"term": TERMS[0] if variant else term, "variant": variant, "searched_as": term, "search_count": 2**n}
+            | {"rule": "exact"}
+            for n, term in enumerate(TERMS[:8])
+            for variant in ((term,) if 1 <= n < 3 else (None,))
+        ],
     }
 
 
@@ -233,11 +240,7 @@ def rows() -> dict[str, list[Row]]:
 
 @pytest.fixture(scope="module")
 def by_spark(spark: SparkSession, rows: dict[str, list[Row]]) -> Iterator[Runner]:
-    """Spark on the rows in memory, without code that is compiled for each query."""
-    settings = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-    before = {name: spark.conf.get(name) for name in settings}
-    for name, value in settings.items():
-        spark.conf.set(name, value)
+    """Spark on the rows in memory."""
     for name, listed in rows.items():
         spark.createDataFrame(arrow_table(name, listed)).createOrReplaceTempView(name)
 
@@ -248,8 +251,6 @@ def by_spark(spark: SparkSession, rows: dict[str, list[Row]]) -> Iterator[Runner
     yield run
     for name in rows:
         spark.catalog.dropTempView(name)
-    for name, value in before.items():
-        spark.conf.set(name, str(value))
 
 
 @pytest.fixture(scope="module")
