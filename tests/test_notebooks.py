@@ -166,9 +166,11 @@ def assert_prints_what_it_says(name: str, checkout: Path, values: dict[str, Any]
     with notebook.folder(checkout):
         outputs = notebook.run(book, values)
     for cell, each in zip(notebook.code_cells(book), outputs, strict=True):
+        if values is not None:
+            continue
         if notebook.is_tagged(cell, "varies"):
             assert bool(each) == bool(cell["outputs"])
-        elif values is None:
+        else:
             assert notebook.text(each) == notebook.text(cell["outputs"]), "".join(cell["source"])
     return "\n".join(text for each in outputs for text in notebook.text(each))
 
