@@ -40,6 +40,26 @@ def test_spark_is_as_large_as_what_a_command_reads(
         assert house.spark == size
 
 
+def test_gold_that_is_rebuilt_is_made_from_all_of_silver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silver = tmp_path / "search_silver/search_events/a.parquet"
+    loaded, counted = (
+        tmp_path / "search_gold" / table / "_delta_log" / "1.json" for table in ("accepted_spellings", "term_variants")
+    )
+    for file in (silver, loaded, counted):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    os.truncate(silver, LARGE_BYTES)
+    monkeypatch.setattr(session, "session", lambda **settings: settings["size"])
+
+    def size(loaded_at: int, *, is_full: bool) -> object:
+        os.utime(loaded, (loaded_at, loaded_at))
+        os.utime(counted, (2, 2))
+        with Call(command="aggregate", lakehouse=tmp_path).opened(writes=False, reads_all=is_full) as house:
+            return house.spark
+
+    assert [size(1, is_full=False), size(1, is_full=True), size(3, is_full=False)] == ["tiny", "large", "large"]
+
+
 def test_raw_records_that_were_proven_are_not_read_again(tmp_path: Path) -> None:
     raw, proof = tmp_path / "search_bronze/raw_search_terms", tmp_path / "search_gold/batches/_delta_log/1.json"
     for file in (raw / "old.parquet", proof, raw / "x" / "new.parquet"):

@@ -66,6 +66,14 @@ def test_columns_that_do_not_fit_are_left_out_and_named(shown, capsys):
     assert max(map(len, note.splitlines())) <= 40
 
 
+def test_the_first_column_is_shown_however_narrow_the_terminal_is(shown):
+    assert shown(["search_count", "term"], [(12345678, "tv")], 6) == ["   search_", "     count", "12,345,678"]
+
+
+def test_a_name_may_be_empty(shown):
+    assert shown(["", "of_all"], [(1, 22)], 6) == ["   of_", "   all", "1   22"]
+
+
 def test_the_names_of_columns_are_folded_before_any_column_is_cut(shown):
     columns, rows = ["first_seen_date", "search_count", "is_whole", "term"], [("2021-11-12", 1234, True, "a tv set")]
 

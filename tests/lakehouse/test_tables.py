@@ -194,6 +194,14 @@ def test_a_position_outlives_optimize_but_no_foreign_write(house: Lakehouse) -> 
     assert house.position(table) is None
 
 
+def test_a_position_is_kept_where_the_first_write_has_no_rows(house: Lakehouse) -> None:
+    table = pairs("positioned_without_rows")
+
+    house.write(rows(house, ("a", 1)).where("false"), table, position="search_events@7")
+
+    assert house.position(table) == "search_events@7"
+
+
 def test_changes_are_what_came_and_what_went(house: Lakehouse) -> None:
     table = pairs("changed", has_change_feed=True)
     house.write(rows(house, ("a", 1), ("b", 1), ("c", 1)), table)

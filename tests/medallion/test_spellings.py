@@ -8,6 +8,7 @@ import pytest
 
 from search_forecast.cli.call import reader
 from search_forecast.errors import DataError
+from search_forecast.lakehouse import spreadsheet
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion.erase import sought
 from search_forecast.medallion.spellings import Spellings, accepted, read_spellings
@@ -37,6 +38,17 @@ def test_what_the_query_of_suggestions_prints_is_a_list(tmp_path: Path) -> None:
     assert read_spellings(tmp_path / "list.csv").rows == (("lpatop", "laptop"),)
 
 
+def test_a_term_that_a_spreadsheet_would_take_for_a_formula_is_itself_again(tmp_path: Path) -> None:
+    with (tmp_path / "list.csv").open("w", encoding="utf-8") as out:
+        spreadsheet.write(out, ["variant", "term"], [("@hoem", "@home"), ("-50% sael", "-50% sale"), ("'70s", "70s")])
+
+    assert read_spellings(tmp_path / "list.csv").rows == (
+        ("'70s", "70s"),
+        ("-50% sael", "-50% sale"),
+        ("@hoem", "@home"),
+    )
+
+
 @pytest.mark.parametrize(
     ("lines", "what"),
     [
@@ -47,6 +59,7 @@ def test_what_the_query_of_suggestions_prints_is_a_list(tmp_path: Path) -> None:
         (["lpatop,\u200b"], "line 2: term needs 1 to 256 characters once normalised"),
         (["x" * 257 + ",laptop"], "line 2: variant needs 1 to 256 characters once normalised"),
         (["lpatop"], "line 2 has 1 fields, expected 2"),
+        (['"two', 'lines",laptop', "lpatop"], "line 4 has 1 fields, expected 2"),
     ],
 )  # fmt: skip
 def test_the_first_line_that_is_wrong_is_named_with_what_to_do(tmp_path: Path, lines: list[str], what: str) -> None:

@@ -73,12 +73,13 @@ class Call:
         return {layer: getattr(self, f"{layer}_schema") for layer in LAYERS}
 
     @contextmanager
-    def opened(self, *, writes: bool, source: Path | None = None) -> "Iterator[Lakehouse]":
+    def opened(self, *, writes: bool, source: Path | None = None, reads_all: bool = False) -> "Iterator[Lakehouse]":
         """The lakehouse, locked against other writers if the command writes.
 
         Args:
             writes: Whether the command changes tables.
             source: Files to be read, by whose size the Spark session is chosen.
+            reads_all: Whether more than what is new is read of the lakehouse, whatever the command.
         """
         if self.task_lakehouse is not None:
             self.used = self.task_lakehouse
@@ -97,7 +98,7 @@ class Call:
                 clusters.is_connect(self.spark)  # what is no address is refused before anything is made or started
             self.check_there(writes=writes and self.command not in _NEEDS_DATA)
             with self.locked() if writes else nullcontext():
-                self.used = self._here(source, writes=writes)
+                self.used = self._here(source, writes=writes, reads_all=reads_all)
                 yield self.used
 
     def _in_workspace(self, *, writes: bool) -> "Lakehouse":
@@ -115,26 +116,27 @@ class Call:
         schemas = {layer: str(name) for layer, name in self.schemas.items()}
         return Lakehouse(session(), None, self.staging, str(self.catalog), schemas, is_writable=writes)
 
-    def _here(self, source: Path | None, *, writes: bool) -> "Lakehouse":
+    def _here(self, source: Path | None, *, writes: bool, reads_all: bool) -> "Lakehouse":
         from search_forecast.lakehouse.tables import Lakehouse
 
         def spark() -> "SparkSession":
             with output.progress(f"{self.command}: starting Spark"):
                 from search_forecast.lakehouse.session import session
 
-                read = self._bytes_to_read(source)
+                read = self._bytes_to_read(source, reads_all=reads_all)
                 size: Size = "large" if read > LARGE_BYTES else "small" if read > TINY_BYTES else "tiny"
                 return session(size=size, cluster=self.spark)
 
         return Lakehouse(spark, self.root, self.root / "_staging", is_writable=writes, reader=reader(self.root))
 
-    def _bytes_to_read(self, source: Path | None) -> int:
+    def _bytes_to_read(self, source: Path | None, *, reads_all: bool) -> int:
         """About how many bytes of CSV the command will read, at the source and in the lakehouse."""
         from search_forecast.lakehouse.scratch import bytes_below
-        from search_forecast.medallion import content_ids, reconcile
+        from search_forecast.medallion import content_ids, reconcile, spellings
 
         stored = 0
-        if self.command not in _NEEDS_NEWS or (self.command == "run" and source is None):
+        reads_all = reads_all or (self.command in ("aggregate", "run") and spellings.is_newer_than_gold(self.root))
+        if reads_all or self.command not in _NEEDS_NEWS or (self.command == "run" and source is None):
             stored = bytes_below(self.root, "*.parquet")
         elif self.command != "ingest":  # which reads none of the tables that grow
             stored = bytes_below(self.root / "search_gold", "*.parquet") + reconcile.unproven_bytes(self.root)

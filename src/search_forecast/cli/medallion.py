@@ -133,7 +133,7 @@ def aggregate(call: Call, full: bool) -> int:
     """Bring search_gold up to date, the days that changed."""
     from search_forecast.medallion.aggregate import aggregate
 
-    with call.opened(writes=True) as lakehouse:
+    with call.opened(writes=True, reads_all=full) as lakehouse:
         return call.result(aggregate(lakehouse, is_full=full), next_step="reconcile")
 
 
@@ -156,7 +156,7 @@ def reconcile(call: Call, is_full: bool) -> int:
     """Prove that no record was lost or counted twice; exit 1 otherwise."""
     from search_forecast.medallion.reconcile import reconcile
 
-    with call.opened(writes=True) as lakehouse:
+    with call.opened(writes=True, reads_all=is_full) as lakehouse:
         return call.result(reconcile(lakehouse, call.now(), is_full=is_full), next_step="trends")
 
 

@@ -137,7 +137,7 @@ def table(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
     ]
     room = console.width if console.is_terminal else None
     if room is not None and _total(widths) > room:
-        widths = [max(width, *map(len, _parts(name))) for name, width in zip(columns, longest, strict=True)]
+        widths = [max([width, *map(len, _parts(name))]) for name, width in zip(columns, longest, strict=True)]
     shown = _fitted(widths, is_number, room)
     names = _names(columns, shown)
     for number, row in enumerate([*names, *cells], start=-len(names)):
@@ -184,6 +184,8 @@ def _fitted(widths: Sequence[int], is_number: Sequence[bool], room: int | None) 
     while room is not None and fitted and _total(fitted) > room:
         excess = _total(fitted) - room
         texts = [i for i in range(len(fitted)) if not is_number[i] and fitted[i] > _LEAST_WIDTH]
+        if not texts and len(fitted) == 1:
+            break
         if not texts:
             fitted = list(widths[: len(fitted) - 1])  # what is left has the more room
             continue

@@ -37,7 +37,12 @@ def records(
         raise DataError(f"{command}: {source} is larger than {LARGEST_BYTES >> 20} MB; split it")
     try:
         text = source.read_bytes().decode("utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        # A quoted field may hold ends of lines.
+        lines, starts = list[list[str]](), [1]
+        for line in reader:
+            lines.append(line)
+            starts.append(reader.line_num + 1)
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{command}: {source} is no CSV file in UTF-8: {error}") from error
     header = [name.strip().lower() for name in lines[0]] if lines else []
@@ -45,7 +50,7 @@ def records(
         more = f" and, if need be, {', '.join(optional)}" if optional else ""
         expected, got = ", ".join(columns) + more, ", ".join(header) or "nothing"
         raise DataError(f"{command}: {source}: expected the columns {expected}; got {got}")
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in zip(starts[1:-1], lines[1:], strict=True):
         where = f"{command}: {source}: line {number}"
         fields = [field.strip() for field in line]
         if any(fields) and len(fields) != len(header):

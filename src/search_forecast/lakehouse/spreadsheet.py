@@ -25,5 +25,10 @@ def write(
     writer.writerows([_cell(value, shown) if isinstance(value, str) else value for value in row] for row in rows)
 
 
+def text_of(cell: str) -> str:
+    """What was written as a cell, without the apostrophe of what would be a formula."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
+
+
 def _cell(text: str, shown: Callable[[str], str]) -> str:
     return f"'{shown(text)}" if _FORMULA.match(text) else shown(text)

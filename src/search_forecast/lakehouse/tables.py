@@ -171,6 +171,8 @@ class Lakehouse:
             writer = writer.option("userMetadata", position)
         writer.saveAsTable(name)
         self.commits[table.full_name] += 1
+        if is_empty and position is not None and self.position(table) != position:  # there were no rows
+            self.write(self.create([], table), table, where="false", position=position)
 
     def _holds_none(self, table: Table, where: str) -> bool:
         """Whether it is known, without Spark, that no row of the table matches a predicate."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from search_forecast.errors import DataError
-from search_forecast.lakehouse import small_csv
-from search_forecast.lakehouse.contracts import ACCEPTED_SPELLINGS, SEARCH_EVENTS
+from search_forecast.lakehouse import small_csv, spreadsheet
+from search_forecast.lakehouse.contracts import ACCEPTED_SPELLINGS, SEARCH_EVENTS, TERM_VARIANTS
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.lakehouse.tables import Lakehouse
 
@@ -57,6 +57,18 @@ def accepted(lakehouse: Lakehouse) -> Spellings:
     return Spellings(tuple(sorted((row["variant"], row["term"]) for row in rows)))
 
 
+def is_newer_than_gold(root: Path) -> bool:
+    """Whether the list, on this machine, was loaded after gold was counted: then `aggregate` reads all of silver."""
+    loaded, counted = (
+        max(
+            (entry.stat().st_mtime_ns for entry in (root / "search_gold" / table.name).glob("_delta_log/*.json")),
+            default=0,
+        )
+        for table in (ACCEPTED_SPELLINGS, TERM_VARIANTS)
+    )
+    return loaded > counted
+
+
 def load_spellings(lakehouse: Lakehouse, spellings: Spellings) -> dict[str, Any]:
     """Let a list take the place of the one before; gold follows with the next `aggregate`.
 
@@ -78,7 +90,7 @@ def read_spellings(source: Path) -> Spellings:
     """
     normalise, terms, lines = normaliser(), dict[str, str](), dict[str, str]()
     for where, values in small_csv.records("load-spellings", "FILE", source, NEEDED, IGNORED):
-        variant, term = (normalise(values[name]) for name in NEEDED)
+        variant, term = (normalise(spreadsheet.text_of(values[name])) for name in NEEDED)
         for name, text in zip(NEEDED, (variant, term), strict=True):
             if not 1 <= len(text) <= LONGEST_TERM:
                 raise DataError(f"{where}: {name} needs 1 to {LONGEST_TERM} characters once normalised")
