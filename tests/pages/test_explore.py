@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
@@ -265,8 +266,10 @@ def test_it_answers_on_loopback_until_ctrl_c(lake: Path) -> None:
             assert json.loads(response.read())[0]["term"] == "gaming laptop"
         with pytest.raises(HTTPError, match="403"):
             urlopen(Request(address, headers={"Host": "rebound.example"}))
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        place = urlsplit(address)
+        with socket.create_connection((place.hostname, place.port)):  # as a browser opens one in advance
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
 
     assert address.startswith("http://127.0.0.1:")
     assert (process.returncode, said) == (0, "Ctrl-C ends it\nexplore: ended\n")

@@ -3,16 +3,18 @@
 import io
 import os
 import re
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, abort
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from search_forecast.errors import EnvironmentProblem, SearchForecastError, UsageError
 from search_forecast.lakehouse import spreadsheet
@@ -170,10 +172,16 @@ def _csv(name: str, columns: Sequence[str], rows: list[list[Any]]) -> Response:
 class SilentHandler(WSGIRequestHandler):
     """Logs nothing: what people look for is nobody's business."""
 
-    timeout = 60
+    timeout = 2  # seconds; a browser opens connections in advance, and the end waits for all
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - as it is called above
         """Nothing."""
+
+
+class _Server(ThreadedWSGIServer):
+    """Waits at its end for answers that are under way: one that is cut off within DuckDB aborts the process."""
+
+    daemon_threads = False
 
 
 def serve(engine: Engine, port: int, ready: Callable[[str], None]) -> None:
@@ -201,6 +209,11 @@ def serve(engine: Engine, port: int, ready: Callable[[str], None]) -> None:
         port = listening.getsockname()[1]
         hosts = frozenset(f"{name}:{port}" for name in (LOOPBACK, "localhost"))
         app = application(engine, hosts)
-        server = make_server(LOOPBACK, port, app, threaded=True, request_handler=SilentHandler, fd=listening.fileno())
+        server = _Server(LOOPBACK, port, app, SilentHandler, fd=listening.fileno())
         ready(f"http://{LOOPBACK}:{port}/")
-        server.serve_forever()
+        # An exception in the loop could fall between a request's thread and its start.
+        before = signal.signal(signal.SIGINT, lambda *_: Thread(target=server.shutdown).start())
+        try:
+            server.serve_forever()
+        finally:
+            signal.signal(signal.SIGINT, before)
