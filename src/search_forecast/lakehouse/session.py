@@ -45,10 +45,10 @@ def session(
 
     Args:
         size: `small` starts fast; `large` has the throughput for millions of rows; `tiny` is small, and for some
-            thousands of rows: it interprets expressions, as to compile them takes a third of the work then. Of a
-            session that already runs only the number of shuffle partitions and that change.
+            thousands of rows: it interprets expressions, as to compile them takes longer then. Of a session that
+            already runs only the number of shuffle partitions and that change.
         log: File that takes all that the JVM prints; `spark.log` in the user's cache when None.
-        cores: Threads to run tasks on; when None two for `small`, all for `large`.
+        cores: Threads to run tasks on; when None all for `large`, else two.
         cluster: Where the work is done instead of on this machine's cores: a standalone master (`spark://host:port`) or
             a Spark Connect server with Delta (`sc://host:port`).
 
@@ -185,8 +185,8 @@ def settings(size: Size, cores: int | None = None) -> dict[str, str]:
         "spark.databricks.delta.snapshotPartitions": "1",
         # A job after each commit, to list a table's files beside its checksum: that doubles what a new table takes.
         "spark.databricks.delta.allFilesInCrc.enabled": "false",
-        # Delta's default for files runs the program readlink 16 times a commit. Both write a commit under another name
-        # and give it its own if there is none; that no two writers do so at once is what our lock is for.
+        # Delta's default for files runs the program readlink many times a commit. Both write it under another name
+        # and rename it if there is none; that no two writers do so at once is what our lock is for.
         "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
         # Spark's default starts a job of 10,000 tasks when VACUUM or a read lists many directories.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",

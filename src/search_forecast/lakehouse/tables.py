@@ -131,11 +131,9 @@ class Lakehouse:
             sql: Spark's SQL, in which `{name}` stands for a table.
             tables: those that it names.
         """
-        if self.reader is not None and all(self._is_up_to_date(table) for table in tables):
-            full_names = {table.name: table.full_name for table in tables}
-            answer = self.reader(sql.format(**full_names), list(full_names.values()))
-            if answer is not None:
-                return [dict(zip(answer[0], map(_saying_utc, row), strict=True)) for row in answer[1]]
+        answer = self._read(sql.format(**{table.name: table.full_name for table in tables}), *tables)
+        if answer is not None:
+            return [dict(zip(answer[0], map(_saying_utc, row), strict=True)) for row in answer[1]]
         rows = self.spark.sql(sql.format(**{table.name: self.open(table) for table in tables})).collect()
         return [{name: _to_utc(value) for name, value in row.asDict().items()} for row in rows]
 
@@ -176,10 +174,14 @@ class Lakehouse:
 
     def _holds_none(self, table: Table, where: str) -> bool:
         """Whether it is known, without Spark, that no row of the table matches a predicate."""
-        if self.reader is None or not self._is_up_to_date(table):
-            return False
-        found = self.reader(f"select 1 as n from {table.full_name} where {where} limit 1", [table.full_name])  # noqa: S608
+        found = self._read(f"select 1 as n from {table.full_name} where {where} limit 1", table)  # noqa: S608
         return found is not None and not found[1]
+
+    def _read(self, sql: str, *tables: Table) -> tuple[Sequence[str], Sequence[tuple[Any, ...]]] | None:
+        """What the reader answers; None where only Spark can answer, or must bring a table up to date first."""
+        if self.reader is None or not all(self._is_up_to_date(table) for table in tables):
+            return None
+        return self.reader(sql, [table.full_name for table in tables])
 
     def add(
         self, df: DataFrame, table: Table, keys: tuple[str, ...], *, shared: Mapping[str, date] | None = None

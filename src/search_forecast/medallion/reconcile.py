@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from search_forecast.errors import DataError
+from search_forecast.lakehouse import delta_log
 from search_forecast.lakehouse.contracts import (
     BATCHES,
     DAILY_TERM_COUNTS,
@@ -133,8 +134,7 @@ def reconcile(lakehouse: Lakehouse, now: datetime, *, is_full: bool = False) -> 
 
 def unproven_bytes(root: Path) -> int:
     """The bytes of bronze's files of raw records, on this machine, that came after the last batch was proven."""
-    proofs = (root / "search_gold" / BATCHES.name / "_delta_log").glob("*.json")
-    proven_at = max((file.stat().st_mtime_ns for file in proofs), default=0)
+    proven_at = delta_log.written_at(root / "search_gold" / BATCHES.name)
     stats = [file.stat() for file in (root / "search_bronze" / RAW_SEARCH_TERMS.name).rglob("*.parquet")]
     return sum(stat.st_size for stat in stats if stat.st_mtime_ns > proven_at)
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from search_forecast.errors import DataError
-from search_forecast.lakehouse import small_csv, spreadsheet
+from search_forecast.lakehouse import delta_log, small_csv, spreadsheet
 from search_forecast.lakehouse.contracts import ACCEPTED_SPELLINGS, SEARCH_EVENTS, TERM_VARIANTS
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.medallion.quality import MAX_TERM_LENGTH
 
 logger = logging.getLogger(__name__)
 NEEDED = ("variant", "term")
 IGNORED = ("search_count", "term_search_count")  # that the query spelling_suggestions has beside them
-LONGEST_TERM = 256
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,8 @@ def accepted(lakehouse: Lakehouse) -> Spellings:
 
 def is_newer_than_gold(root: Path) -> bool:
     """Whether the list, on this machine, was loaded after gold was counted: then `aggregate` reads all of silver."""
-    loaded, counted = (
-        max(
-            (entry.stat().st_mtime_ns for entry in (root / "search_gold" / table.name).glob("_delta_log/*.json")),
-            default=0,
-        )
-        for table in (ACCEPTED_SPELLINGS, TERM_VARIANTS)
-    )
-    return loaded > counted
+    gold = root / "search_gold"
+    return delta_log.written_at(gold / ACCEPTED_SPELLINGS.name) > delta_log.written_at(gold / TERM_VARIANTS.name)
 
 
 def load_spellings(lakehouse: Lakehouse, spellings: Spellings) -> dict[str, Any]:
@@ -92,8 +86,8 @@ def read_spellings(source: Path) -> Spellings:
     for where, values in small_csv.records("load-spellings", "FILE", source, NEEDED, IGNORED):
         variant, term = (normalise(spreadsheet.text_of(values[name])) for name in NEEDED)
         for name, text in zip(NEEDED, (variant, term), strict=True):
-            if not 1 <= len(text) <= LONGEST_TERM:
-                raise DataError(f"{where}: {name} needs 1 to {LONGEST_TERM} characters once normalised")
+            if not 1 <= len(text) <= MAX_TERM_LENGTH:
+                raise DataError(f"{where}: {name} needs 1 to {MAX_TERM_LENGTH} characters once normalised")
         if variant == term:
             raise DataError(f"{where}: {variant!r} is both, once normalised; take the line out, they are one term")
         if variant in terms:
