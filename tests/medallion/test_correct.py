@@ -88,11 +88,18 @@ def test_the_same_export_with_other_line_ends_columns_and_a_day_more_is_noticed(
     assert statuses(lake) == {"march.csv": "ingested", "other.csv": "ingested"}
 
     (source / "march_3.tsv").write_text(f"searchterm\tyear\tday\tmonth\n{more.replace(';', chr(9))}", encoding="utf-8")
+    two_days = [(day, f"term {n}") for n in range(10) for day in (20, 21)]  # so few agree by chance: terms must too
+    write(source / "two_1.csv", *(f"{day},3,2023,{term}" for day, term in two_days))
+    write(source / "two_2.csv", *(f"{day},3,2023,{term.upper()}" for day, term in two_days[::-1]))
+    write(source / "two_3.csv", *(f"{day},3,2023,another {term}" for day, term in two_days))
     taken = run("ingest", "--source", str(source))
 
-    assert taken["ingested"] == 2
+    assert taken["ingested"] == 5
     warnings = {Path(r["source_file"]).name: r["warning"] for r in rows(lake, "search_bronze/deliveries")}
-    assert warnings["march.csv"] is warnings["other.csv"] is None
-    for name, other, count in (("march_2.csv", "march.csv", 6), ("march_3.tsv", "march_2.csv", 7)):
+    assert {name for name, warning in warnings.items() if warning is None} == {
+        "march.csv", "other.csv", "two_1.csv", "two_3.csv"
+    }  # fmt: skip
+    alike = ("march_2.csv", "march.csv", 6), ("march_3.tsv", "march_2.csv", 7), ("two_2.csv", "two_1.csv", 2)
+    for name, other, count in alike:
         assert warnings[name] == f"{count} days have as many searches as in {source / other}: is it the same export?"
     assert sum("is it the same export?" in record.getMessage() for record in caplog.records) >= 2

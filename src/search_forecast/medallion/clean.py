@@ -52,7 +52,8 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
         records = silver.classified(raw, today, readings, parameters.personal)
         # Rejected records last: until they are written, those of the future still say that there is something to do.
         lakehouse.write(silver.search_events(records), SEARCH_EVENTS, where=own_rows)
-        lakehouse.write(silver.rejected_records(records), REJECTED_RECORDS, where=own_rows)
+        if not _are_all_searches(lakehouse, batch_id, expected.get(batch_id)):
+            lakehouse.write(silver.rejected_records(records), REJECTED_RECORDS, where=own_rows)
     _note_early_days(lakehouse, deliveries, pending, early_days, early_note)
     cleaned = [counts for batch in silver_counts(lakehouse, pending).values() for counts in batch.values()]
     event_counts, rejected_counts = zip((0, 0), *cleaned, strict=True)
@@ -64,6 +65,13 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
     }
     logger.info("clean: %d batches, %d events, %d rejected", len(pending), sum(event_counts), sum(rejected_counts))
     return result
+
+
+def _are_all_searches(lakehouse: Lakehouse, batch_id: str, expected: dict[str, int] | None) -> bool:
+    """Whether no record of a batch is left to be rejected, and none is rejected now: to count is less than to judge."""
+    lakehouse.open(REJECTED_RECORDS)
+    held = silver_counts(lakehouse, [batch_id]).get(batch_id, {})
+    return expected is not None and held == {delivery_id: (count, 0) for delivery_id, count in expected.items()}
 
 
 def _different(expected: dict[str, int], held: dict[str, tuple[int, int]]) -> set[str]:

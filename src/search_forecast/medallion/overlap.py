@@ -1,6 +1,6 @@
 """Deliveries that look like another one: the same export once more, under another name or a day later."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -47,36 +47,36 @@ def twins(
         readings: how to read them, by delivery_id, in the order in which they count.
         others: rows of search_bronze.deliveries that came before.
     """
-    roughly = silver.classified(raw, date.max, readings, normalised=_with_ascii_normalised)
-    new = _by_day(silver.search_events(roughly))
+    roughly = silver.search_events(silver.classified(raw, date.max, readings, normalised=_with_ascii_normalised))
+    rows = roughly.groupBy("delivery_id", "event_date").agg(F.sum("search_count").alias("searches"))
+    new = _days(row.asDict() for row in rows.collect())
     days = sorted({day for each in new.values() for day in each})
     if not days:
         return {}
-    between = f"event_date between date'{days[0]}' and date'{days[-1]}'"
-    ids = _with_a_day_alike(lakehouse, between, new) & {row["delivery_id"] for row in others} if others else set()
-    older: dict[str, Days] = {}
-    if ids:
-        events = lakehouse.read(SEARCH_EVENTS).where(between).where(F.col("delivery_id").isin(*ids))
-        older = _by_day(events)
     # An older delivery's days outside the new ones' are not read: it counts as its own part within.
-    return dict(_found(new, list(readings), older))
-
-
-def _with_a_day_alike(lakehouse: Lakehouse, between: str, new: Mapping[str, Days]) -> set[str]:
-    """Deliveries with as many searches on a day as a new one: of most there is none, which is known without Spark."""
-    counts = {(day, searches) for days in new.values() for day, (searches, _) in days.items()}
+    between = f"event_date between date'{days[0]}' and date'{days[-1]}'"
     sums = "select delivery_id, event_date, sum(search_count) as searches from {search_events}"
-    rows = lakehouse.ask(f"{sums} where {between} group by delivery_id, event_date", SEARCH_EVENTS)
-    return {row["delivery_id"] for row in rows if (row["event_date"], row["searches"]) in counts}
+    known = {row["delivery_id"] for row in others}
+    older_rows = lakehouse.ask(f"{sums} where {between} group by delivery_id, event_date", SEARCH_EVENTS)
+    older = _days(row for row in older_rows if row["delivery_id"] in known)
+    # Terms are looked at where the numbers of searches agree already, which is seldom so.
+    ids = {each for one, twin in _alike(new, list(readings), older) for each in (one, twin.delivery_id)}
+    if not ids:
+        return {}
+    new = _with_terms(roughly, ids)
+    older = _with_terms(lakehouse.read(SEARCH_EVENTS).where(between), ids & older.keys()) if ids & older.keys() else {}
+    found: dict[str | None, Twin] = {}
+    for one, twin in _alike(new, list(readings), older):
+        found[one] = max(found.get(one, twin), twin, key=lambda each: each.day_count)
+    return found
 
 
-def _found(new: Mapping[str, Days], order: Iterable[str], older: Mapping[str, Days]) -> Iterable[tuple[str, Twin]]:
+def _alike(new: Mapping[str, Days], order: Iterable[str], older: Mapping[str, Days]) -> Iterator[tuple[str, Twin]]:
+    """Each new delivery with each one before it that it looks like."""
     before = dict(older)
     for delivery_id in order:
         days = new.get(delivery_id, {})
-        likes = [Twin(other, count) for other, those in before.items() if (count := alike(days, those))]
-        if likes:
-            yield delivery_id, max(likes, key=lambda twin: twin.day_count)
+        yield from ((delivery_id, Twin(other, n)) for other, those in before.items() if (n := alike(days, those)))
         before[delivery_id] = days
 
 
@@ -95,15 +95,22 @@ def alike(one: Days, other: Days) -> int:
     return len(agreeing) if is_enough and sum(one[day][0] for day in agreeing) >= LEAST_RECORDS else 0
 
 
-def _by_day(events: DataFrame) -> dict[str, Days]:
-    """Days of each delivery, from search_silver.search_events."""
+def _with_terms(events: DataFrame, ids: Iterable[str]) -> dict[str, Days]:
+    """Days of some deliveries, from search_silver.search_events."""
     term = terms.normalise_ascii(F.col("searched_as"))
-    counted = events.groupBy("delivery_id", "event_date").agg(
-        F.sum("search_count").alias("searches"), F.sum(F.xxhash64(term) % _MODULUS).alias("terms")
+    counted = (
+        events.where(F.col("delivery_id").isin(*ids))
+        .groupBy("delivery_id", "event_date")
+        .agg(F.sum("search_count").alias("searches"), F.sum(F.xxhash64(term) % _MODULUS).alias("terms"))
     )
+    return _days(row.asDict() for row in counted.collect())
+
+
+def _days(rows: Iterable[Mapping[str, Any]]) -> dict[str, Days]:
+    """Days by delivery, of rows with delivery_id, event_date, searches and perhaps `terms`, else taken to be the same."""
     result: dict[str, dict[date, tuple[int, int]]] = {}
-    for row in counted.collect():
-        result.setdefault(row["delivery_id"], {})[row["event_date"]] = (row["searches"], row["terms"])
+    for row in rows:
+        result.setdefault(row["delivery_id"], {})[row["event_date"]] = (row["searches"], row.get("terms", 0))
     return dict(result)
 
 
