@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from search_forecast.lakehouse.contracts import SEARCH_EVENTS
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import silver, terms
+from search_forecast.medallion import quality, silver, terms
 from search_forecast.medallion.reading import Reading
 
 LEAST_RECORDS = 20  # of a delivery, and searches on days that agree: fewer do so by chance
@@ -47,9 +47,9 @@ def twins(
         readings: how to read them, by delivery_id, in the order in which they count.
         others: rows of search_bronze.deliveries that came before.
     """
-    roughly = silver.search_events(silver.classified(raw, date.max, readings, normalised=_with_ascii_normalised))
-    rows = roughly.groupBy("delivery_id", "event_date").agg(F.sum("search_count").alias("searches"))
-    new = _days(row.asDict() for row in rows.collect())
+    searches = _roughly(_condensed(raw, readings), readings)
+    rows = searches.groupBy("delivery_id", "event_date").agg(F.sum(F.col("search_count") * F.col("records")))
+    new = _days(dict(zip(("delivery_id", "event_date", "searches"), row, strict=True)) for row in rows.collect())
     days = sorted({day for each in new.values() for day in each})
     if not days:
         return {}
@@ -63,7 +63,7 @@ def twins(
     ids = {each for one, twin in _alike(new, list(readings), older) for each in (one, twin.delivery_id)}
     if not ids:
         return {}
-    new = _with_terms(roughly, ids)
+    new = _with_terms(_roughly(raw, readings).withColumnRenamed("searchterm", "searched_as"), ids)
     older = _with_terms(lakehouse.read(SEARCH_EVENTS).where(between), ids & older.keys()) if ids & older.keys() else {}
     found: dict[str | None, Twin] = {}
     for one, twin in _alike(new, list(readings), older):
@@ -112,6 +112,37 @@ def _days(rows: Iterable[Mapping[str, Any]]) -> dict[str, Days]:
     for row in rows:
         result.setdefault(row["delivery_id"], {})[row["event_date"]] = (row["searches"], row.get("terms", 0))
     return dict(result)
+
+
+def _condensed(raw: DataFrame, readings: Mapping[str, Reading]) -> DataFrame:
+    """Raw records with their number, `records`: as one those of a date that are searches, or aren't, for one reason.
+
+    Only where the date has columns of its own, which have few values, and no other column says what a search is.
+    """
+    if any(each.formats or each.only_column or each.total_pattern for each in readings.values()):
+        return raw.withColumn("records", F.lit(1))
+    text = F.col("searchterm")
+    alike = (
+        F.when(text.contains(quality.REPLACEMENT), quality.REPLACEMENT)
+        .when(F.char_length(text) > quality.MAX_TERM_LENGTH, text)
+        .when(text.rlike(r"[^\x00-\x20\x7F]"), "a term")
+        .otherwise("")
+    )
+    malformed = F.when(F.col("malformed_record").isNotNull(), "a line")
+    parts = raw.select(
+        "delivery_id", "day", "month", "year", "count", alike.alias("searchterm"), malformed.alias("malformed_record")
+    )
+    none = F.lit(None).cast("string")
+    return (
+        parts.groupBy(*parts.columns)
+        .agg(F.count("*").alias("records"))
+        .withColumns({"date": none, "extra_fields": F.lit(None).cast("map<string,string>")})
+    )
+
+
+def _roughly(raw: DataFrame, readings: Mapping[str, Reading]) -> DataFrame:
+    """Raw records that are searches, judged as `clean` does but for what of a term needs Python."""
+    return silver.classified(raw, date.max, readings, normalised=_with_ascii_normalised).where("is_search")
 
 
 def _with_ascii_normalised(records: DataFrame, text: str, name: str) -> DataFrame:
