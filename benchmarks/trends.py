@@ -70,7 +70,8 @@ def judged(spark: Any, counts: np.ndarray, first: date = MONDAY) -> pd.DataFrame
         }
     )
     frame = spark.createDataFrame(rows, "event_date date, term string, search_count bigint")
-    totals = gold.daily_totals(frame).toPandas()
+    by_day = rows.groupby("event_date")["search_count"].agg(["sum", "count"])
+    totals = gold.daily_totals({day: (int(total), int(terms)) for day, total, terms in by_day.itertuples()})
     last = first + timedelta(days=len(counts) - 1)
     found = trends.term_trends(frame, spark.createDataFrame(totals, DAILY_TOTALS.schema), first, last).toPandas()
     found["number"] = found["term"].astype(int)

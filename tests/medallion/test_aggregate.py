@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import duckdb
 import pytest
 
 from search_forecast.cli.call import reader
@@ -21,7 +20,7 @@ from search_forecast.lakehouse.contracts import (
 )
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
-from search_forecast.medallion.aggregate import aggregate, totals_at_ends
+from search_forecast.medallion.aggregate import aggregate
 from search_forecast.medallion.spellings import Spellings, load_spellings
 from support.flow import KilledError, killed_writing, rows
 
@@ -123,43 +122,6 @@ def plans_and_rows(shop: Shop) -> tuple[dict[str, str], list[int]]:
     return plans, collected
 
 
-def complete(counts: dict[date, int]) -> dict[date, tuple[int, bool]]:
-    """Searches of every day of the range and whether it counts as complete, as `gold.daily_totals` says in words."""
-    first, last = min(counts), max(counts)
-    inner = {day: n for day, n in counts.items() if first < day < last}
-    every = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    near = {day: [n for each, n in inner.items() if abs((each - day).days) <= 28] for day in (first, last)}
-    return {day: (counts.get(day, 0), day not in near or counts[day] >= min(near[day], default=0)) for day in every}
-
-
-def test_no_other_days_total_changes_than_those_that_are_written_anew() -> None:
-    dice, start, spared = random.Random(3), date(2022, 1, 1), 0
-    for _ in range(1000):
-        span = dice.choice([1, 3, 40, 90])
-        before = {
-            start + timedelta(days=dice.randrange(span)): dice.randint(1, 4) for _ in range(dice.randint(1, span))
-        }
-        after = before.copy()
-        for _ in range(dice.randint(1, 3)):
-            end, distance = dice.choice([min(before), max(before)]), dice.choice([0, 0, 1, 28, 28])
-            after[end + timedelta(days=dice.choice([-1, 1]) * distance)] = dice.choice([0, 0, 1, 5])
-        after = {day: count for day, count in after.items() if count}
-        days = {day for day in before.keys() | after.keys() if before.get(day) != after.get(day)}
-        if not after or not days:
-            continue
-        old, new = complete(before), complete(after)
-        predicate = totals_at_ends(
-            (min(old), max(old)), (min(new), max(new)), days, {day for day, (_, whole) in old.items() if not whole}
-        )
-        every = "select unnest(?::date[]) as event_date"
-        found = duckdb.execute(f"select event_date from ({every}) where {predicate}", [sorted(old | new)])
-        chosen = {day for (day,) in found.fetchall()}
-        changed = {day for day in old.keys() | new.keys() if old.get(day) != new.get(day)}
-        assert changed <= days | chosen, (before, after)
-        spared += not chosen - days
-    assert spared > 30
-
-
 def test_gold_is_right_whatever_comes_and_goes(shop: Shop) -> None:
     shop.accept(e="f", i="a", x="y")
     shop.put("batch-000001", shop.searches(60, list(range(20)), "abcdef"))
@@ -211,5 +173,5 @@ def assert_plans_are_those_of_a_few_days(plans: dict[str, str]) -> None:
         assert "Cartesian" not in plan, name
         physical = plan.partition("== Physical Plan ==")[2]
         scans = [line for line in physical.splitlines() if "FileScan parquet" in line and "event_date" in line]
-        assert bool(scans) == (name != "term_variants"), name
+        assert bool(scans) == (name in ("daily_term_counts", "term_summary")), name
         assert all("event_date" in line.partition("DataFilters: [")[2].partition("]")[0] for line in scans), scans

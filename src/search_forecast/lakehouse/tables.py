@@ -229,7 +229,7 @@ class Lakehouse:
         as_of = "" if version is None else f" version as of {version}"
         return self.spark.sql(f"select * from {source}{as_of}")  # noqa: S608 - `open` or `names.resolve` named it
 
-    def create(self, rows: list[tuple[object, ...]], table: Table) -> DataFrame:
+    def create(self, rows: Sequence[tuple[object, ...]], table: Table) -> DataFrame:
         """A DataFrame of the contract's schema from a few rows."""
         return self.spark.createDataFrame(rows, table.schema)
 

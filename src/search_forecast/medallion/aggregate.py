@@ -1,8 +1,7 @@
 """`aggregate`: searches to search_gold, the days that changed."""
 
 import logging
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -25,6 +24,7 @@ from search_forecast.medallion.spellings import Spellings, accepted
 logger = logging.getLogger(__name__)
 
 
+_TOTALS = f"select {', '.join(DAILY_TOTALS.schema.names)} from {{daily_totals}}"  # noqa: S608 - a contract
 AGGREGATED = (DAILY_TERM_COUNTS, DAILY_TOTALS, TERM_SUMMARY, TERM_VARIANTS)
 
 
@@ -64,7 +64,7 @@ def _rebuild(lakehouse: Lakehouse, until: int, spellings: Spellings) -> None:
     events, own_terms = lakehouse.read(SEARCH_EVENTS, version=until), _own_terms(lakehouse, spellings)
     lakehouse.write(gold.daily_term_counts(gold.merged(events, own_terms)), DAILY_TERM_COUNTS)
     counts = lakehouse.read(DAILY_TERM_COUNTS)
-    lakehouse.write(gold.daily_totals(counts), DAILY_TOTALS)
+    lakehouse.write(lakehouse.create(gold.daily_totals(_by_day(lakehouse)), DAILY_TOTALS), DAILY_TOTALS)
     lakehouse.write(gold.term_summary(counts), TERM_SUMMARY, position=spellings.position(until))
     variants = gold.term_variants(events.withColumn("change", F.lit(1)), accepted=own_terms)
     lakehouse.write(variants, TERM_VARIANTS, position=spellings.position(until))
@@ -99,10 +99,7 @@ def _change(lakehouse: Lakehouse, after: int, until: int, days: dict[date, bool]
     day_counts = gold.daily_term_counts(gold.merged(events.where(own_days), own_terms))
     lakehouse.write(day_counts, DAILY_TERM_COUNTS, where=own_days)
     counts = lakehouse.read(DAILY_TERM_COUNTS)
-    others = lakehouse.read(DAILY_TOTALS).where(f"not {own_days}")
-    own_totals = _changed_totals(lakehouse, days, own_days)
-    totals = gold.daily_totals(counts.where(own_days), others)
-    lakehouse.write(totals.where(own_totals), DAILY_TOTALS, where=own_totals)
+    _change_totals(lakehouse, days, own_days)
     shown = lakehouse.position(TERM_SUMMARY)
     if shown != position:
         if shown == spellings.position(after) and not any(days.values()):
@@ -115,60 +112,30 @@ def _change(lakehouse: Lakehouse, after: int, until: int, days: dict[date, bool]
     lakehouse.write(variants, TERM_VARIANTS, position=position)
 
 
-def _changed_totals(lakehouse: Lakehouse, days: Iterable[date], own_days: str) -> str:
-    """Which days' totals can change with some days' counts: theirs, and at both ends where the range was and is.
+def _change_totals(lakehouse: Lakehouse, days: Collection[date], own_days: str) -> None:
+    """Bring search_gold.daily_totals up to the counts of some days; others may differ too, at the ends of the range.
 
     Args:
-        lakehouse: where gold's counts are new, and its totals may be.
+        lakehouse: where.
         days: those days.
         own_days: SQL predicate for them.
     """
-    ends = "min(event_date) as first, max(event_date) as last"
-    old, new = lakehouse.ask(
-        f"""
-        select 1 as place, {ends} from {{daily_totals}}
-        union all
-        select 2 as place, {ends} from (
-            select event_date from {{daily_totals}} where search_count > 0 and not {own_days}
-            union all
-            select event_date from {{daily_term_counts}} where {own_days}
-        )
-        order by place
-        """,  # noqa: S608 - days, quoted
-        DAILY_TOTALS,
-        DAILY_TERM_COUNTS,
-    )
-    if old["first"] is None or new["first"] is None:
-        return "true"
-    incomplete = lakehouse.ask("select event_date from {daily_totals} where not is_complete_day", DAILY_TOTALS)
-    ranges = (old["first"], old["last"]), (new["first"], new["last"])
-    return f"{own_days} or {totals_at_ends(*ranges, days, {row['event_date'] for row in incomplete})}"
+    before = {row["event_date"]: tuple(row.values()) for row in lakehouse.ask(_TOTALS, DAILY_TOTALS)}
+    others = {day: (row[1], row[2]) for day, row in before.items() if row[1] and day not in days}
+    totals = gold.daily_totals(others | _by_day(lakehouse, own_days))
+    news = [row for row in totals if row != before.get(row[0])]
+    gone = before.keys() - {row[0] for row in totals}
+    if news or gone:
+        changed = ", ".join(f"date'{day}'" for day in sorted(gone | {row[0] for row in news}))
+        where = f"event_date in ({changed})"
+        lakehouse.write(lakehouse.create(news, DAILY_TOTALS), DAILY_TOTALS, where=where)
 
 
-def totals_at_ends(
-    old: tuple[date, date], new: tuple[date, date], days: Iterable[date], incomplete: AbstractSet[date]
-) -> str:
-    """Predicate for the days whose totals can change, other than those whose counts did.
-
-    Those outside one of both ranges; and an end of one, unless it was complete and lies within the other, or is an end
-    as before and nothing changed near it: only there its completeness is told by its neighbours.
-
-    Args:
-        old: first and last day of search_gold.daily_totals.
-        new: those that it shall have.
-        days: whose counts changed.
-        incomplete: its days that count as cut off.
-    """
-    unsure = set[date]()
-    for (before, now), others in (((old[0], new[0]), (old[1], new[1])), ((old[1], new[1]), (old[0], new[0]))):
-        if before != now:
-            unsure |= {now} | ({before} & incomplete)
-            continue
-        changed = [*days, *(others if others[0] != others[1] else ())]
-        if any(abs((day - now).days) <= gold.EDGE_NEIGHBOUR_DAYS for day in changed):
-            unsure.add(now)
-    outside = f"event_date < date'{max(old[0], new[0])}' or event_date > date'{min(old[1], new[1])}'"
-    return " or ".join([outside, *(f"event_date = date'{day}'" for day in sorted(unsure))])
+def _by_day(lakehouse: Lakehouse, own_days: str = "true") -> dict[date, tuple[int, int]]:
+    """Searches and distinct terms of days that have any, from search_gold.daily_term_counts."""
+    sums = "select event_date, sum(search_count) as searches, count(*) as terms from {daily_term_counts}"
+    rows = lakehouse.ask(f"{sums} where {own_days} group by event_date", DAILY_TERM_COUNTS)
+    return {row["event_date"]: (int(row["searches"]), int(row["terms"])) for row in rows}
 
 
 def _is_damaged(lakehouse: Lakehouse) -> bool:

@@ -107,7 +107,7 @@ def _with_terms(events: DataFrame, ids: Iterable[str]) -> dict[str, Days]:
 
 
 def _days(rows: Iterable[Mapping[str, Any]]) -> dict[str, Days]:
-    """Days by delivery, of rows with delivery_id, event_date, searches and perhaps `terms`, else taken to be the same."""
+    """Days by delivery, of rows with delivery_id, event_date, searches and perhaps terms (else the same in all)."""
     result: dict[str, dict[date, tuple[int, int]]] = {}
     for row in rows:
         result.setdefault(row["delivery_id"], {})[row["event_date"]] = (row["searches"], row.get("terms", 0))
