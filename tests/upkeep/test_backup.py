@@ -76,6 +76,23 @@ def test_the_next_backup_copies_what_is_new_and_each_restores_its_own_day(lake: 
         assert (content(restored), names_in(restored / "_mlflow" / "mlflow.db")) == (expected, names)
 
 
+def test_a_copy_that_rotted_is_found_by_verify_and_not_linked_to(
+    lake: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backups = tmp_path / "backups"
+    first = Path(task.backup(lake, backups, NOW)["backup"])
+    rotten = next((first / task.CONTENT).rglob("*.parquet"))
+    rotten.write_bytes(rotten.read_bytes()[:-1] + b"?")
+    task.backup(lake, backups, LATER)
+    assert "rotted" not in caplog.text  # nobody looked
+
+    done = task.backup(lake, backups, LATER + timedelta(days=1), is_verified=True)
+
+    assert f"{rotten.relative_to(first / task.CONTENT)} rotted" in caplog.text
+    task.restore(Path(done["backup"]), tmp_path / "restored")
+    assert content(tmp_path / "restored") == content(lake)
+
+
 def test_where_links_can_t_be_made_files_are_copied(
     lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ class Manifest:
     files: dict[str, Entry]
 
 
-def backup(root: Path, into: Path, now: datetime) -> dict[str, Any]:
+def backup(root: Path, into: Path, now: datetime, *, is_verified: bool = False) -> dict[str, Any]:
     """Copy a lakehouse, which nobody writes meanwhile, into a new directory below `into`.
 
     A file that the lakehouse's backup before it holds unchanged is linked to, not copied or read: Delta never changes a
@@ -59,6 +59,7 @@ def backup(root: Path, into: Path, now: datetime) -> dict[str, Any]:
         root: the lakehouse.
         into: where backups are, outside the lakehouse; one backup at a time goes there.
         now: the backup's name, UTC.
+        is_verified: whether to read what would be linked to as well, and to copy again what rotted there.
 
     Returns:
         backup: its directory; files, bytes; copied_bytes: of those that were new.
@@ -71,10 +72,11 @@ def backup(root: Path, into: Path, now: datetime) -> dict[str, Any]:
     if into.resolve().is_relative_to(root):
         raise UsageError(f"backup: {into} is in the lakehouse itself; say a directory outside it, on another disk")
     with exclusive(into, "backup"):
-        return _backup(root, into, now.strftime("%Y%m%d-%H%M%S"), now)
+        return _backup(root, into, now, is_verified=is_verified)
 
 
-def _backup(root: Path, into: Path, name: str, now: datetime) -> dict[str, Any]:
+def _backup(root: Path, into: Path, now: datetime, *, is_verified: bool) -> dict[str, Any]:
+    name = now.strftime("%Y%m%d-%H%M%S")
     place, part = into / name, into / f"{name}{_PART}"
     if place.exists():
         raise DataError(f"backup: {place} is there already; run it again in a second")
@@ -90,8 +92,11 @@ def _backup(root: Path, into: Path, name: str, now: datetime) -> dict[str, Any]:
         copy.parent.mkdir(parents=True, exist_ok=True)
         is_known = before is not None and (before.size, before.mtime_ns) == (status.st_size, status.st_mtime_ns)
         if before is not None and is_known and _linked(previous / CONTENT / relative, copy):
-            entries[relative] = before
-            continue
+            if not is_verified or file_sha256(copy) == before.sha256:
+                entries[relative] = before
+                continue
+            logger.warning("backup: %s rotted in %s and earlier ones; copied again here", relative, previous)
+            copy.unlink()
         if path.suffix == DATABASE:
             _copy_database(path, copy)
         else:
