@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -245,6 +246,32 @@ def test_csv_files_are_found_by_any_spelling_of_their_ending_and_dot_files_left(
 
     assert [part.path for part in survey.parts] == sorted(tmp_path / name for name in wanted)
     assert set(survey.passed_over) == {str(tmp_path / name) for name in (*others, "dangling.csv")}
+
+
+def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, elsewhere, scan = tmp_path / "in", tmp_path / "elsewhere", os.scandir
+    delivered(source, HEADER, "shop/a.csv")
+    delivered(source, HEADER, "locked/b.csv")
+    delivered(elsewhere, HEADER, "c.csv")
+    (source / "linked").symlink_to(elsewhere)
+    (source / "gone").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(source / "pipe.csv")
+
+    def refusing(place: Any) -> Any:
+        if Path(place).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    survey = landing.survey(source)
+
+    assert [part.path for part in survey.parts] == [source / "shop" / "a.csv"]
+    assert survey.passed_over == {
+        str(source / "gone"): "a link to what is not there",
+        str(source / "linked"): "a link to a folder: name that one as --source",
+        str(source / "locked"): "a folder that can't be read",
+        str(source / "pipe.csv"): "neither a file nor a folder",
+    }
 
 
 def test_the_files_of_a_delta_table_are_no_deliveries(tmp_path: Path) -> None:
