@@ -162,6 +162,12 @@ def test_a_manifest_that_can_t_be_read_is_said_and_passed_over_by_the_next_backu
     assert done["copied_bytes"] == done["bytes"]
 
 
+def test_a_database_that_is_none_is_said(lake: Path, tmp_path: Path) -> None:
+    (lake / "_mlflow" / "mlflow.db").write_text("no database at all")
+    with pytest.raises(DataError, match=r"mlflow\.db can't be read \(file is not a database\); bring it back"):
+        task.backup(lake, tmp_path / "backups", NOW)
+
+
 def test_what_else_lies_in_a_directory_of_backups_is_left_alone(lake: Path, tmp_path: Path) -> None:
     backups = tmp_path / "backups"
     others = [backups / "holiday.part" / "photo", backups / "film.part", tmp_path / "restored.part" / "thesis"]

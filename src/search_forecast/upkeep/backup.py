@@ -66,7 +66,7 @@ def backup(root: Path, into: Path, now: datetime, *, is_verified: bool = False) 
 
     Raises:
         UsageError: `into` is in the lakehouse.
-        DataError: there is a backup of this second.
+        DataError: there is a backup of this second, or MLflow's database can't be read.
     """
     root = root.resolve()
     if into.resolve().is_relative_to(root):
@@ -240,7 +240,11 @@ def _linked(file: Path, copy: Path) -> bool:
 
 def _copy_database(path: Path, copy: Path) -> None:
     """Copy MLflow's database as SQLite itself does: whole, though a page may be half written."""
-    source = closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True))
-    with source as opened, closing(sqlite3.connect(copy)) as target:
-        opened.backup(target)
+    try:
+        source = closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True))
+        with source as opened, closing(sqlite3.connect(copy)) as target:
+            opened.backup(target)
+    except sqlite3.Error as error:
+        mend = "bring it back from an earlier backup, or move it away"
+        raise DataError(f"backup: {path} can't be read ({error}); {mend}") from error
     shutil.copymode(path, copy)
