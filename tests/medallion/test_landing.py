@@ -438,3 +438,11 @@ def test_a_discarded_batch_is_gone_sealed_or_not(tmp_path: Path) -> None:
 
     assert not batch.directory.exists()
     assert not unsealed.directory.exists()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"deliveries": [{}], "received_at": "x", "batch_id": "b"}', "\xff"])
+def test_a_damaged_manifest_is_said_with_what_to_do(tmp_path: Path, text: str) -> None:
+    batch = batches.new_directory(tmp_path, "batch-000001")
+    (batch / batches.MANIFEST).write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"manifest\.json can't be read .*; remove its directory, then ingest"):
+        batches.sealed(tmp_path)
