@@ -255,6 +255,8 @@ def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypat
     delivered(elsewhere, HEADER, "c.csv")
     (source / "linked").symlink_to(elsewhere)
     (source / "gone").symlink_to(tmp_path / "nowhere")
+    (source / "led out.csv").symlink_to(elsewhere / "c.csv")
+    (source / "within.csv").symlink_to(source / "shop" / "a.csv")
     os.mkfifo(source / "pipe.csv")
 
     def refusing(place: Any) -> Any:
@@ -265,9 +267,12 @@ def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "scandir", refusing)
     survey = landing.survey(source)
 
-    assert [part.path for part in survey.parts] == [source / "shop" / "a.csv"]
+    assert [part.path for part in survey.parts] == [source / "shop" / "a.csv", source / "within.csv"]
+    (tmp_path / "link.csv").symlink_to(elsewhere / "c.csv")
+    assert len(landing.survey(tmp_path / "link.csv").parts) == 1  # the operator's word
     assert survey.passed_over == {
         str(source / "gone"): "a link to what is not there",
+        str(source / "led out.csv"): "a link that leads out of the source: name what it leads to as --source",
         str(source / "linked"): "a link to a folder: name that one as --source",
         str(source / "locked"): "a folder that can't be read",
         str(source / "pipe.csv"): "neither a file nor a folder",

@@ -235,4 +235,6 @@ def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str 
         return "a link to a folder: name that one as --source" if path.is_symlink() else "a folder that can't be read"
     if not path.is_file():
         return "neither a file nor a folder"
+    if path.is_symlink() and not path.resolve().is_relative_to(source.resolve()):  # who may deliver may not read all
+        return "a link that leads out of the source: name what it leads to as --source"
     return None if containers.is_readable(path.name) else containers.UNREADABLE
