@@ -54,6 +54,9 @@ def stage_new(directory: Path) -> tuple[Batch, list[Delivery]]:
 
 def sealed(staging: Path, name: str, *deliveries: Delivery) -> Batch:
     batch = Batch(name, NOW, deliveries, batches.new_directory(staging, name))
+    for delivery in deliveries:
+        if delivery.layout is not None:
+            batch.staged_file(delivery).touch()
     batches.seal(batch)
     return batch
 
@@ -450,4 +453,11 @@ def test_a_damaged_manifest_is_said_with_what_to_do(tmp_path: Path, text: str) -
     batch = batches.new_directory(tmp_path, "batch-000001")
     (batch / batches.MANIFEST).write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"manifest\.json can't be read .*; remove its directory, then ingest"):
+        batches.sealed(tmp_path)
+
+
+def test_a_sealed_batch_without_its_lines_is_damaged_too(tmp_path: Path) -> None:
+    batch = sealed(tmp_path, "batch-000002", Delivery("ab" * 32, "/in/a.csv", 120, 1, "ingested", None, PLAIN))
+    batch.staged_file(batch.deliveries[0]).unlink()
+    with pytest.raises(DataError, match=r"manifest\.json can't be read \(abab.*\.lines, which it names, is gone\)"):
         batches.sealed(tmp_path)

@@ -79,7 +79,7 @@ def sealed(staging: Path) -> list[Batch]:
     """The batches that were staged whole and not finished, oldest first.
 
     Raises:
-        DataError: a manifest can't be read.
+        DataError: a manifest can't be read, or a file that it names is gone.
     """
     return [_batch(manifest) for manifest in sorted(_root(staging).glob(f"*/{MANIFEST}"))]
 
@@ -89,7 +89,11 @@ def _batch(manifest: Path) -> Batch:
         document = json.loads(manifest.read_text(encoding="utf-8"))
         deliveries = tuple(_delivery(row) for row in document["deliveries"])
         received_at = datetime.fromisoformat(document["received_at"])
-        return Batch(document["batch_id"], received_at, deliveries, manifest.parent)
+        batch = Batch(document["batch_id"], received_at, deliveries, manifest.parent)
+        for file in (batch.staged_file(delivery) for delivery in deliveries if delivery.layout is not None):
+            if not file.is_file():
+                raise ValueError(f"{file.name}, which it names, is gone")
+        return batch
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"the manifest {manifest} can't be read ({error}); remove its directory, then ingest what was delivered"
