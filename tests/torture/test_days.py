@@ -11,8 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
@@ -37,7 +38,11 @@ def day_file(folder: Path, number: int, chance: random.Random) -> None:
 def current_bytes(lake: Path) -> int:
     """What the tables consist of; what they consisted of goes by VACUUM, once it is older than a month."""
     tables = [DeltaTable(str(path)) for path in lake.glob("search_*/*")]
-    return sum(sum(table.get_add_actions().to_pydict()["size_bytes"]) for table in tables)
+    return sum(sum(pa.table(table.get_add_actions())["size_bytes"].to_pylist()) for table in tables)
+
+
+def no_spark() -> NoReturn:
+    raise NeedsSpark("its seconds are another engine's")
 
 
 def query_seconds(lake: Path) -> float:
@@ -45,7 +50,7 @@ def query_seconds(lake: Path) -> float:
     queries = [q for q in map(catalogue.load, catalogue.names()) if not any(p.is_required for p in q.parameters)]
     seconds = []
     for _ in range(7):
-        start, engine = time.process_time(), LocalEngine(lake)
+        start, engine = time.process_time(), LocalEngine(lake, no_spark)
         for query in queries:
             if all(engine.has(table) for table in query.inputs):
                 try:
