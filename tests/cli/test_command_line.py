@@ -1,14 +1,17 @@
 """The command line without Spark: flags anywhere, help, wrong usage, completion."""
 
+import errno
 import json
 import shlex
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 
 from search_forecast import cli
 from search_forecast.cli import application
+from search_forecast.cli.call import Call
 from search_forecast.errors import UsageError
 
 HEAVY = ("pyspark", "statsforecast", "mlflow", "pandas", "numpy", "duckdb")
@@ -169,3 +172,13 @@ def test_what_only_a_checkout_has_is_said_in_a_line(wrong, monkeypatch):
     code, said = wrong("generate", "--rows", "1", "--seed", "1", "--out", "x")
 
     assert (code, said.partition(",")[0]) == (3, "generate: needs search_forecast.synthetic")
+
+
+def test_a_full_disk_is_said_in_a_line(wrong, monkeypatch, tmp_path):
+    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))  # of what, Python doesn't say
+    monkeypatch.setattr(Call, "check_there", full)
+
+    said = wrong("--lakehouse", str(tmp_path), "check")
+
+    place = f"{tmp_path}, or where else it writes"
+    assert said == (3, f"check: No space left on device ({place}); mend that and run it again")

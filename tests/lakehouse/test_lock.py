@@ -97,11 +97,18 @@ def test_two_lakehouses_are_held_at_once(tmp_path: Path) -> None:
         assert (tmp_path / "b" / ".lock.holder").exists()
 
 
-def test_a_directory_that_cannot_be_made_is_a_problem_of_the_environment(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("file/lakehouse", "Not a directory"), ("file", "it is no directory"), ("dangling", "it is no directory")],
+)
+def test_a_directory_that_cannot_be_made_is_a_problem_of_the_environment(
+    tmp_path: Path, place: str, reason: str
+) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
 
     with (
-        pytest.raises(EnvironmentProblem, match="ingest: cannot write "),
-        exclusive(tmp_path / "file" / "lakehouse", "ingest", 0),
+        pytest.raises(EnvironmentProblem, match=f"ingest: cannot write {tmp_path / place}: {reason}"),
+        exclusive(tmp_path / place, "ingest", 0),
     ):
         pass

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -53,6 +54,9 @@ def stage_new(directory: Path) -> tuple[Batch, list[Delivery]]:
 
 def sealed(staging: Path, name: str, *deliveries: Delivery) -> Batch:
     batch = Batch(name, NOW, deliveries, batches.new_directory(staging, name))
+    for delivery in deliveries:
+        if delivery.layout is not None:
+            batch.staged_file(delivery).touch()
     batches.seal(batch)
     return batch
 
@@ -247,6 +251,37 @@ def test_csv_files_are_found_by_any_spelling_of_their_ending_and_dot_files_left(
     assert set(survey.passed_over) == {str(tmp_path / name) for name in (*others, "dangling.csv")}
 
 
+def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, elsewhere, scan = tmp_path / "in", tmp_path / "elsewhere", os.scandir
+    delivered(source, HEADER, "shop/a.csv")
+    delivered(source, HEADER, "locked/b.csv")
+    delivered(elsewhere, HEADER, "c.csv")
+    (source / "linked").symlink_to(elsewhere)
+    (source / "gone").symlink_to(tmp_path / "nowhere")
+    (source / "led out.csv").symlink_to(elsewhere / "c.csv")
+    (source / "within.csv").symlink_to(source / "shop" / "a.csv")
+    os.mkfifo(source / "pipe.csv")
+
+    def refusing(place: Any) -> Any:
+        if Path(place).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    survey = landing.survey(source)
+
+    assert [part.path for part in survey.parts] == [source / "shop" / "a.csv", source / "within.csv"]
+    (tmp_path / "link.csv").symlink_to(elsewhere / "c.csv")
+    assert len(landing.survey(tmp_path / "link.csv").parts) == 1  # the operator's word
+    assert survey.passed_over == {
+        str(source / "gone"): "a link to what is not there",
+        str(source / "led out.csv"): "a link that leads out of the source: name what it leads to as --source",
+        str(source / "linked"): "a link to a folder: name that one as --source",
+        str(source / "locked"): "a folder that can't be read",
+        str(source / "pipe.csv"): "neither a file nor a folder",
+    }
+
+
 def test_the_files_of_a_delta_table_are_no_deliveries(tmp_path: Path) -> None:
     delivered(tmp_path, b"PAR1", "lake/search_gold/x/part-0.parquet")
     delivered(tmp_path, b"{}", "lake/search_gold/x/_delta_log/0.json")
@@ -411,3 +446,18 @@ def test_a_discarded_batch_is_gone_sealed_or_not(tmp_path: Path) -> None:
 
     assert not batch.directory.exists()
     assert not unsealed.directory.exists()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"deliveries": [{}], "received_at": "x", "batch_id": "b"}', "\xff"])
+def test_a_damaged_manifest_is_said_with_what_to_do(tmp_path: Path, text: str) -> None:
+    batch = batches.new_directory(tmp_path, "batch-000001")
+    (batch / batches.MANIFEST).write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"manifest\.json can't be read .*; remove its directory, then ingest"):
+        batches.sealed(tmp_path)
+
+
+def test_a_sealed_batch_without_its_lines_is_damaged_too(tmp_path: Path) -> None:
+    batch = sealed(tmp_path, "batch-000002", Delivery("ab" * 32, "/in/a.csv", 120, 1, "ingested", None, PLAIN))
+    batch.staged_file(batch.deliveries[0]).unlink()
+    with pytest.raises(DataError, match=r"manifest\.json can't be read \(abab.*\.lines, which it names, is gone\)"):
+        batches.sealed(tmp_path)

@@ -7,6 +7,7 @@ import io
 import os
 from datetime import datetime, timezone
 from pathlib import Path
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -186,3 +187,9 @@ def test_a_known_file_is_told_by_its_name_and_content_a_new_one_by_its_content(t
         ("c.csv", "rejected"),
     ]
     assert batch.batch_id == "batch-000008"
+
+
+def test_many_blank_lines_in_a_row_cost_little() -> None:
+    start = process_time()
+    assert staged(HEADER + RECORDS + " \t\n\n" * 2**22 + RECORDS)[1] == 2 * RECORDS.splitlines()
+    assert process_time() - start < 1

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 from base64 import b64encode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from statistics import fmean
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow as pa
@@ -314,6 +318,31 @@ def test_the_command_says_where_the_page_is(tmp_path: Path, capsys: pytest.Captu
         capsys.readouterr().err
         == f"search-forecast: report: no directory {tmp_path}/no; make it, or say another --out\n"
     )
+
+
+def test_a_pipe_or_a_link_is_written_to_and_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = write_counts(tmp_path / "lake", date(2026, 1, 1), {"pen": [3] * 9})
+    write(lake, {"term_summary": shop.gold()["term_summary"][:1]})
+    pipe, link, page = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "page.html"
+    os.mkfifo(pipe)
+    link.symlink_to(page)
+
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+        other_end = os.open(pipe, os.O_WRONLY)  # so that the reader ends, whatever becomes of the pipe's name
+        assert cli.main(["--lakehouse", str(lake), "report", "--out", str(pipe)]) == 0
+        os.close(other_end)
+    assert cli.main(["--lakehouse", str(lake), "report", "--out", str(link)]) == 0
+
+    assert link.is_symlink()
+    assert len(read.result()) == page.stat().st_size
+    capsys.readouterr()
+    monkeypatch.setattr(Path, "write_bytes", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    assert cli.main(["--lakehouse", str(lake), "report", "--out", str(page)]) == 3
+    said = f"search-forecast: report: cannot write {page}: No space left on device; say another --out\n"
+    assert capsys.readouterr().err == said
 
 
 def test_both_languages_have_a_word_for_everything() -> None:

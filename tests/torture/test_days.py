@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
@@ -34,23 +38,37 @@ def day_file(folder: Path, number: int, chance: random.Random) -> None:
 def current_bytes(lake: Path) -> int:
     """What the tables consist of; what they consisted of goes by VACUUM, once it is older than a month."""
     tables = [DeltaTable(str(path)) for path in lake.glob("search_*/*")]
-    return sum(sum(table.get_add_actions().to_pydict()["size_bytes"]) for table in tables)
+    return sum(sum(pa.table(table.get_add_actions())["size_bytes"].to_pylist()) for table in tables)
+
+
+def no_spark() -> NoReturn:
+    raise NeedsSpark("its seconds are another engine's")
 
 
 def query_seconds(lake: Path) -> float:
-    """All queries of the catalogue that ask for nothing, in a new engine each time: the median of seven."""
+    """CPU of all queries of the catalogue that ask for nothing, in a new engine each time: the median of seven."""
     queries = [q for q in map(catalogue.load, catalogue.names()) if not any(p.is_required for p in q.parameters)]
     seconds = []
     for _ in range(7):
-        start, engine = time.perf_counter(), LocalEngine(lake)
+        start, engine = time.process_time(), LocalEngine(lake, no_spark)
         for query in queries:
             if all(engine.has(table) for table in query.inputs):
                 try:
                     answers.answer(engine, query, {})
                 except NeedsSpark:
                     continue
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return statistics.median(seconds)
+
+
+def cpu_seconds() -> float:
+    """CPU that the processes of this group took so far: Python, Java and its workers."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            fields = path.read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15])) if int(fields[2]) == os.getpgrp() else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def test_many_daily_deliveries_are_as_small_and_fast_as_one_load(
@@ -60,13 +78,18 @@ def test_many_daily_deliveries_are_as_small_and_fast_as_one_load(
     source, daily, whole = tmp_path / "in", tmp_path / "lake", tmp_path / "whole"
     source.mkdir()
     seconds: list[float] = []
+    end = time.monotonic() + 60 * request.config.getoption("--minutes")
     for number in range(days):
+        if time.monotonic() > end:  # as many as fit: the page says how many that were
+            days = number
+            break
         day_file(source, number, chance)
-        start = time.perf_counter()
+        start = cpu_seconds()
         assert run("ingest", "--source", str(source))["ingested"] == 1
         for step in STEPS:
             run(step)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(cpu_seconds() - start)
+        print(f"delivery {number + 1}: {seconds[-1]:.1f} s", file=sys.__stderr__)
     before = current_bytes(daily), query_seconds(daily)
     run("maintain")
     after = current_bytes(daily), query_seconds(daily)
@@ -83,8 +106,9 @@ def test_many_daily_deliveries_are_as_small_and_fast_as_one_load(
     note(
         f"{days} daily deliveries",
         f"{days * (RECORDS + 2):,} records; then `maintain`",
-        f"a delivery took {seconds[1]:.1f} s at first, {seconds[-1]:.1f} s at last; "  # the very first makes the tables
-        f"against one load ({load[0]:,} bytes, all queries {load[1]:.2f} s) {ratios[0]} before `maintain`, "
+        f"a delivery took {statistics.median(seconds[:10]):.1f} CPU s at first, "
+        f"{statistics.median(seconds[-10:]):.1f} at last; "
+        f"against one load ({load[0]:,} bytes, all queries {load[1]:.2f} CPU s) {ratios[0]} before `maintain`, "
         f"{ratios[1]} after",
     )
     assert after[0] <= GOAL_RATIO * load[0]

@@ -76,6 +76,23 @@ def test_the_next_backup_copies_what_is_new_and_each_restores_its_own_day(lake: 
         assert (content(restored), names_in(restored / "_mlflow" / "mlflow.db")) == (expected, names)
 
 
+def test_a_copy_that_rotted_is_found_by_verify_and_not_linked_to(
+    lake: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backups = tmp_path / "backups"
+    first = Path(task.backup(lake, backups, NOW)["backup"])
+    rotten = next((first / task.CONTENT).rglob("*.parquet"))
+    rotten.write_bytes(rotten.read_bytes()[:-1] + b"?")
+    task.backup(lake, backups, LATER)
+    assert "rotted" not in caplog.text  # nobody looked
+
+    done = task.backup(lake, backups, LATER + timedelta(days=1), is_verified=True)
+
+    assert f"{rotten.relative_to(first / task.CONTENT)} rotted" in caplog.text
+    task.restore(Path(done["backup"]), tmp_path / "restored")
+    assert content(tmp_path / "restored") == content(lake)
+
+
 def test_where_links_can_t_be_made_files_are_copied(
     lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +160,12 @@ def test_a_manifest_that_can_t_be_read_is_said_and_passed_over_by_the_next_backu
         task.restore(place, tmp_path / "restored")
     done = task.backup(lake, tmp_path / "backups", LATER)
     assert done["copied_bytes"] == done["bytes"]
+
+
+def test_a_database_that_is_none_is_said(lake: Path, tmp_path: Path) -> None:
+    (lake / "_mlflow" / "mlflow.db").write_text("no database at all")
+    with pytest.raises(DataError, match=r"mlflow\.db can't be read \(file is not a database\); bring it back"):
+        task.backup(lake, tmp_path / "backups", NOW)
 
 
 def test_what_else_lies_in_a_directory_of_backups_is_left_alone(lake: Path, tmp_path: Path) -> None:

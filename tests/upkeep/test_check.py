@@ -182,7 +182,7 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
     "a batch is staged and not finished": (staged, "_staging/batches", "batch-000003 is staged whole", "run ingest"),
     "a manifest is cut short": (
         lambda lake: (staged(lake), [cut(path) for path in lake.glob("_staging/batches/*/manifest.json")]),
-        "_staging/batches", "a manifest can't be read", "remove its directory, then ingest",
+        "_staging/batches", "manifest.json can't be read", "remove its directory, then ingest",
     ),
     "a version that the registry lacks": (
         forecasts, "search_gold.term_forecasts", "rows of search_demand version 7", "bring _mlflow back",

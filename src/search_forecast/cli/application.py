@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         names = [str(name) for name in (error.filename, error.filename2) if name]
-        place = " -> ".join(names) or call.lakehouse.absolute()
+        place = " -> ".join(names) or f"{call.lakehouse.absolute()}, or where else it writes"
         message = f"{call.command}: {error.strerror or error} ({place}); mend that and run it again"
         return _fail(message, EnvironmentProblem.exit_code, is_debug)
     except Exception as error:

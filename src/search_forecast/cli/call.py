@@ -134,13 +134,15 @@ class Call:
         from search_forecast.lakehouse.scratch import bytes_below
         from search_forecast.medallion import content_ids, reconcile, spellings
 
-        stored = 0
+        stored, staging = 0, self.root / "_staging"
         reads_all = reads_all or (self.command in ("aggregate", "run") and spellings.is_newer_than_gold(self.root))
         if reads_all or self.command not in _NEEDS_NEWS or (self.command == "run" and source is None):
             stored = bytes_below(self.root, "*.parquet")
         elif self.command != "ingest":  # which reads none of the tables that grow
             stored = bytes_below(self.root / "search_gold", "*.parquet") + reconcile.unproven_bytes(self.root)
-        return COMPRESSION * stored + (content_ids.new_bytes(self.root / "_staging", source) if source else 0)
+        # What is staged by now is unpacked: a gzip file can hold a hundred times as much as it weighs.
+        new = max(content_ids.new_bytes(staging, source), bytes_below(staging / "batches")) if source else 0
+        return COMPRESSION * stored + new
 
     def check_there(self, *, writes: bool = False) -> None:
         """Raise DataError where a command that only reads finds no local lakehouse."""

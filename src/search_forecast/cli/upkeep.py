@@ -82,14 +82,15 @@ def _trimmed(root: Path) -> int:
 
 @click.command("backup", cls=Command, example="backup /mnt/backups")
 @click.argument("into", type=PATH, metavar="DIR")
+@click.option("--verify", is_flag=True, help="read what would be linked too, and copy again what rotted there")
 @click.pass_obj
-def backup(call: Call, into: Path) -> int:
+def backup(call: Call, into: Path, verify: bool) -> int:
     """Copy the lakehouse, models included, into a new directory below DIR; what the last one there holds is linked."""
     call.check_there()
     from search_forecast.upkeep.backup import backup
 
     with call.locked() if os.access(call.root, os.W_OK) else nullcontext():
-        done = backup(call.root, into, call.now())
+        done = backup(call.root, into, call.now(), is_verified=verify)
     call.result(done)
     if not call.json:
         place = output.printable(output.shell_word(done["backup"]))

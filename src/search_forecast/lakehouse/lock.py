@@ -37,7 +37,8 @@ def exclusive(root: Path, command: str, wait_seconds: float = WAIT_SECONDS) -> I
             f"{command}: {_holder(holder)} still holds {root}; wait for it or stop it, then run again"
         ) from error
     except OSError as error:
-        raise EnvironmentProblem(f"{command}: cannot write {root}: {error.strerror}") from error
+        reason = "it is no directory" if isinstance(error, FileExistsError) else error.strerror
+        raise EnvironmentProblem(f"{command}: cannot write {root}: {reason}; mend that and run it again") from error
     try:
         holder.write_text(f"{command} (process {os.getpid()})", encoding="utf-8")
         yield

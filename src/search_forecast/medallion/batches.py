@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from search_forecast.errors import DataError
 from search_forecast.lakehouse import scratch
 from search_forecast.medallion import bronze
 
@@ -75,14 +76,28 @@ def seal(batch: Batch) -> None:
 
 
 def sealed(staging: Path) -> list[Batch]:
-    """The batches that were staged whole and not finished, oldest first."""
-    batches = []
-    for manifest in sorted(_root(staging).glob(f"*/{MANIFEST}")):
+    """The batches that were staged whole and not finished, oldest first.
+
+    Raises:
+        DataError: a manifest can't be read, or a file that it names is gone.
+    """
+    return [_batch(manifest) for manifest in sorted(_root(staging).glob(f"*/{MANIFEST}"))]
+
+
+def _batch(manifest: Path) -> Batch:
+    try:
         document = json.loads(manifest.read_text(encoding="utf-8"))
         deliveries = tuple(_delivery(row) for row in document["deliveries"])
         received_at = datetime.fromisoformat(document["received_at"])
-        batches.append(Batch(document["batch_id"], received_at, deliveries, manifest.parent))
-    return batches
+        batch = Batch(document["batch_id"], received_at, deliveries, manifest.parent)
+        for file in (batch.staged_file(delivery) for delivery in deliveries if delivery.layout is not None):
+            if not file.is_file():
+                raise ValueError(f"{file.name}, which it names, is gone")
+        return batch
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"the manifest {manifest} can't be read ({error}); remove its directory, then ingest what was delivered"
+        ) from error
 
 
 def remove_stale(staging: Path) -> None:

@@ -6,6 +6,7 @@ it meanwhile.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,8 +209,14 @@ def _open_parquet(part: Part, content: _Content, copy: Path, choice: Choice) -> 
 
 
 def _files(source: Path) -> list[Path]:
-    paths = [source] if source.is_file() else source.rglob("*")
-    return sorted(path.absolute() for path in paths if path.is_file() or (path.is_symlink() and not path.exists()))
+    """What lies at a source but for the folders that were looked into; one that can't be is told as a file would be."""
+    if source.is_file():
+        return [source.absolute()]
+    found: list[Path] = []
+    for place, folders, names in os.walk(source.absolute(), onerror=lambda error: found.append(Path(error.filename))):
+        links = (name for name in folders if Path(place, name).is_symlink())
+        found.extend(Path(place, name) for name in (*links, *names))
+    return sorted(found)
 
 
 def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str | None:
@@ -224,4 +231,10 @@ def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str 
         return OURS[path.name]
     if not path.exists():
         return "a link to what is not there"
+    if path.is_dir():
+        return "a link to a folder: name that one as --source" if path.is_symlink() else "a folder that can't be read"
+    if not path.is_file():
+        return "neither a file nor a folder"
+    if path.is_symlink() and not path.resolve().is_relative_to(source.resolve()):  # who may deliver may not read all
+        return "a link that leads out of the source: name what it leads to as --source"
     return None if containers.is_readable(path.name) else containers.UNREADABLE

@@ -6,13 +6,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from search_forecast.errors import EnvironmentProblem
 from search_forecast.pages.facts import gather
 from search_forecast.pages.shell import DATA, REPORT, in_html, shell
 from search_forecast.queries.answers import Engine
 
 
 def write_report(engine: Engine, path: Path, made_at: datetime) -> dict[str, Any]:
-    """Write the page; what stood there is replaced, at once and whole.
+    """Write the page; a file that stood there is replaced, at once and whole.
 
     Args:
         engine: what reads the lakehouse.
@@ -24,6 +25,7 @@ def write_report(engine: Engine, path: Path, made_at: datetime) -> dict[str, Any
 
     Raises:
         DataError: gold has no searches.
+        EnvironmentProblem: the file can't be written.
     """
     facts = gather(engine) | {
         "made_at": made_at.isoformat(timespec="seconds"),
@@ -31,10 +33,20 @@ def write_report(engine: Engine, path: Path, made_at: datetime) -> dict[str, Any
     }
     before, _, after = shell(REPORT).partition(DATA)
     page = f"{before}{in_html(facts)}{after}".encode()
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device
+            path.write_bytes(page)
+        else:
+            _replace(Path(os.path.realpath(path)), page)  # a link stays one
+    except OSError as error:
+        raise EnvironmentProblem(f"report: cannot write {path}: {error.strerror}; say another --out") from error
+    return {"report": str(path), "bytes": len(page), "term_count": len(facts["history"]["terms"]) - 1}
+
+
+def _replace(path: Path, page: bytes) -> None:
     making = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         making.write_bytes(page)
         making.replace(path)
     finally:
         making.unlink(missing_ok=True)
-    return {"report": str(path), "bytes": len(page), "term_count": len(facts["history"]["terms"]) - 1}

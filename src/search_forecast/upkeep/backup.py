@@ -49,7 +49,7 @@ class Manifest:
     files: dict[str, Entry]
 
 
-def backup(root: Path, into: Path, now: datetime) -> dict[str, Any]:
+def backup(root: Path, into: Path, now: datetime, *, is_verified: bool = False) -> dict[str, Any]:
     """Copy a lakehouse, which nobody writes meanwhile, into a new directory below `into`.
 
     A file that the lakehouse's backup before it holds unchanged is linked to, not copied or read: Delta never changes a
@@ -59,22 +59,24 @@ def backup(root: Path, into: Path, now: datetime) -> dict[str, Any]:
         root: the lakehouse.
         into: where backups are, outside the lakehouse; one backup at a time goes there.
         now: the backup's name, UTC.
+        is_verified: whether to read what would be linked to as well, and to copy again what rotted there.
 
     Returns:
         backup: its directory; files, bytes; copied_bytes: of those that were new.
 
     Raises:
         UsageError: `into` is in the lakehouse.
-        DataError: there is a backup of this second.
+        DataError: there is a backup of this second, or MLflow's database can't be read.
     """
     root = root.resolve()
     if into.resolve().is_relative_to(root):
         raise UsageError(f"backup: {into} is in the lakehouse itself; say a directory outside it, on another disk")
     with exclusive(into, "backup"):
-        return _backup(root, into, now.strftime("%Y%m%d-%H%M%S"), now)
+        return _backup(root, into, now, is_verified=is_verified)
 
 
-def _backup(root: Path, into: Path, name: str, now: datetime) -> dict[str, Any]:
+def _backup(root: Path, into: Path, now: datetime, *, is_verified: bool) -> dict[str, Any]:
+    name = now.strftime("%Y%m%d-%H%M%S")
     place, part = into / name, into / f"{name}{_PART}"
     if place.exists():
         raise DataError(f"backup: {place} is there already; run it again in a second")
@@ -90,8 +92,11 @@ def _backup(root: Path, into: Path, name: str, now: datetime) -> dict[str, Any]:
         copy.parent.mkdir(parents=True, exist_ok=True)
         is_known = before is not None and (before.size, before.mtime_ns) == (status.st_size, status.st_mtime_ns)
         if before is not None and is_known and _linked(previous / CONTENT / relative, copy):
-            entries[relative] = before
-            continue
+            if not is_verified or file_sha256(copy) == before.sha256:
+                entries[relative] = before
+                continue
+            logger.warning("backup: %s rotted in %s and earlier ones; copied again here", relative, previous)
+            copy.unlink()
         if path.suffix == DATABASE:
             _copy_database(path, copy)
         else:
@@ -235,7 +240,11 @@ def _linked(file: Path, copy: Path) -> bool:
 
 def _copy_database(path: Path, copy: Path) -> None:
     """Copy MLflow's database as SQLite itself does: whole, though a page may be half written."""
-    source = closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True))
-    with source as opened, closing(sqlite3.connect(copy)) as target:
-        opened.backup(target)
+    try:
+        source = closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True))
+        with source as opened, closing(sqlite3.connect(copy)) as target:
+            opened.backup(target)
+    except sqlite3.Error as error:
+        mend = "bring it back from an earlier backup, or move it away"
+        raise DataError(f"backup: {path} can't be read ({error}); {mend}") from error
     shutil.copymode(path, copy)

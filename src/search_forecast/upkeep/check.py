@@ -139,10 +139,9 @@ def _staging(staging: Path) -> Iterator[Finding]:
         for batch in batches.sealed(staging):
             what = f"{batch.batch_id} is staged whole and was not finished"
             yield Finding(str(batch.directory), what, "run ingest with any --source: it finishes that first")
-    except (ValueError, KeyError, TypeError) as error:
-        yield Finding(
-            str(staging / "batches"), f"a manifest can't be read: {error}", "remove its directory, then ingest"
-        )
+    except DataError as error:
+        what, _, mend = str(error).rpartition("; ")
+        yield Finding(str(staging / "batches"), what, mend)
     for directory in sorted([*(staging / "batches").glob("*"), *(staging / "scratch").glob("*")]):
         if is_stale(directory) and not (directory / batches.MANIFEST).exists():
             yield Finding(str(directory), "a killed run left it", "maintain removes it", is_harmless=True)
