@@ -410,6 +410,19 @@ def test_a_terms_own_errors_widen_its_intervals_the_more_windows_there_are() -> 
     assert intervals.widening(known, np.full((0, 14), 1.0)).tolist() == [1.0, 1.0]
 
 
+def test_few_days_without_a_backtest_make_intervals_that_hold_what_they_say() -> None:
+    random = np.random.default_rng(4)
+    inside = []
+    for _ in range(1000):
+        values = random.normal(100, 10, 18 + 14)
+        error = intervals.unmeasured_error(values[:18], DAY)
+        widths = intervals.half_width({}, 14, np.ones(2))
+        found = intervals.interval(np.full(14, values[:18].mean()), widths, error, is_small=False)
+        inside.append([((lower <= values[18:]) & (values[18:] <= upper)).mean() for lower, upper in found.values()])
+
+    assert np.mean(inside, axis=0) == pytest.approx(intervals.LEVELS, abs=0.015)
+
+
 # --- the backtest
 
 

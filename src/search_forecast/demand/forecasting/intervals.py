@@ -49,6 +49,17 @@ def scale(prior: float, squared_errors: Floats) -> float:
     return float(np.sqrt(max(everything.mean(), floor)))
 
 
+def unmeasured_error(training: Floats, frequency: Frequency) -> float:
+    """The typical error of the mean of a series that no backtest measured.
+
+    The prior, made larger by what so few values leave unknown of their mean and their variance: the variance of the
+    prediction of Student's t, s^2 (1 + 1/n) (n - 1) / (n - 3), with s^2 = prior n / (n - 1).
+    """
+    count = len(training[-4 * frequency.window :])
+    unsure = (count + 1) / max(count - 3, 1) if count > 1 else 1.0
+    return scale(unsure * prior_variance(training, frequency), np.array([]))
+
+
 def half_width(multipliers: Multipliers, horizon: int, widening: Floats) -> Floats:
     """How far the conformal interval reaches to either side, in typical errors, steps x levels."""
     return np.array([_multiplier(multipliers, step) for step in range(1, horizon + 1)]) * widening
