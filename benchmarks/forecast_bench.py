@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from forecast_run import alone, machine, packed, table, train, weights
-from forecast_scale import cpu_seconds, processes
+from forecast_scale import cpu_clock
 from forecast_sets import SETS, Origin, UnreachableError
 from search_forecast.demand.forecasting import metrics
 from search_forecast.demand.forecasting.intervals import LEVELS, CountLaw, count_laws
@@ -45,15 +45,11 @@ def sampled(origin: Origin, most: int) -> Origin:
 def forecast(origin: Origin) -> tuple[pd.DataFrame, float]:
     """What everything forecasts, with what came, a row per (name, term, step); and the CPU seconds of `train`."""
     spark, horizon = session(size="large"), origin.parameters.horizon
-    jvm = spark.sparkContext._gateway.proc.pid
-
-    def used() -> float:
-        return sum(cpu_seconds(pid) for pids in processes(jvm).values() for pid in pids)
-
+    clock = cpu_clock(spark)
     with tempfile.TemporaryDirectory() as folder:
-        before = used()
+        before = clock()
         run = train(packed(spark, origin.known), len(origin.known), origin.last_date, origin.parameters, Path(folder))
-        seconds = used() - before
+        seconds = clock() - before
         small = run.covered.where("is_champion").select("term", "is_small")
         rows = pd.concat([run.forecasts.join(small, "term").toPandas().assign(name=OURS), alone(run, horizon)])
         print(f"{len(origin.known)} series known until {origin.last_date}: {weights(run)}", flush=True)
