@@ -19,13 +19,13 @@ from unittest.mock import patch
 
 import numpy as np
 
-from forecast_bench import inside_shared, sampled
+from forecast_bench import inside_shared, interval_score, sampled
 from forecast_coverage import forecast_rows
 from forecast_features import pooled_by_features
 from forecast_run import machine, table
 from forecast_sets import SETS, Origin
 from search_forecast.demand.forecasting import candidates as c
-from search_forecast.demand.forecasting import forecasts, metrics, weights
+from search_forecast.demand.forecasting import forecasts, intervals, metrics, weights
 from search_forecast.demand.forecasting import shared_autoregression as shared
 from search_forecast.demand.forecasting.assessment import learnt
 from search_forecast.demand.forecasting.backtest import Backtest, backtested
@@ -37,6 +37,7 @@ from search_forecast.parameters import BASELINES
 LIGHTGBM = "lightgbm"
 SERIES = {"noise": 30, "M4 weekly": 359, "daily flights": 102, "grocer, 3 December": 100}  # at most, drawn by lot
 CONSTANTS = ((16, 0.5), (24, 0.6), (32, 0.6), (32, 0.7), (40, 0.65))  # sharpness, pooled share
+STEADY = (0, 0.25, 1)  # variance over mean below which counts are taken to keep to a schedule
 RIDGES = (30, 300)  # of weights by features
 
 
@@ -170,11 +171,12 @@ def ours(series: Sequence[Case], ridge: float | None = None) -> list[Floats]:
     return answers
 
 
-def held(series: Sequence[Case]) -> Floats:
-    """What its intervals hold of what came at each of LEVELS, ends shared, in percent."""
-    came = [case.came for case in series]
-    rows = forecast_rows([case.test for case in series], together(series), ours(series), came)
-    return np.array([100 * inside_shared(rows, level).mean() for level in LEVELS])
+def held(series: Sequence[Case]) -> list[str]:
+    """What its intervals hold of what came at each of LEVELS, ends shared, in percent; the score of the widest."""
+    rest = [case.without([LIGHTGBM]) for case in series]
+    rows = forecast_rows([case.test for case in rest], together(rest), ours(rest), [case.came for case in rest])
+    score = interval_score(rows.assign(absolute_scale=rows["actual"].mean()))
+    return [*(f"{100 * inside_shared(rows, level).mean():.1f}" for level in LEVELS), f"{score:.3f}"]
 
 
 def error(series: Sequence[Case], answers: Sequence[Floats], metric: str, season: int) -> float:
@@ -223,10 +225,12 @@ def main() -> None:
     ]
     with patch.object(forecasts, "jump", lambda _: None):
         rows.append(row("without the rule for jumps", [LIGHTGBM]))
-    both = np.array([held([case.without([LIGHTGBM]) for case in column[1]]) for column in columns]).T
-    inside = [
-        [f"{level:.0%}", *(f"{share:.1f}" for share in shares)] for level, shares in zip(LEVELS, both, strict=True)
-    ]
+    inside = []
+    for steady in (intervals.STEADY, *STEADY):
+        with patch.object(intervals, "STEADY", steady):
+            by_origin = zip(*(held(column[1]) for column in columns), strict=True)
+            whats = (f"{what}, schedules below {steady}" for what in (*(f"{level:.0%}" for level in LEVELS), "score"))
+            inside += [[what, *values] for what, values in zip(whats, by_origin, strict=True)]
     rows += [row(f"by features, ridge {ridge}", [LIGHTGBM], ridge) for ridge in RIDGES]
     for sharpness, pooled_share in CONSTANTS:
         weights.SHARPNESS, weights.POOLED_SHARE = sharpness, pooled_share

@@ -356,7 +356,9 @@ def test_counts_that_keep_to_a_schedule_have_the_interval_of_a_schedule(most: in
     for level in intervals.LEVELS:
         (lower,), (upper,) = intervals.count_interval(np.array([law.mean()]), law.std(), level)
         assert law.cdf(upper) - law.cdf(lower - 1) >= level
-        assert upper - lower < stats.poisson(law.mean()).interval(level)[1] - stats.poisson(law.mean()).interval(level)[0]
+        assert (
+            upper - lower < stats.poisson(law.mean()).interval(level)[1] - stats.poisson(law.mean()).interval(level)[0]
+        )
 
 
 @given(st.floats(0.0, 4.9))
