@@ -193,7 +193,8 @@ def test_a_champion_of_another_release_is_said_with_what_to_do(
 
     assert command(lake, "score") == 1
     said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "score: search_demand version 1 (champion) cannot be read (its files are those of another" in said
+    assert "score: search_demand version 1 (" in said
+    assert "champion) cannot be read (its files are those of another search_forecast, or damaged: " in said
     assert said.endswith("): train, then promote search_demand NUMBER --force REASON")
     champion = models.find("search_demand", 1)
     _, obstacle = _champions(None, models, champion, ForecastParameters(), tmp_path / "work")  # type: ignore[arg-type]
