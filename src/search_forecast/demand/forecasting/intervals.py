@@ -131,8 +131,9 @@ def count_laws(expected: Floats, typical_error: float | Floats) -> tuple[CountLa
 
 def count_interval(expected: Floats, typical_error: float | Floats, level: float) -> tuple[Floats, Floats]:
     """The ends of an interval for small counts: the quantiles of `count_laws`."""
+    tail = (1 - level) / 2
     lower, upper = count_laws(expected, typical_error)
-    return lower.quantile((1 - level) / 2), upper.quantile((1 + level) / 2)
+    return lower.quantile(tail), upper.quantile(1 - tail)
 
 
 def interval(
