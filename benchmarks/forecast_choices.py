@@ -19,21 +19,26 @@ from unittest.mock import patch
 
 import numpy as np
 
-from forecast_bench import sampled
+from forecast_bench import inside_shared, interval_score, sampled
+from forecast_coverage import forecast_rows
+from forecast_features import pooled_by_features
 from forecast_run import machine, table
 from forecast_sets import SETS, Origin
 from search_forecast.demand.forecasting import candidates as c
-from search_forecast.demand.forecasting import forecasts, metrics, weights
+from search_forecast.demand.forecasting import forecasts, intervals, metrics, weights
 from search_forecast.demand.forecasting import shared_autoregression as shared
 from search_forecast.demand.forecasting.assessment import learnt
 from search_forecast.demand.forecasting.backtest import Backtest, backtested
 from search_forecast.demand.forecasting.history import Floats, History
+from search_forecast.demand.forecasting.intervals import LEVELS
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.parameters import BASELINES
 
 LIGHTGBM = "lightgbm"
 SERIES = {"noise": 30, "M4 weekly": 359, "daily flights": 102, "grocer, 3 December": 100}  # at most, drawn by lot
 CONSTANTS = ((16, 0.5), (24, 0.6), (32, 0.6), (32, 0.7), (40, 0.65))  # sharpness, pooled share
+STEADY = (0, 0.25, 1)  # variance over mean below which counts are taken to keep to a schedule
+RIDGES = (30, 300)  # of weights by features
 
 
 @dataclass(frozen=True)
@@ -143,20 +148,35 @@ def cases(origin: Origin) -> list[Case]:
     ]
 
 
-def ours(series: Sequence[Case]) -> list[Floats]:
-    """What `train` and `score` forecast."""
+def together(series: Sequence[Case]) -> weights.Pooled:
+    """As `assessment.pooled`."""
     tests = [case.test for case in series if case.test.is_enough]
     ratios = [weights.log_ratios(test.losses, is_small=test.is_small) for test in tests]
     names = {name for ratio in ratios for name in ratio}
     pooled = {name: float(np.mean([ratio[name] for ratio in ratios if name in ratio])) for name in names}
     deviation = float(np.std([1 - np.exp(-ratio[c.MEAN]) for ratio in ratios], ddof=1)) if ratios else 0.0
-    everyone = weights.Pooled(pooled, deviation)
+    return weights.Pooled(pooled, deviation)
+
+
+def ours(series: Sequence[Case], ridge: float | None = None) -> list[Floats]:
+    """What `train` and `score` forecast; with a ridge, each series by its features."""
+    everyone = [together(series)] * len(series)
+    if ridge is not None:
+        everyone = pooled_by_features([case.test for case in series], everyone[0], ridge)
     answers = []
-    for case in series:
-        learned = {name: part for name, part in learnt(case.test, everyone)[0].items() if name in case.by_name}
+    for case, others in zip(series, everyone, strict=True):
+        learned = {name: part for name, part in learnt(case.test, others)[0].items() if name in case.by_name}
         mixed = forecasts.at_new_level(learned or {c.MEAN: 1.0}, case.by_name, case.test.history)
         answers.append(weights.blend(*mixed))
     return answers
+
+
+def held(series: Sequence[Case]) -> list[str]:
+    """What its intervals hold of what came at each of LEVELS, ends shared, in percent; the score of the widest."""
+    rest = [case.without([LIGHTGBM]) for case in series]
+    rows = forecast_rows([case.test for case in rest], together(rest), ours(rest), [case.came for case in rest])
+    score = interval_score(rows.assign(absolute_scale=rows["actual"].mean()))
+    return [*(f"{100 * inside_shared(rows, level).mean():.1f}" for level in LEVELS), f"{score:.3f}"]
 
 
 def error(series: Sequence[Case], answers: Sequence[Floats], metric: str, season: int) -> float:
@@ -192,11 +212,11 @@ def main() -> None:
             columns.append((f"{name}, {back}", series, metric, origin.season, best))
             print(f"{name}, {back} horizons back: {len(series)} series, best {best:.3f}", flush=True)
 
-    def row(text: str, left_out: Collection[str]) -> list[str]:
+    def row(text: str, left_out: Collection[str], ridge: float | None = None) -> list[str]:
         ratios = []
         for _, series, metric, season, best in columns:
             rest = [case.without(left_out) for case in series]
-            ratios.append(error(rest, ours(rest), metric, season) / best)
+            ratios.append(error(rest, ours(rest, ridge), metric, season) / best)
         return [text, *(f"{ratio:.3f}" for ratio in ratios), f"{np.exp(np.mean(np.log(ratios))):.4f}"]
 
     rows = [row("what is used", [LIGHTGBM]), row("with LightGBM", []), row("with it in place of ours", [c.SHARED])]
@@ -205,10 +225,18 @@ def main() -> None:
     ]
     with patch.object(forecasts, "jump", lambda _: None):
         rows.append(row("without the rule for jumps", [LIGHTGBM]))
+    inside = []
+    for steady in (intervals.STEADY, *STEADY):
+        with patch.object(intervals, "STEADY", steady):
+            by_origin = zip(*(held(column[1]) for column in columns), strict=True)
+            whats = (f"{what}, schedules below {steady}" for what in (*(f"{level:.0%}" for level in LEVELS), "score"))
+            inside += [[what, *values] for what, values in zip(whats, by_origin, strict=True)]
+    rows += [row(f"by features, ridge {ridge}", [LIGHTGBM], ridge) for ridge in RIDGES]
     for sharpness, pooled_share in CONSTANTS:
         weights.SHARPNESS, weights.POOLED_SHARE = sharpness, pooled_share
         rows.append(row(f"k {sharpness}, s {pooled_share}", [LIGHTGBM]))
-    print(f"{machine()}\n{table(['', *(column[0] for column in columns), 'all'], rows)}")
+    heads = ["", *(column[0] for column in columns)]
+    print(f"{machine()}\n{table([*heads, 'all'], rows)}\n\n{table(heads, inside)}")
 
 
 if __name__ == "__main__":

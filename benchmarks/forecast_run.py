@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
@@ -48,7 +48,15 @@ def packed(spark: SparkSession, series: Mapping[str, np.ndarray]) -> DataFrame:
     return spark.createDataFrame(rows, PACKED)
 
 
-def train(series: DataFrame, count: int, last_date: date, parameters: ForecastParameters, folder: Path) -> Run:
+def train(
+    series: DataFrame,
+    count: int,
+    last_date: date,
+    parameters: ForecastParameters,
+    folder: Path,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Run:
     """The steps of `training` that follow the reading of gold.
 
     Args:
@@ -57,22 +65,23 @@ def train(series: DataFrame, count: int, last_date: date, parameters: ForecastPa
         last_date: of every series.
         parameters: what to train.
         folder: empty or not there, for the rows that are kept between steps.
+        clock: that each step's seconds are read from.
     """
-    spark, seconds, begun = series.sparkSession, {}, time.monotonic()
+    spark, seconds, begun = series.sparkSession, {}, clock()
 
     def kept(df: DataFrame, name: str) -> DataFrame:
-        started = time.monotonic()
+        started = clock()
         df.write.parquet(str(folder / name))
-        seconds[name] = time.monotonic() - started
+        seconds[name] = clock() - started
         return spark.read.parquet(str(folder / name))
 
     frequency, horizon = FREQUENCIES[parameters.frequency], parameters.horizon
     dealt = dealt_out(kept(series, "series"), count)
-    started = time.monotonic()
+    started = clock()
     shared = shared_autoregression.fit(
         shared_autoregression.sums(dealt, last_date, frequency, horizon, parameters.tested_periods)
     )
-    seconds[c.SHARED] = time.monotonic() - started
+    seconds[c.SHARED] = clock() - started
     names = [name for name in parameters.candidates if name != c.SHARED or shared]
     candidates = c.chosen(names, [shared] if shared else [])
     maker = f.Forecaster(last_date, frequency, candidates, {})
@@ -83,7 +92,7 @@ def train(series: DataFrame, count: int, last_date: date, parameters: ForecastPa
     covered = kept(calibration.with_coverage(assessed, multipliers, horizon), "covered")
     maker = f.Forecaster(last_date, frequency, candidates, multipliers[-1])
     forecasts = kept(f.forecasts(dealt, covered.where("is_champion"), maker, horizon), "forecasts")
-    return Run(dealt, covered, forecasts, maker, {**seconds, "all": time.monotonic() - begun})
+    return Run(dealt, covered, forecasts, maker, {**seconds, "all": clock() - begun})
 
 
 def weights(run: Run) -> str:

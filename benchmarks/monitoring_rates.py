@@ -1,6 +1,6 @@
 """How often monitoring raises an alarm where nothing shifts, and how soon where something does, in simulated shops.
 
-    python benchmarks/monitoring_rates.py --seeds 20
+    python benchmarks/monitoring_rates.py --seeds 20 [--of drift shift accuracy] [--per-day 1000 30]
 
 The shops are those of tests/demand/test_monitoring.py; what is measured is the code that runs in the job. Prints a
 table.
@@ -8,7 +8,7 @@ table.
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from test_monitoring import TRAINING_DAYS, WINDOWS, by_term, counts_of, drift_of
 from search_forecast.lakehouse.session import session
 
 SHOPS = (1000, 30)
+MEASURES = ("drift", "shift", "accuracy")
 
 
 def drift_alarms(spark: Any, seed: int, per_day: int) -> int:
@@ -41,30 +42,40 @@ def accuracy_alarms(spark: Any, seed: int, per_day: int) -> dict[int, int]:
     return {version: sum(is_needed for is_needed, _ in answers) for version, answers in found.items()}
 
 
+def rate(alarms: Sequence[int]) -> str:
+    """Alarms a shop, for people."""
+    return f"{sum(alarms) / len(alarms):.2f} alarms in {WINDOWS} weeks, at most {max(alarms)}"
+
+
 def main() -> None:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20, help="simulated shops of each kind")
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--of", nargs="+", choices=MEASURES, default=MEASURES, help="what to measure")
+    parser.add_argument("--per-day", type=int, nargs="+", default=SHOPS, help="searches a day of the shops")
+    given = parser.parse_args()
+    seeds = given.seeds
     spark = session(size="small")
 
     def over(measure: Callable[[Any, int, int], Any], per_day: int) -> list[Any]:
         return [measure(spark, seed, per_day) for seed in range(seeds)]
 
-    for per_day in SHOPS:
-        print(f"{per_day} searches a day, {seeds} shops")
-        alarms = over(drift_alarms, per_day)
-        print(f"  drift, nothing shifts: {sum(alarms) / seeds:.2f} alarms in {WINDOWS} weeks, at most {max(alarms)}")
-        weeks = over(weeks_to_alarm, per_day)
-        print(
-            f"  drift after a shift in mid-week: seen by {weeks.count(0)} in that week, {weeks.count(1)} in the next,"
-        )
-        print(f"    {weeks.count(2)} in the one after, {sum(week > 2 for week in weeks)} later or never")
-        counted = over(accuracy_alarms, per_day)
-        for version, champion in ((1, "better than the mean"), (2, "2 % worse")):
-            each = [item[version] for item in counted]
-            rate = f"{sum(each) / seeds:.2f} alarms in {WINDOWS} weeks, at most {max(each)}"
-            print(f"  accuracy, champion {champion}: {rate}")
+    for per_day in given.per_day:
+        print(f"{per_day} searches a day, {seeds} shops", flush=True)
+        if "drift" in given.of:
+            alarms = over(drift_alarms, per_day)
+            print(f"  drift, nothing shifts: {rate(alarms)}", flush=True)
+        if "shift" in given.of:
+            weeks = over(weeks_to_alarm, per_day)
+            print(f"  drift after a shift in mid-week: seen by {weeks.count(0)} in that week, {weeks.count(1)} in the")
+            print(
+                f"    next, {weeks.count(2)} in the one after, {sum(week > 2 for week in weeks)} later or never",
+                flush=True,
+            )
+        if "accuracy" in given.of:
+            counted = over(accuracy_alarms, per_day)
+            for version, champion in ((1, "better than the mean"), (2, "2 % worse")):
+                print(f"  accuracy, champion {champion}: {rate([item[version] for item in counted])}", flush=True)
 
 
 if __name__ == "__main__":

@@ -24,14 +24,14 @@ from pyspark.sql import SparkSession
 
 from search_forecast import cli
 from search_forecast.cli.call import Call
-from search_forecast.demand import outlook, term_series
+from search_forecast.demand import outlook, reproduce, term_series
 from search_forecast.demand.forecasting.history import Event
 from search_forecast.demand.train import _champions
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.promotion import promote_latest
 from search_forecast.models.registry import DIRECTORY, Registry, Version
-from search_forecast.parameters import ForecastParameters
+from search_forecast.parameters import CANDIDATES, ForecastParameters
 from support.delta import write, write_counts
 from support.places import PROJECT
 
@@ -170,6 +170,51 @@ def test_the_gate_stays_closed_where_the_champion_cannot_be_read(tmp_path: Path)
 
     assert str(obstacle).startswith("version 3, the champion, cannot be read, so nothing can be better than it (")
     assert str(obstacle).endswith("about.json is not what was registered); promote by number with --force")
+
+
+OLD = {
+    "parameters": {"horizon": 14, "candidates": ["ets", "linear_regression"]},
+    "last_day": "2025-05-25",
+    "multipliers": [],
+    "regressions": [{"name": "linear_regression"}],
+}
+
+
+@pytest.mark.parametrize(
+    "about", [OLD, OLD | {"shared": None}, OLD | {"parameters": {"calendar": 1, "candidates": []}}]
+)
+def test_a_champion_of_another_release_is_said_with_what_to_do(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, about: dict[str, Any]
+) -> None:
+    (tmp_path / "about.json").write_text(json.dumps(about))
+    monkeypatch.setattr(Registry, "files", lambda *_: tmp_path)
+    (tmp_path / "work").mkdir()
+    models = Registry(lake / DIRECTORY)
+
+    assert command(lake, "score") == 1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "score: search_demand version 1 (" in said
+    assert "champion) cannot be read (its files are those of another search_forecast, or damaged: " in said
+    assert said.endswith("): train, then promote search_demand NUMBER --force REASON")
+    champion = models.find("search_demand", 1)
+    _, obstacle = _champions(None, models, champion, ForecastParameters(), tmp_path / "work")  # type: ignore[arg-type]
+    assert str(obstacle).startswith("version 1, the champion, cannot be read, so nothing can be better than it (its fi")
+
+
+def test_what_another_release_trained_is_not_reproduced_and_the_reason_is_said(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = {"tables": [], "as_of": None, "parameters": OLD["parameters"]}
+    monkeypatch.setattr(Registry, "record", lambda *_: record)
+    monkeypatch.setattr(reproduce, "changed_since", lambda *_: [])
+
+    found = reproduce.reproduce_forecasts(None, Registry(lake / DIRECTORY), Version("m", 1, (), {}, 0, ""))  # type: ignore[arg-type]
+
+    assert found["verdict"] == "different"
+    assert found["changed_since"] == [
+        "trained by another search_forecast: no candidate 'linear_regression'; there are: "
+        + ", ".join(sorted(CANDIDATES))
+    ]
 
 
 NO_SPARK = """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.linear_model import Ridge
@@ -340,12 +340,25 @@ def test_a_weekly_pattern_is_found() -> None:
 
 @given(st.floats(0.01, 4.9), st.floats(0.1, 5.0))
 def test_a_count_interval_holds_at_least_its_share_of_such_counts(mean: float, error: float) -> None:
+    assume(error**2 >= mean / 2)
     variance = max(error**2, mean * (1 + 1e-6))
     size = mean**2 / (variance - mean)
     for level in intervals.LEVELS:
         (lower,), (upper,) = intervals.count_interval(np.array([mean]), error, level)
         law = stats.nbinom(size, size / (size + mean))
         assert law.cdf(upper) - law.cdf(lower - 1) >= level - 1e-6
+
+
+@pytest.mark.parametrize(("most", "share"), [(1, 0.99), (2, 0.95), (4, 0.9), (5, 0.7)])
+def test_counts_that_keep_to_a_schedule_have_the_interval_of_a_schedule(most: int, share: float) -> None:
+    law = stats.binom(most, share)  # so many are planned a day, and nearly all of them come
+
+    for level in intervals.LEVELS:
+        (lower,), (upper,) = intervals.count_interval(np.array([law.mean()]), law.std(), level)
+        assert law.cdf(upper) - law.cdf(lower - 1) >= level
+        assert (
+            upper - lower < stats.poisson(law.mean()).interval(level)[1] - stats.poisson(law.mean()).interval(level)[0]
+        )
 
 
 @given(st.floats(0.0, 4.9))
@@ -397,6 +410,19 @@ def test_a_terms_own_errors_widen_its_intervals_the_more_windows_there_are() -> 
     assert (few < many).all()
     assert (many < [4.0, 2.0]).all()
     assert intervals.widening(known, np.full((0, 14), 1.0)).tolist() == [1.0, 1.0]
+
+
+def test_few_days_without_a_backtest_make_intervals_that_hold_what_they_say() -> None:
+    random = np.random.default_rng(4)
+    inside = []
+    for _ in range(1000):
+        values = random.normal(100, 10, 18 + 14)
+        error = intervals.unmeasured_error(values[:18], DAY)
+        widths = intervals.half_width({}, 14, np.ones(2))
+        found = intervals.interval(np.full(14, values[:18].mean()), widths, error, is_small=False)
+        inside.append([((lower <= values[18:]) & (values[18:] <= upper)).mean() for lower, upper in found.values()])
+
+    assert np.mean(inside, axis=0) == pytest.approx(intervals.LEVELS, abs=0.015)
 
 
 # --- the backtest

@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from search_forecast.demand import training
 from search_forecast.demand.version_files import VersionFiles, parameters_of
+from search_forecast.errors import DataError
 from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.registry import Registry, Version
@@ -17,6 +18,10 @@ def reproduce_forecasts(lakehouse: Lakehouse, models: Registry, version: Version
     """Backtest, choose and forecast once more, and compare every forecast and every choice; returns as `reproduce`."""
     record = models.record(version)
     base, reasons = {"model": version.name, "version": version.number}, changed_since(lakehouse, record)
+    try:
+        parameters = parameters_of(record["parameters"])
+    except DataError as error:
+        return {**base, **verdict({}, [str(error), *reasons], is_readable=False)}
     read_at = {table["table"]: int(table["delta_version"]) for table in record["tables"]}
     for table in record["tables"]:
         _, trouble = recorded_rows(lakehouse, table)
@@ -25,7 +30,6 @@ def reproduce_forecasts(lakehouse: Lakehouse, models: Registry, version: Version
     as_of = None if record["as_of"] is None else date.fromisoformat(record["as_of"])
     with scratch(lakehouse.staging) as directory:
         then = VersionFiles.of(models, version, directory)
-        parameters = parameters_of(record["parameters"])
         run = training.assess(lakehouse, parameters, directory, as_of=as_of, delta_versions=read_at)
         now = training.write(lakehouse, run, directory)
         differences = _forecast_differences(lakehouse, then, now)

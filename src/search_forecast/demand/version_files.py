@@ -13,13 +13,14 @@ from search_forecast.demand.forecasting.portable_model import ABOUT, FORECASTS, 
 from search_forecast.demand.forecasting.shared_autoregression import SharedAutoregression
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.demand.term_series import TermSeries
-from search_forecast.errors import DataError
+from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.scratch import load_rows, save_rows
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.registry import Registry, Version
 from search_forecast.parameters import ForecastParameters
 
 _CHAMPIONS = "selection"
+_STRANGE = "those of another search_forecast, or damaged"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class VersionFiles:
         """
         rows = load_rows(lakehouse.spark, self.directory / _CHAMPIONS)
         if "weights" not in rows.columns:
-            raise DataError("it has no weights: made by another search_forecast; train again")
+            raise DataError(f"its files are {_STRANGE}: no weights")
         return rows
 
     def write_champions(self, lakehouse: Lakehouse, rows: DataFrame) -> DataFrame:
@@ -109,13 +110,17 @@ class VersionFiles:
                 {step: (count, tuple(values)) for step, count, values in content["multipliers"]},
                 content["last_day"],
             )
-        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(
-                f"the version's files cannot be read ({type(error).__name__}: {error}): made by another "
-                f"search_forecast? train again"
-            ) from error
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, DataError) as error:
+            raise DataError(f"its files are {_STRANGE}: {type(error).__name__}: {error}") from error
 
 
 def parameters_of(recorded: Mapping[str, Any]) -> ForecastParameters:
-    """Parameters as a version's record has them."""
-    return ForecastParameters(**{**recorded, "candidates": tuple(recorded["candidates"])})
+    """Parameters as a version's record has them.
+
+    Raises:
+        DataError: they are not those of this search_forecast.
+    """
+    try:
+        return ForecastParameters(**{**recorded, "candidates": tuple(recorded["candidates"])})
+    except (TypeError, UsageError) as error:
+        raise DataError(f"trained by another search_forecast: {str(error).removeprefix('train: ')}") from error

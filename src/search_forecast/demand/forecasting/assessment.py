@@ -115,9 +115,9 @@ def assessed(
         "reason": _reason(test),
     }
     if not test.cutoffs:
-        prior = intervals.prior_variance(test.history.values, test.history.frequency)
+        error = intervals.unmeasured_error(test.history.values, test.history.frequency)
         alone = base | {"candidate": c.MEAN, "weight_ratio": weighted.get(c.MEAN, 0.0)}
-        return [selection | {"typical_error": intervals.scale(prior, np.array([]))}, alone]
+        return [selection | {"typical_error": error}, alone]
     selection |= _measured(test, honest) | _spread(test, honest)
     selection["chosen_loss_ratio"] = _loss_ratio(test, weights.blend(weighted, test.forecasts))
     if champion is not None:

@@ -90,7 +90,7 @@ class Champion:
     @classmethod
     def unmeasured(cls, history: History) -> "Champion":
         """The mean, and a guess at its errors."""
-        error = intervals.scale(intervals.prior_variance(history.values, history.frequency), np.array([]))
+        error = intervals.unmeasured_error(history.values, history.frequency)
         ones = np.ones(len(intervals.LEVELS))
         return cls({c.MEAN: 1.0}, error, intervals.is_count_based(history.recent()), ones)
 

@@ -5,12 +5,15 @@ Conformal: errors of the backtest, each divided by a scale of its series, are po
 with normalised scores, Lei et al. 2018, Distribution-free predictive inference for regression). A term's own errors
 then make its interval wider or narrower, by the share of the evidence that they are.
 Counts of a few a period are no such continuum: there the quantiles of a negative binomial with the forecast as its mean
-and the scale's square as its variance (at least the mean: Poisson) are taken.
+and the scale's square as its variance (at least the mean: Poisson) are taken; or, where the variance is far below the
+mean, as of counts that keep to a schedule, those of a normal law rounded to whole numbers.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from search_forecast.demand.forecasting.history import Floats
@@ -19,6 +22,7 @@ from search_forecast.demand.periods import Frequency
 LEVELS = (0.8, 0.95)
 SMALL_COUNT = 5.0  # searches a period: below it, the count-based interval
 LEAST_SCORES = 100  # of one step; with fewer, those of all steps together
+STEADY = 0.5  # variance over mean: below it counts keep to a schedule, one train a day
 BORROWED = 12  # windows of a term that count as much as all other terms do
 _NORMAL = {level: float(stats.norm.ppf((1 + level) / 2)) for level in LEVELS}
 
@@ -43,6 +47,17 @@ def scale(prior: float, squared_errors: Floats) -> float:
     everything = np.append(squared_errors, prior)
     floor = 1e-9 * max(1.0, float(everything.max()))  # a constant series has no errors; nothing may divide by 0
     return float(np.sqrt(max(everything.mean(), floor)))
+
+
+def unmeasured_error(training: Floats, frequency: Frequency) -> float:
+    """The typical error of the mean of a series that no backtest measured.
+
+    The prior, made larger by what so few values leave unknown of their mean and their variance: the variance of the
+    prediction of Student's t, s^2 (1 + 1/n) (n - 1) / (n - 3), with s^2 = prior n / (n - 1).
+    """
+    count = len(training[-4 * frequency.window :])
+    unsure = (count + 1) / max(count - 3, 1) if count > 1 else 1.0
+    return scale(unsure * prior_variance(training, frequency), np.array([]))
 
 
 def half_width(multipliers: Multipliers, horizon: int, widening: Floats) -> Floats:
@@ -72,20 +87,53 @@ def widening(multipliers: Multipliers, scores: Floats) -> Floats:
     return np.asarray(own ** (len(scores) / (len(scores) + BORROWED)), dtype=np.float64)
 
 
-def count_interval(expected: Floats, typical_error: float | Floats, level: float) -> tuple[Floats, Floats]:
-    """Lower and upper quantile of a negative binomial (Poisson where the variance is not above the mean)."""
-    tail = (1 - level) / 2
+@dataclass(frozen=True)
+class CountLaw:
+    """How counts spread: by their mean and their variance, at least Poisson's but for those that keep to a schedule."""
+
+    mean: Floats
+    typical_error: float | Floats
+
+    def quantile(self, probability: float) -> Floats:
+        """The least count that such counts do not exceed with this probability."""
+        normal = np.ceil(stats.norm.ppf(probability, self.mean, self._deviation) - 0.5)
+        spread = stats.nbinom.ppf(probability, *self._shape)
+        return np.asarray(np.where(self._is_steady, np.maximum(normal, 0), spread), dtype=np.float64)
+
+    def at_most(self, count: Floats) -> Floats:
+        """With which probability such a count is no larger."""
+        normal = stats.norm.cdf(count + 0.5, self.mean, self._deviation) * (count >= 0)
+        return np.asarray(np.where(self._is_steady, normal, stats.nbinom.cdf(count, *self._shape)), dtype=np.float64)
+
+    @property
+    def _is_steady(self) -> NDArray[np.bool_]:
+        return np.asarray(np.square(self.typical_error) < STEADY * self.mean)
+
+    @property
+    def _deviation(self) -> Floats:
+        return np.maximum(self.typical_error, 1e-9)
+
+    @property
+    def _shape(self) -> tuple[Floats, Floats]:
+        mean = np.maximum(self.mean, 1e-9)
+        variance = np.maximum(np.square(self.typical_error), mean * (1 + 1e-6))
+        size = mean**2 / (variance - mean)
+        return size, size / (size + mean)
+
+
+def count_laws(expected: Floats, typical_error: float | Floats) -> tuple[CountLaw, CountLaw]:
+    """The laws that the lower and the upper end of an interval are taken from."""
     # Of a small mean and a large variance the law puts nearly all on 0. So for the upper end the mean is taken to be no
     # less than the errors say it may be: as large as they are, or as their variance where that is smaller (Poisson).
     highest = np.maximum(expected, np.minimum(typical_error, np.square(typical_error)))
-    return _quantile(tail, expected, typical_error), _quantile(1 - tail, highest, typical_error)
+    return CountLaw(expected, typical_error), CountLaw(highest, typical_error)
 
 
-def _quantile(probability: float, mean: Floats, typical_error: float | Floats) -> Floats:
-    mean = np.maximum(mean, 1e-9)
-    variance = np.maximum(typical_error**2, mean * (1 + 1e-6))
-    size = mean**2 / (variance - mean)
-    return np.asarray(stats.nbinom.ppf(probability, size, size / (size + mean)), dtype=np.float64)
+def count_interval(expected: Floats, typical_error: float | Floats, level: float) -> tuple[Floats, Floats]:
+    """The ends of an interval for small counts: the quantiles of `count_laws`."""
+    tail = (1 - level) / 2
+    lower, upper = count_laws(expected, typical_error)
+    return lower.quantile(tail), upper.quantile(1 - tail)
 
 
 def interval(
