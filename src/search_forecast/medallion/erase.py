@@ -52,7 +52,7 @@ _NUMBERS = r"^[0-9 \t:./+TZ-]*$"  # in which a pattern would find years
 
 
 def sought(lakehouse: Lakehouse, parameters: EraseParameters) -> Sought:
-    """What must be found everywhere else: a term or a pattern, with the spellings that count for it; of a delivery its own.
+    """What must be found everywhere else: term or pattern, with the spellings that count for it; of a delivery its own.
 
     Call it before `erase`, which leaves nothing to learn them from.
 
