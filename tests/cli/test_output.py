@@ -1,6 +1,7 @@
 """What people read: tables that fit, numbers, hostile texts."""
 
 import csv
+import inspect
 import io
 import json
 import sys
@@ -197,3 +198,16 @@ def test_no_cell_of_a_csv_is_a_formula_and_a_negative_number_stays_one(capsys):
         ["'＝1+1", "0"],
         ["a=1", "0"],
     ]
+
+
+def test_what_spark_says_of_wrong_sql_is_printed_by_us_alone(capsys):
+    from pyspark.errors.exceptions.captured import AnalysisException
+    from pyspark.logger import PySparkLogger
+
+    output.hush_spark()
+    logger = PySparkLogger.getLogger("SQLQueryContextLogger")
+    logger.error("[MISSING_GROUP_BY]", errorClass="MISSING_GROUP_BY")
+
+    assert capsys.readouterr().err == ""
+    assert isinstance(logger, PySparkLogger)
+    assert "SQLQueryContextLogger" in inspect.getsource(AnalysisException._log_exception)  # still called so

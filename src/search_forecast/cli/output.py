@@ -51,6 +51,14 @@ def configure(*, is_debug: bool, is_quiet: bool = False) -> None:
     logging.getLogger("py4j").setLevel(logging.CRITICAL)  # its trace of what a Ctrl-C cut off
 
 
+def hush_spark() -> None:
+    """Keep PySpark from printing each SQL error as JSON with its trace: we say it in a line."""
+    from pyspark.logger import PySparkLogger
+
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def _harmless(record: logging.LogRecord) -> bool:
     record.msg, record.args = printable(record.getMessage()), None
     return True
