@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -13,24 +15,25 @@ _LEAST_WIDTH, _LEAST_FIRST = 12, 24  # of a column that is cut; of the first, wh
 _WRAPPING = Console()  # what rich asks for the width of a tab
 
 
-class Column(NamedTuple):
+@dataclass(frozen=True)
+class Column:
     """A name and the texts below it, numbers to the right."""
 
     name: str
     cells: list[str]
     is_number: bool
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """How wide its widest cell is."""
         return max(map(cell_len, self.cells), default=0)
 
-    @property
+    @cached_property
     def width(self) -> int:
         """How much room it needs with its name folded behind underscores."""
         return max([self.longest, *map(cell_len, _parts(self.name))])
 
-    @property
+    @cached_property
     def is_same(self) -> bool:
         """Whether all rows, of which there are some, have the same in it."""
         return len(set(self.cells)) == 1
