@@ -104,7 +104,7 @@ def test_json_lists_the_queries(capsys):
 
 
 def test_the_help_of_a_query_says_what_its_parameters_mean(capsys):
-    assert cli.main(["query", "top_terms", "--help"]) == 0
+    assert cli.main(["query", "--lakehouse", "x", "top_terms", "--help"]) == 0
 
     page = capsys.readouterr().out
     assert "top_terms: The most searched terms of a period." in page

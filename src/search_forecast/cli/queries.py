@@ -56,17 +56,19 @@ class _Query(Command):
     """The command whose help is that of a query, where one is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, once the name is known: the flag --help comes before it is read."""
-        ctx.meta[__name__] = next((word for word in args if not word.startswith("-")), None)
+        """Parse, once the words are kept: the flag --help is acted on before the name is read."""
+        ctx.meta[__name__] = list(args)
         return super().parse_args(ctx, args)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """What the query answers, and what its parameters mean."""
         from search_forecast.queries import catalogue
 
-        if ctx.meta.get(__name__) not in catalogue.names():
+        known = catalogue.names()
+        name = next((word for word in ctx.meta.get(__name__, ()) if word in known), None)
+        if name is None:
             return super().format_help_text(ctx, formatter)
-        chosen = catalogue.load(ctx.meta[__name__])
+        chosen = catalogue.load(name)
         formatter.write(f"\n{chosen.name}: ")
         formatter.write_text(chosen.summary)
         if chosen.parameters:
