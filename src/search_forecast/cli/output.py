@@ -133,7 +133,7 @@ def table(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
         console.print(text, style="bold", soft_wrap=True)
     for text in [*shown.body, *shown.below] if values else ["(no rows)"]:
         line(text)
-    if shown.left_out and room is not None:
+    if values and shown.left_out and room is not None:
         text = f"left out, as the terminal is narrow: {', '.join(shown.left_out)} (--json shows all)"
         note("\n".join(wrapped(text, room)))
 
