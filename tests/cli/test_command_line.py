@@ -106,6 +106,14 @@ def test_json_lists_the_queries(capsys):
     assert {"query", "parameters", "answers"} == set(listed[0])
 
 
+def test_the_help_of_a_query_says_what_its_parameters_mean(capsys):
+    assert cli.main(["query", "--lakehouse", "x", "top_terms", "--help"]) == 0
+
+    page = capsys.readouterr().out
+    assert "top_terms: The most searched terms of a period." in page
+    assert "[from=...]  first day; null for the first there is" in page
+
+
 @pytest.mark.parametrize("command", application.ROOT.commands.values(), ids=str)
 def test_the_help_of_every_command_has_an_example_that_parses(command, capsys, monkeypatch):
     assert cli.main([command.name, "--help"]) == 0

@@ -1,12 +1,14 @@
 """What people read: tables that fit, numbers, hostile texts."""
 
 import csv
+import inspect
 import io
 import json
 import sys
 from datetime import datetime
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from search_forecast.cli import output
@@ -39,35 +41,66 @@ def test_a_pipe_gets_everything(shown):
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])
-def test_a_table_fits_the_terminal(shown, width):
-    rows = [("a very long term " * 5, 5, "a very long explanation " * 5, 0.5)]
+@pytest.mark.parametrize("text", ["a very long text ", "日本語 の 検索 "])
+def test_a_table_fits_the_terminal(shown, width, text):
+    rows = [(text * 9 + str(n), n, text * 9 + str(n), 0.5 + n) for n in range(2)]
 
-    lines = shown(["term", "count", "why", "share"], rows, width)
+    lines = shown(["検索_term", "count", "why", "share"], rows, width)
 
-    assert max(map(len, lines)) <= width
-    assert "…" in lines[1]
+    assert max(map(cell_len, lines)) <= width
+    assert any("…" in line for line in lines) == (width > 20)  # where one column is left, it is folded
 
 
 def test_the_last_column_is_folded_not_cut(shown):
-    lines = shown(["query", "answers"], [("top_terms", "The most searched terms of a period, and their counts.")], 40)
+    rows = [("top_terms", "The most searched terms of a period, and their counts."), ("row_count", "How much.")]
 
-    assert [line.strip() for line in lines[1:]] == [
+    assert [line.strip() for line in shown(["query", "answers"], rows, 40)[1:]] == [
         "top_terms  The most searched terms of a",
         "period, and their counts.",
+        "row_count  How much.",
     ]
 
 
 def test_columns_that_do_not_fit_are_left_out_and_named(shown, capsys):
-    lines = shown([f"number_{i}" for i in range(9)], [tuple(range(9))], 40)
+    lines = shown([f"列番号_{i}" for i in range(9)], [tuple(range(9)), (9,) * 9], 40)
 
-    assert lines == ["number_  number_  number_  number_", *(["      0        1        2        3"] * 2)]
+    numbers = "      0        1        2        3"
+    assert lines == ["列番号_  列番号_  列番号_  列番号_", numbers, numbers, "      9        9        9        9"]
     note = capsys.readouterr().err
-    assert "left out, as the terminal is narrow: number_4, number_5" in " ".join(note.split())
-    assert max(map(len, note.splitlines())) <= 40
+    assert "left out, as the terminal is narrow: 列番号_4, 列番号_5" in " ".join(note.split())
+    assert max(map(cell_len, note.splitlines())) <= 40
+
+
+def test_what_is_the_same_in_every_row_stands_below_where_there_is_no_room_beside(shown):
+    columns = ["event_date", "forecast", "verdict", "version", "reason", "term"]
+    rows = [(f"2021-12-0{day}", 22.5, "no better than the mean", 1, None, "tv") for day in (1, 2)]
+
+    assert shown(columns, rows, 36) == [
+        "event_date  forecast",
+        "2021-12-01      22.5",
+        "2021-12-02      22.5",
+        "in every row",
+        "  verdict  no better than the mean",
+        "  version  1",
+        "  reason   -",
+        "  term     tv",
+    ]
+    assert shown(columns, rows, 80)[0] == "event_date  forecast  verdict                  version  reason  term"
+
+
+def test_a_single_row_that_does_not_fit_becomes_a_line_for_each_column(shown):
+    assert shown(["search_count", "term"], [(12345678, "a long searched term")], 24) == [
+        "search_count  12,345,678",
+        "term          a long",
+        "              searched",
+        "              term",
+    ]
 
 
 def test_the_first_column_is_shown_however_narrow_the_terminal_is(shown):
-    assert shown(["search_count", "term"], [(12345678, "tv")], 6) == ["   search_", "     count", "12,345,678"]
+    rows = [(12345678, "tv"), (2, "radio")]
+
+    assert shown(["search_count", "term"], rows, 6) == ["   search_", "     count", "12,345,678", "         2"]
 
 
 def test_a_name_may_be_empty(shown):
@@ -83,6 +116,14 @@ def test_the_names_of_columns_are_folded_before_any_column_is_cut(shown):
         "2021-11-12    1,234  yes    a tv set",
     ]
     assert shown(columns, rows, 60)[0] == "first_seen_date  search_count  is_whole  term"
+
+
+def test_an_entry_is_folded_below_its_name(capsys, monkeypatch):
+    monkeypatch.setattr(output, "console", Console(width=12, color_system=None, markup=False))
+
+    output.entry("top_terms [limit=10]", "the most searched")
+
+    assert capsys.readouterr().out.splitlines() == ["top_terms [limit=10]", "  the most", "  searched"]
 
 
 def test_wide_characters_take_two_columns(shown):
@@ -157,3 +198,16 @@ def test_no_cell_of_a_csv_is_a_formula_and_a_negative_number_stays_one(capsys):
         ["'＝1+1", "0"],
         ["a=1", "0"],
     ]
+
+
+def test_what_spark_says_of_wrong_sql_is_printed_by_us_alone(capsys):
+    from pyspark.errors.exceptions.captured import AnalysisException
+    from pyspark.logger import PySparkLogger
+
+    output.hush_spark()
+    logger = PySparkLogger.getLogger("SQLQueryContextLogger")
+    logger.error("[MISSING_GROUP_BY]", errorClass="MISSING_GROUP_BY")
+
+    assert capsys.readouterr().err == ""
+    assert isinstance(logger, PySparkLogger)
+    assert "SQLQueryContextLogger" in inspect.getsource(AnalysisException._log_exception)  # still called so

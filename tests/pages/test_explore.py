@@ -87,6 +87,8 @@ def test_days_forecast_and_trend_of_terms_beside_each_other(client: FlaskClient)
         "period_start_date": "2026-07-13", "status": "rising", "growth_ratio": 0.55, "rank": 1,
     }  # fmt: skip
     assert rare["trend"] is None
+    [typed, same] = comparison(client, "Camping  TENT", "camping tent")["terms"]
+    assert (typed["counts"], same["counts"]) == (tent["counts"], tent["counts"])
 
 
 def test_weeks_and_months_are_whole_and_lie_within_the_days_asked_for(client: FlaskClient) -> None:

@@ -148,8 +148,13 @@ def test_a_phone_shows_it_whole_and_axe_finds_nothing_serious(browser: Browser, 
         expect(page.locator("#found button").first).to_be_visible()
         page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+        for end in ("from", "to"):  # in one line with its field
+            tops = [page.locator(each).bounding_box() for each in (f"label[for={end}]", f"#{end}")]
+            assert tops[0]["y"] < tops[1]["y"] + tops[1]["height"]
+            assert tops[1]["y"] < tops[0]["y"] + tops[0]["height"]
         assert seriously_wrong(page) == []
         page.get_by_role("button", name="English").click()
+        assert rows(page, "#lists-section")[-1] == ["rare thing 0003", "2", "<0.1%"]
         expect(page.locator("#comparison-title")).to_have_text("3 terms over 84 days")
         drawn(page)
 

@@ -241,10 +241,25 @@ def test_the_connection_itself_reads_nothing_else(lake: Path, tmp_path: Path) ->
 
 
 def test_a_column_that_is_not_there_is_said_without_spark(ask: Callable[[str], Answer]) -> None:
-    with pytest.raises(
-        DataError, match=r'^Referenced column "trem" not found in FROM clause! Candidate bindings: "term"'
-    ):
+    with pytest.raises(DataError, match=r"^no column trem in term_summary; did you mean term\?$"):
         ask("select trem from term_summary")
+
+
+@pytest.mark.parametrize("column", ["variant", "typed.variant"])
+def test_a_table_of_an_earlier_release_is_named_with_the_command_that_adds_its_column(
+    tmp_path: Path, column: str
+) -> None:
+    older = {"term": ["tv"], "searched_as": ["TV"], "search_count": [1], "rule": ["case"]}
+    write_deltalake(str(tmp_path / "search_gold" / "term_variants"), pa.table(older))
+    engine = LocalEngine(tmp_path, lambda: pytest.fail("needs Spark"))
+
+    with pytest.raises(DataError) as raised:
+        engine.ask(f"select {column} from term_variants as typed")
+
+    assert str(raised.value) == (
+        "search_gold.term_variants has no column variant, as an earlier release made it; "
+        "run aggregate --full, which adds it"
+    )
 
 
 def test_names_need_a_schema_only_where_it_is_not_gold(lake: Path, ask: Callable[[str], Answer]) -> None:

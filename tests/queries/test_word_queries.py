@@ -12,6 +12,7 @@ import pytest
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.medallion.spellings import read_spellings
 from search_forecast.queries import catalogue
 from search_forecast.queries.answers import answer
 from search_forecast.queries.local import LocalEngine
@@ -114,23 +115,31 @@ def slips(term: str) -> set[str]:
 
 
 def test_a_slip_of_a_frequent_term_is_suggested_and_merged_with_nothing(spark: SparkSession, tmp_path: Path) -> None:
-    frequent = {"laptop": 900, "gaming chair": 500, "café crème": 300, "iphone 13": 400, "pen": 800}
+    frequent = {
+        "laptop": 900, "gaming chair": 500, "café crème": 300, "iphone 13": 400, "pen": 800, "tower": 700, "power": 800,
+    }  # fmt: skip
     rare = (
         "lpatop", "laptp", "lapptop", "laptip", "aptop", "laptopp", "latpop", "tablet", "cafe crème", "gaming char",
         "gamign chair", "gmaing chiar", "iphone 12", "iphone 31", "ihpone 13", "pan",
+        "xower",
     )  # fmt: skip
-    terms = {**frequent, **{term: 30 - number for number, term in enumerate(rare)}, "laptops": 200}
+    terms = {**frequent, **{term: 30 - number for number, term in enumerate(rare)}, "laptops": 200, "labtopp": 2}
     lake = written(tmp_path, terms)
     house = Lakehouse(spark, lake, lake / "_staging", is_writable=False)
-    expected = [
-        (term, other, terms[term], count)
+    near = {
+        term: [other for other in frequent if term in slips(other)]
         for term in rare
-        for other, count in frequent.items()
-        if term in slips(other) and len(term) >= 5 and term[-2:] != "12" and term[-2:] != "31"
-    ]
+        if len(term) >= 5 and term[-2:] not in ("12", "31")
+    }
+    near["labtopp"] = ["laptopp"]  # whose own slip it is: a list may hold both
+    best = {term: max(others, key=lambda other: terms[other]) for term, others in near.items() if others}
+    expected = [(term, other, terms[term], terms[other]) for term, other in best.items()]
 
     found = answer(LocalEngine(lake, lambda: SparkEngine(house)), catalogue.load("spelling_suggestions"), {})
 
     assert [tuple(row) for row in found.rows] == expected
-    assert {row[0] for row in expected} == {*rare[:7], *rare[8:11], "ihpone 13"}
+    assert {row[0] for row in expected} == {*rare[:7], *rare[8:11], "ihpone 13", "xower", "labtopp"}
+    assert best["xower"] == "power"
+    (tmp_path / "list.csv").write_text("variant,term\n" + "".join(f"{row[0]},{row[1]}\n" for row in expected))
+    assert dict(read_spellings(tmp_path / "list.csv").rows) == {**best, "labtopp": "laptop"}
     assert found.note is not None

@@ -124,6 +124,7 @@ class Call:
                 from search_forecast.lakehouse.session import session
 
                 read = self._bytes_to_read(source, reads_all=reads_all)
+                output.hush_spark()
                 size: Size = "large" if read > LARGE_BYTES else "small" if read > TINY_BYTES else "tiny"
                 return session(size=size, cluster=self.spark)
 

@@ -3,11 +3,9 @@
 import json
 import logging
 import os
-import re
 import shlex
 import shutil
 import sys
-import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,9 +14,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
+from search_forecast.cli.table import GAP, Column, layout, wrapped
 from search_forecast.lakehouse import spreadsheet, task_values
 
 # A term may hold anything: brackets are no markup, ":x:" is no emoji.
@@ -26,8 +24,6 @@ _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 console = Console(**_PLAIN)
 errors = Console(stderr=True, **_PLAIN)
 logger = logging.getLogger("search_forecast")
-_LEAST_WIDTH = 12  # of a column that is cut
-_GAP = "  "
 _is_quiet = False
 
 
@@ -53,6 +49,14 @@ def configure(*, is_debug: bool, is_quiet: bool = False) -> None:
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if is_debug else logging.INFO)
     logging.getLogger("py4j").setLevel(logging.CRITICAL)  # its trace of what a Ctrl-C cut off
+
+
+def hush_spark() -> None:
+    """Keep PySpark from printing each SQL error as JSON with its trace: we say it in a line."""
+    from pyspark.logger import PySparkLogger
+
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _harmless(record: logging.LogRecord) -> bool:
@@ -122,85 +126,30 @@ def records(values: Sequence[Mapping[str, Any]]) -> None:
 
 
 def table(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
-    """Print rows for people: numbers to the right, as wide as the terminal at most.
-
-    Where it is too narrow, names are folded behind an underscore, texts in the last column too and cut with an ellipsis
-    in the others; then columns are left out from the right, and named.
-    """
-    decimals = [_decimals(row[position] for row in values) for position in range(len(columns))]
-    cells = [[text_of(value, decimals=n) for value, n in zip(row, decimals, strict=True)] for row in values]
-    longest = [max((cell_len(row[i]) for row in cells), default=0) for i in range(len(columns))]
-    widths = [max(cell_len(name), width) for name, width in zip(columns, longest, strict=True)]
-    is_number = [
-        bool(values) and all(isinstance(row[i], int | float | None) and not isinstance(row[i], bool) for row in values)
-        for i in range(len(columns))
-    ]
+    """Print rows for people, as wide as the terminal at most: how a `table.layout` of them says."""
     room = console.width if console.is_terminal else None
-    if room is not None and _total(widths) > room:
-        widths = [max([width, *map(len, _parts(name))]) for name, width in zip(columns, longest, strict=True)]
-    shown = _fitted(widths, is_number, room)
-    names = _names(columns, shown)
-    for number, row in enumerate([*names, *cells], start=-len(names)):
-        parts = [_cell(row[i], width, to_right=is_number[i]) for i, width in enumerate(shown[:-1])]
-        indent = sum(shown[:-1]) + len(_GAP) * len(parts)
-        last = row[len(parts)] if shown else ""
-        folded = [last.rjust(shown[-1])] if is_number[len(parts)] else textwrap.wrap(last, shown[-1]) or [""]
-        text = f"\n{' ' * indent}".join(folded)
-        console.print(_GAP.join([*parts, text]).rstrip(), style="bold" if number < 0 else None, soft_wrap=True)
-    if not values:
-        line("(no rows)")
-    left_out = columns[len(shown) :]
-    if left_out and room is not None:
-        text = f"left out, as the terminal is narrow: {', '.join(left_out)} (--json shows all)"
-        note(textwrap.fill(text, room, break_long_words=False))
+    shown = layout([_column(name, [row[i] for row in values]) for i, name in enumerate(columns)], room)
+    for text in shown.head:
+        console.print(text, style="bold", soft_wrap=True)
+    for text in [*shown.body, *shown.below] if values else ["(no rows)"]:
+        line(text)
+    if values and shown.left_out and room is not None:
+        text = f"left out, as the terminal is narrow: {', '.join(shown.left_out)} (--json shows all)"
+        note("\n".join(wrapped(text, room)))
 
 
-def _parts(name: str) -> list[str]:
-    """Where a column's name may be folded: behind an underscore."""
-    return re.findall(r"[^_]*_|[^_]+", name)
+def entry(name: str, text: str) -> None:
+    """Print a name and, below it, what is to be said of it, as wide as the terminal."""
+    console.print(name, style="bold", soft_wrap=True)
+    for part in wrapped(text, console.width - len(GAP)):
+        line(GAP + part)
 
 
-def _names(columns: Sequence[str], widths: Sequence[int]) -> list[list[str]]:
-    """The columns' names in as many lines as the one that is folded most needs; the others end in the last line."""
-    folded = []
-    for name, width in zip(columns, widths, strict=False):
-        lines = [""]
-        for part in _parts(name):
-            if lines[-1] and len(lines[-1] + part) > width:
-                lines.append("")
-            lines[-1] += part
-        folded.append(lines)
-    height = max(map(len, folded), default=1)
-    return [list(line) for line in zip(*([""] * (height - len(lines)) + lines for lines in folded), strict=True)]
-
-
-def _total(widths: Sequence[int]) -> int:
-    return sum(widths) + len(_GAP) * (len(widths) - 1)
-
-
-def _fitted(widths: Sequence[int], is_number: Sequence[bool], room: int | None) -> list[int]:
-    """The widths of the columns that are shown: the widest texts are cut first, then the last columns left out."""
-    fitted = list(widths)
-    while room is not None and fitted and _total(fitted) > room:
-        excess = _total(fitted) - room
-        texts = [i for i in range(len(fitted)) if not is_number[i] and fitted[i] > _LEAST_WIDTH]
-        if not texts and len(fitted) == 1:
-            break
-        if not texts:
-            fitted = list(widths[: len(fitted) - 1])  # what is left has the more room
-            continue
-        widest = max(texts, key=lambda i: fitted[i])
-        second = max([_LEAST_WIDTH, *(fitted[i] for i in texts if i != widest)])
-        fitted[widest] = max(fitted[widest] - excess, min(second, fitted[widest] - 1), _LEAST_WIDTH)
-    return fitted
-
-
-def _cell(text: str, width: int, *, to_right: bool) -> str:
-    length = cell_len(text)
-    if length > width:
-        return set_cell_size(text, width - 1) + "…"
-    blanks = " " * (width - length)
-    return blanks + text if to_right else text + blanks
+def _column(name: str, values: Sequence[Any]) -> Column:
+    decimals = _decimals(values)
+    is_number = all(isinstance(value, int | float | None) and not isinstance(value, bool) for value in values)
+    cells = [text_of(value, decimals=decimals) for value in values]
+    return Column(name, cells, is_number and any(value is not None for value in values))
 
 
 def _decimals(column: Iterable[object]) -> int:

@@ -52,13 +52,38 @@ def _engine(call: Call) -> "Iterator[Engine]":
             yield SparkEngine(lakehouse)
 
 
+class _Query(Command):
+    """The command whose help is that of a query, where one is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, once the words are kept: the flag --help is acted on before the name is read."""
+        ctx.meta[__name__] = list(args)
+        return super().parse_args(ctx, args)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What the query answers, and what its parameters mean."""
+        from search_forecast.queries import catalogue
+
+        known = catalogue.names()
+        name = next((word for word in ctx.meta.get(__name__, ()) if word in known), None)
+        if name is None:
+            return super().format_help_text(ctx, formatter)
+        chosen = catalogue.load(name)
+        formatter.write(f"\n{chosen.name}: ")
+        formatter.write_text(chosen.summary)
+        if chosen.parameters:
+            with formatter.section("Parameters"):
+                formatter.write_dl([(str(each), each.comment) for each in chosen.parameters])
+        return None
+
+
 def _show(call: Call, answer: "Answer") -> int:
     if answer.note:
         output.note(answer.note)
     return call.rows(answer.columns, answer.rows)
 
 
-@click.command("query", cls=Command, is_task=True, has_csv=True, example="query top_terms limit=5 from=2021-12-01")
+@click.command("query", cls=_Query, is_task=True, has_csv=True, example="query top_terms limit=5 from=2021-12-01")
 @click.argument("name", required=False, shell_complete=_names)
 @click.argument("values", nargs=-1, type=KeyValue(), metavar="[k=v]...")
 @click.pass_obj
@@ -69,7 +94,13 @@ def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> 
     if name is None:
         queries = [catalogue.load(name) for name in catalogue.names()]
         rows = [(q.name, " ".join(map(str, q.parameters)), q.summary) for q in queries]
-        return call.rows(["query", "parameters", "answers"], rows)
+        if output.console.is_terminal and not (call.json or call.csv):
+            for each, parameters, answers in rows:
+                output.entry(f"{each} {parameters}".rstrip(), answers)
+        else:
+            call.rows(["query", "parameters", "answers"], rows)
+        output.note("query NAME --help says what its parameters mean")
+        return 0
     chosen = catalogue.load(name)
     chosen.arguments(dict(values))  # refused before anything is opened
     from search_forecast.queries.answers import answer

@@ -16,7 +16,7 @@ class Sought:
 
     Attributes:
         terms: Normalised.
-        pattern: A regular expression (Python's) that is searched for in normalised text; excludes `terms`.
+        pattern: A regular expression (Python's) that is searched for in normalised text.
     """
 
     terms: frozenset[str] = frozenset()
@@ -29,17 +29,19 @@ class Sought:
         """
         terms, pattern, normalise = self.terms, self.pattern, normaliser()
         words = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))
-        within = rf"(?<!\w)(?:{words})(?!\w)" if pattern is None else pattern
+        patterns = [] if pattern is None else [pattern]
+        within = [*patterns, rf"(?<!\w)(?:{words})(?!\w)"] if terms else patterns
 
         def is_sought(text: str | None, is_whole: bool) -> bool:
             import re as expressions  # noqa: PLC0415 - shipped with the code
 
-            if text is None or (pattern is None and not terms):
+            if text is None:
                 return False
             normal = normalise(text)
-            if is_whole and pattern is None:
-                return normal in terms
-            return expressions.search(within, normal, expressions.IGNORECASE) is not None
+            if is_whole and normal in terms:
+                return True
+            looked_for = patterns if is_whole else within
+            return any(expressions.search(each, normal, expressions.IGNORECASE) for each in looked_for)
 
         return is_sought
 

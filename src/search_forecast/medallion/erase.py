@@ -52,7 +52,7 @@ _NUMBERS = r"^[0-9 \t:./+TZ-]*$"  # in which a pattern would find years
 
 
 def sought(lakehouse: Lakehouse, parameters: EraseParameters) -> Sought:
-    """What must be found everywhere else: the terms, with the spellings that count for them; of a delivery its own.
+    """What must be found everywhere else: term or pattern, with the spellings that count for it; of a delivery its own.
 
     Call it before `erase`, which leaves nothing to learn them from.
 
@@ -61,7 +61,9 @@ def sought(lakehouse: Lakehouse, parameters: EraseParameters) -> Sought:
     """
     ingest.finish_sealed(lakehouse)
     if parameters.matching is not None:
-        result = Sought(pattern=parameters.matching)
+        matching = Sought(pattern=parameters.matching)
+        variants = [variant for variant, term in accepted(lakehouse).rows if matching.is_in(term)]
+        result = Sought(frozenset(variants), parameters.matching)
     elif parameters.term is not None:
         term = normaliser()(parameters.term)
         if not term:

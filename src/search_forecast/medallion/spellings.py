@@ -93,13 +93,21 @@ def read_spellings(source: Path) -> Spellings:
         if variant in terms:
             raise DataError(f"{where}: {variant!r} is the variant of {_line(lines[variant])} too; keep one of them")
         terms[variant], lines[variant] = term, where
-    for variant, term in terms.items():
-        if term in terms:
+    return Spellings(tuple(sorted((variant, _end(variant, terms, lines)) for variant in terms)))
+
+
+def _end(variant: str, terms: dict[str, str], lines: dict[str, str]) -> str:
+    """The term that a spelling counts for: the end of the chain, where a line's term is another line's variant."""
+    chain = [variant]
+    while (term := terms.get(chain[-1])) is not None:
+        if term in chain:
+            back = chain[chain.index(term) :]
             raise DataError(
-                f"{lines[variant]}: {variant!r} shall count for {term!r}, which is a variant itself "
-                f"({_line(lines[term])}); name the term that both count for"
+                f"{lines[back[0]]}: {back[0]!r} leads back to itself ({', '.join([*back, term])}); "
+                "take one of these lines out"
             )
-    return Spellings(tuple(sorted(terms.items())))
+        chain.append(term)
+    return chain[-1]
 
 
 def _line(where: str) -> str:

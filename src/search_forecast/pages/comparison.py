@@ -6,8 +6,10 @@ from typing import Any
 
 from search_forecast import __version__
 from search_forecast.errors import UsageError
+from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.pages.history import RECENT, TOTAL, end_of, start_of, whole_periods
 from search_forecast.pages.reading import Facts, Rows, known_days, query
+from search_forecast.pages.reading import rows as rows_of
 from search_forecast.queries.answers import Engine, filled_by
 
 MOST_TERMS = 6
@@ -17,6 +19,10 @@ _LIST_LENGTH, _FOUND_LENGTH = "20", "12"
 _TREND_DAYS = 62  # the last whole week or month lies in them
 _FORECAST = ("forecast", "lower_80", "upper_80", "lower_95", "upper_95")
 COLUMNS = ("date", "term", "search_count", *_FORECAST)
+_DAYS = """
+select term, event_date, search_count from daily_term_counts
+where term in ({terms}) and event_date between :first and :last
+"""
 
 
 @dataclass(frozen=True)
@@ -107,8 +113,9 @@ def compared(engine: Engine, terms: list[str], period: Period) -> Facts:
         starts = starts[-RECENT[period.grain] :]
     total = sum(_counts(days, starts, period.grain))
     is_latest = starts[-1:] == all_starts[-1:]
+    by_day = {TOTAL: days} | _days(engine, [term for term in terms if term != TOTAL], starts, period.grain)
     shown = [
-        _term(engine, term, days, starts, period)
+        _term(engine, term, days[-1]["event_date"], _counts(by_day[term], starts, period.grain), period)
         | {"forecast": _forecast(engine, term, period.grain, is_latest=is_latest)}
         for term in terms
     ]
@@ -132,21 +139,33 @@ def rows(comparison: Facts) -> list[list[Any]]:
     return listed
 
 
-def _term(engine: Engine, term: str, days: Rows, starts: list[date], period: Period) -> Facts:
+def _term(engine: Engine, term: str, last_day: date, counts: list[int], period: Period) -> Facts:
     """What is known of one term but its share of all."""
-    is_all = term == TOTAL
-    counts = _counts(days if is_all else _days(engine, term, starts, period.grain), starts, period.grain)
-    has_trend = not is_all and engine.has("term_trends")
-    since = {"from": (days[-1]["event_date"] - timedelta(days=_TREND_DAYS)).isoformat()}
+    has_trend = term != TOTAL and engine.has("term_trends")
+    since = {"from": (last_day - timedelta(days=_TREND_DAYS)).isoformat()}
     trend = query(engine, "trend_of_term", term=term, grain=_trend_grain(period), **since) if has_trend else []
     over = [row for row in trend if not row["is_partial_period"]]
     return {"term": term, "counts": counts, "search_count": sum(counts), "trend": over[-1] if over else None}
 
 
-def _days(engine: Engine, term: str, starts: list[date], grain: str) -> Rows:
-    """The days of a term that are shown; of no day all, so that a term that was never searched is refused."""
-    ends = {"from": starts[0].isoformat(), "to": end_of(starts[-1], grain).isoformat()} if starts else {}
-    return query(engine, "daily_counts", term=term, **ends)
+def _days(engine: Engine, terms: list[str], starts: list[date], grain: str) -> dict[str, Rows]:
+    """The days that are shown on which terms were searched: of all terms by one scan, as that is what costs.
+
+    Raises:
+        DataError: one was never searched.
+    """
+    for term in terms:
+        query(engine, "term_count", term=term)
+    normalise = normaliser()
+    own = {term: normalise(term) for term in terms}
+    by_term: dict[str, Rows] = {term: [] for term in own.values()}
+    if by_term and starts:
+        values: dict[str, object] = {f"term_{place}": term for place, term in enumerate(by_term)}
+        sql = _DAYS.format(terms=", ".join(f":{name}" for name in values))
+        values |= {"first": starts[0], "last": end_of(starts[-1], grain)}
+        for row in rows_of(engine.run(sql, values, ["daily_term_counts"])):
+            by_term[row["term"]].append(row)
+    return {term: by_term[normal] for term, normal in own.items()}
 
 
 def _forecast(engine: Engine, term: str, grain: str, *, is_latest: bool) -> Facts | None:

@@ -16,7 +16,7 @@ const moment = (value, options) => value == null ? "–" : new Intl.DateTimeForm
 const utc = (value, options) => moment(value, { timeZone: "UTC", ...options });
 const formats = {
   asCount: value => number(value, { maximumFractionDigits: Number.isInteger(value) || Math.abs(value) >= 100 ? 0 : 1 }),
-  asPercent: value => number(value, { style: "percent", maximumFractionDigits: 1 }),
+  asPercent: value => (value > 0 && value < 0.0005 ? "<" : "") + number(value > 0 ? Math.max(value, 0.001) : value, { style: "percent", maximumFractionDigits: 1 }),
   asChange: value => number(value, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" }),
   asDay: value => utc(value, { dateStyle: "medium" }),
   asDate: value => utc(value, { day: "numeric", month: "short" }),

@@ -1,6 +1,7 @@
 """Answers on this machine in a second: DuckDB over the files that Delta's log lists; Spark where that won't do."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -14,11 +15,12 @@ from sqlglot import exp
 
 from search_forecast.errors import DataError, UsageError, did_you_mean
 from search_forecast.queries import snapshots, translation
-from search_forecast.queries.answers import Answer, Engine
+from search_forecast.queries.answers import Answer, Engine, filled_by
 from search_forecast.queries.snapshots import NeedsSpark, Snapshot
 
 logger = logging.getLogger(__name__)
 SparkStart = Callable[[], Engine]
+_NO_COLUMN = re.compile(r'(?P<where>Referenced column|does not have a column named) "(?P<name>[^"]+)"')
 
 
 class LocalEngine:
@@ -75,9 +77,24 @@ class LocalEngine:
             return self._run(sql, values, inputs)
         except (NeedsSpark, duckdb.Error) as error:
             reason = " ".join(str(error).split())
-            if isinstance(error, duckdb.BinderException) and "Referenced column" in reason:
-                raise DataError(f"{reason.removeprefix('Binder Error: ').partition(' LINE ')[0]}") from error
+            if isinstance(error, duckdb.BinderException) and (found := _NO_COLUMN.search(reason)):
+                self._refuse(found["name"], inputs, is_sure=found["where"].startswith("Ref"), error=error)
             return replace(self._spark.run(sql, values, inputs), note=f"answered by Spark: {reason[:200]}")
+
+    def _refuse(self, column: str, inputs: Sequence[str], *, is_sure: bool, error: Exception) -> None:
+        """Raise where a table lacks a column of its contract, or (if that is sure) no table has one of that name."""
+        columns = {
+            name: self._snapshot(name).columns for table in inputs if (name := snapshots.full_name(self._root, table))
+        }
+        for name, present in columns.items():
+            if column not in present and column in _declared(name)[1]:
+                full = " --full" if (command := filled_by(name)) in ("aggregate", "trends") else ""
+                raise DataError(
+                    f"{name} has no column {column}, as an earlier release made it; run {command}{full}, which adds it"
+                ) from error
+        if is_sure:
+            alike = did_you_mean(column, sorted({each for present in columns.values() for each in present}))
+            raise DataError(f"no column {column} in {', '.join(inputs)}{alike}") from error
 
     def rows(self, sql: str, inputs: Sequence[str]) -> tuple[list[str], list[tuple[Any, ...]]] | None:
         """Column names and rows of a query without values; None where Spark is needed."""
@@ -146,7 +163,9 @@ def _declared(name: str) -> tuple[str, dict[str, str]]:
     """The full name and columns of a table that isn't there yet."""
     from search_forecast.lakehouse.contracts import TABLES  # noqa: PLC0415 - imports Spark
 
-    table = next(table for table in TABLES if name in (table.name, table.full_name))
+    table = next((table for table in TABLES if name in (table.name, table.full_name)), None)
+    if table is None:  # somebody's own
+        return name, {}
     kinds = {c.name: exp.DataType.build(c.type.simpleString(), dialect="databricks") for c in table.columns}
     types = {name: kind.sql("duckdb").replace("TIMESTAMPTZ", "TIMESTAMP") for name, kind in kinds.items()}
     return table.full_name, types

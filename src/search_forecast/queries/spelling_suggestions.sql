@@ -1,5 +1,5 @@
 -- Rare terms that are one slip of the finger away from a frequent one; they stay two terms until you say otherwise.
--- grain: one row per (variant, term), most searched first; what `load-spellings` takes as a list
+-- grain: one row per variant with the most searched term that it may be; a list that `load-spellings` takes
 -- inputs: term_summary
 -- parameters:
 --   times INT = 10: how many times as often the term is searched, at least
@@ -31,11 +31,11 @@ parts as (
   from terms
 )
 
-select distinct
+select
   rare.term as variant,
-  frequent.term,
+  max_by(frequent.term, struct(frequent.search_count, frequent.term)) as term,
   rare.search_count,
-  frequent.search_count as term_search_count
+  max(frequent.search_count) as term_search_count
 from parts as rare
 inner join parts as frequent
   on rare.part = frequent.part and rare.is_first = frequent.is_first and rare.digits = frequent.digits
@@ -49,5 +49,6 @@ where rare.search_count * :times <= frequent.search_count
       and array_sort(split(rare.term, '')) = array_sort(split(frequent.term, ''))
     )
   )
-order by rare.search_count desc, variant, term_search_count desc, frequent.term
+group by rare.term, rare.search_count
+order by rare.search_count desc, variant
 limit :limit
