@@ -49,8 +49,8 @@ MUTATIONS = {
         Mutation(
             "edge_day_like_the_quietest_is_complete",
             "medallion/gold.py",
-            '(F.col("search_count") >= quietest)',
-            '(F.col("search_count") > quietest)',
+            "search_count >= quietest.get(day, 0)",
+            "search_count > quietest.get(day, 0)",
             ("medallion/test_gold.py",),
         ),
         Mutation(

@@ -78,8 +78,8 @@ def _own_terms(lakehouse: Lakehouse, spellings: Spellings) -> DataFrame | None:
 def _change(lakehouse: Lakehouse, after: int, until: int, days: dict[date, bool], spellings: Spellings) -> None:
     """Bring gold from one version of silver to another.
 
-    Of silver, gold's counts and its totals the changed days are read; the two tables by term hold a row for each term,
-    and share and rank of all change with every search, so those are read and written whole.
+    Of silver and gold's counts the changed days are read, of its totals, a row for each day, all. The two by term
+    hold a row for each term, and share and rank of all change with every search, so those are read and written whole.
 
     Args:
         lakehouse: where.
@@ -123,11 +123,12 @@ def _change_totals(lakehouse: Lakehouse, days: Collection[date], own_days: str) 
     before = {row["event_date"]: tuple(row.values()) for row in lakehouse.ask(_TOTALS, DAILY_TOTALS)}
     others = {day: (row[1], row[2]) for day, row in before.items() if row[1] and day not in days}
     totals = gold.daily_totals(others | _by_day(lakehouse, own_days))
-    news = [row for row in totals if row != before.get(row[0])]
     gone = before.keys() - {row[0] for row in totals}
-    if news or gone:
-        changed = ", ".join(f"date'{day}'" for day in sorted(gone | {row[0] for row in news}))
-        where = f"event_date in ({changed})"
+    changed = sorted(gone | {row[0] for row in totals if row != before.get(row[0])})
+    if changed:
+        first, last = changed[0], changed[-1]
+        news = [row for row in totals if first <= row[0] <= last]
+        where = f"event_date between date'{first}' and date'{last}'"
         lakehouse.write(lakehouse.create(news, DAILY_TOTALS), DAILY_TOTALS, where=where)
 
 

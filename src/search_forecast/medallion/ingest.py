@@ -279,7 +279,7 @@ def commit(lakehouse: Lakehouse, batch: Batch) -> Batch:
         for change in _replaced(row, replacing[row["delivery_id"]], lakehouse.user(), at)
     ]
     news = [_row(delivery, batch) for delivery in batch.deliveries]
-    corrections.commit(lakehouse, rows, changes, more=news, where=own_rows)
+    corrections.commit(lakehouse, rows if replacing else [], changes, more=news, where=own_rows)
     batches.discard(batch)
     return batch
 

@@ -57,7 +57,8 @@ def twins(
     between = f"event_date between date'{days[0]}' and date'{days[-1]}'"
     sums = "select delivery_id, event_date, sum(search_count) as searches from {search_events}"
     known = {row["delivery_id"] for row in others}
-    older_rows = lakehouse.ask(f"{sums} where {between} group by delivery_id, event_date", SEARCH_EVENTS)
+    per_day = f"{sums} where {between} group by delivery_id, event_date"
+    older_rows = lakehouse.ask(per_day, SEARCH_EVENTS) if known else []
     older = _days(row for row in older_rows if row["delivery_id"] in known)
     # Terms are looked at where the numbers of searches agree already, which is seldom so.
     ids = {each for one, twin in _alike(new, list(readings), older) for each in (one, twin.delivery_id)}
@@ -96,7 +97,7 @@ def alike(one: Days, other: Days) -> int:
 
 
 def _with_terms(events: DataFrame, ids: Iterable[str]) -> dict[str, Days]:
-    """Days of some deliveries, from search_silver.search_events."""
+    """Days of some deliveries, from search_silver.search_events, or what is roughly the same."""
     term = terms.normalise_ascii(F.col("searched_as"))
     counted = (
         events.where(F.col("delivery_id").isin(*ids))
@@ -117,13 +118,14 @@ def _days(rows: Iterable[Mapping[str, Any]]) -> dict[str, Days]:
 def _condensed(raw: DataFrame, readings: Mapping[str, Reading]) -> DataFrame:
     """Raw records with their number, `records`: as one those of a date that are searches, or aren't, for one reason.
 
-    Only where the date has columns of its own, which have few values, and no other column says what a search is.
+    Only where the date has columns of its own, which have few values, and no rule of the layout looks at other columns.
     """
     if any(each.formats or each.only_column or each.total_pattern for each in readings.values()):
         return raw.withColumn("records", F.lit(1))
-    text = F.col("searchterm")
+    text, extra = F.col("searchterm"), F.array_join(F.map_values("extra_fields"), "", "")
+    is_broken = F.coalesce(text.contains(quality.REPLACEMENT) | extra.contains(quality.REPLACEMENT), F.lit(False))
     alike = (
-        F.when(text.contains(quality.REPLACEMENT), quality.REPLACEMENT)
+        F.when(is_broken, quality.REPLACEMENT)
         .when(F.char_length(text) > quality.MAX_TERM_LENGTH, text)
         .when(text.rlike(r"[^\x00-\x20\x7F]"), "a term")
         .otherwise("")

@@ -39,7 +39,7 @@ select
 from parts as rare
 inner join parts as frequent
   on rare.part = frequent.part and rare.is_first = frequent.is_first and rare.digits = frequent.digits
-where rare.search_count * :times <= frequent.search_count
+where rare.search_count * :times <= frequent.search_count and rare.search_count < frequent.search_count
   and abs(rare.letters - frequent.letters) <= 1
   and (
     levenshtein(rare.term, frequent.term) = 1
