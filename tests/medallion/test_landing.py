@@ -282,6 +282,16 @@ def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypat
     }
 
 
+def test_a_layout_that_is_a_link_out_of_the_source_is_not_read(tmp_path: Path) -> None:
+    source, secret = tmp_path / "in", tmp_path / "secret.yml"
+    (source / "_layouts").mkdir(parents=True)
+    secret.write_text("password: 1", encoding="utf-8")
+    (source / "_layouts" / "shop.yml").symlink_to(secret)
+
+    with pytest.raises(DataError, match=r"shop\.yml is a link that leads out of the source: name .* as --layouts"):
+        landing.more_layouts(source)
+
+
 def test_the_files_of_a_delta_table_are_no_deliveries(tmp_path: Path) -> None:
     delivered(tmp_path, b"PAR1", "lake/search_gold/x/part-0.parquet")
     delivered(tmp_path, b"{}", "lake/search_gold/x/_delta_log/0.json")

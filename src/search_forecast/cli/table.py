@@ -49,7 +49,7 @@ class Layout(NamedTuple):
 
 
 def layout(columns: Sequence[Column], room: int | None) -> Layout:
-    """The lines of a table, none of them wider than the room (in cells of a terminal; None: there is no end of it).
+    """The lines of a table, none wider than the room (in cells of a terminal; None: no end of it) but for long names.
 
     Where it is too narrow, names are folded behind an underscore; then a single row becomes a line a column, and of
     several rows what all have the same stands below, columns to the right first; then texts are folded in the last

@@ -57,9 +57,18 @@ def survey(source: Path) -> Survey:
 
 
 def more_layouts(source: Path) -> list[Path]:
-    """The folder of layouts in a landing directory, if it has one."""
+    """The folder of layouts in a landing directory, if it has one.
+
+    Raises:
+        DataError: it, or a file in it, is a link that leads out of that directory.
+    """
     directory = source / layouts.DIRECTORY
-    return [directory] if directory.is_dir() else []
+    if not directory.is_dir():
+        return []
+    for path in (directory, *directory.iterdir()):
+        if _leads_out(path, source):
+            raise DataError(f"{path} is a link that leads out of the source: name the folder it leads to as --layouts")
+    return [directory]
 
 
 def file_size(path: Path) -> int:
@@ -219,6 +228,11 @@ def _files(source: Path) -> list[Path]:
     return sorted(found)
 
 
+def _leads_out(path: Path, source: Path) -> bool:
+    """Whether a path is a link to what lies elsewhere: who may deliver may not read all."""
+    return path.is_symlink() and not path.resolve().is_relative_to(source.resolve())
+
+
 def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str | None:
     """Why a file is no delivery; None where it is one. `tables` keeps which directories are Delta tables."""
     directory = path.parent
@@ -235,6 +249,6 @@ def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str 
         return "a link to a folder: name that one as --source" if path.is_symlink() else "a folder that can't be read"
     if not path.is_file():
         return "neither a file nor a folder"
-    if path.is_symlink() and not path.resolve().is_relative_to(source.resolve()):  # who may deliver may not read all
+    if _leads_out(path, source):
         return "a link that leads out of the source: name what it leads to as --source"
     return None if containers.is_readable(path.name) else containers.UNREADABLE

@@ -92,7 +92,7 @@ def _backup(root: Path, into: Path, now: datetime, *, is_verified: bool) -> dict
         copy.parent.mkdir(parents=True, exist_ok=True)
         is_known = before is not None and (before.size, before.mtime_ns) == (status.st_size, status.st_mtime_ns)
         if before is not None and is_known and _linked(previous / CONTENT / relative, copy):
-            if not is_verified or file_sha256(copy) == before.sha256:
+            if not is_verified or _content(copy) == before.sha256:
                 entries[relative] = before
                 continue
             logger.warning("backup: %s rotted in %s and earlier ones; copied again here", relative, previous)
@@ -227,6 +227,14 @@ def _copy_modes(source: Path, copy: Path) -> None:
     """Give the directories of a copy the modes of those that they were copied from, the innermost first."""
     for place, _, _ in os.walk(copy, topdown=False):
         shutil.copymode(source / Path(place).relative_to(copy), place)
+
+
+def _content(copy: Path) -> str | None:
+    """The hash of a file; None where the disk no longer gives it."""
+    try:
+        return file_sha256(copy)
+    except OSError:
+        return None
 
 
 def _linked(file: Path, copy: Path) -> bool:

@@ -53,10 +53,11 @@ def unmeasured_error(training: Floats, frequency: Frequency) -> float:
     """The typical error of the mean of a series that no backtest measured.
 
     The prior, made larger by what so few values leave unknown of their mean and their variance: the variance of the
-    prediction of Student's t, s^2 (1 + 1/n) (n - 1) / (n - 3), with s^2 = prior n / (n - 1).
+    prediction of Student's t, s^2 (1 + 1/n) (n - 1) / (n - 3), with s^2 = prior n / (n - 1); there is none for fewer
+    than four values, which count as four.
     """
-    count = len(training[-4 * frequency.window :])
-    unsure = (count + 1) / max(count - 3, 1) if count > 1 else 1.0
+    count = max(len(training[-4 * frequency.window :]), 4)
+    unsure = (count + 1) / (count - 3)
     return scale(unsure * prior_variance(training, frequency), np.array([]))
 
 
