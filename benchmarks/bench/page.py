@@ -101,6 +101,8 @@ def _setting(peers: str) -> str:
 
 def _draw(results: Results, file: Path) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    days = [one for one in results if one["what"] == DAY and one["who"] == OURS]
+    panels[0].loglog([one["records"] for one in days], [one["cpu"] for one in days], "k:o", label=f"ours, {DAY}")
     for panel, name, label in zip(panels, ("cpu", "peak"), ("CPU seconds", "peak memory, GiB"), strict=True):
         for who, of_one in _first_loads(results):
             panel.loglog([one["records"] for one in of_one], [one[name] for one in of_one], marker="o", label=who)
@@ -108,7 +110,5 @@ def _draw(results: Results, file: Path) -> None:
         panel.xaxis.set_major_formatter(lambda records, _: f"{records / 1e6:g}")
         panel.yaxis.set_major_formatter("{x:g}")
         panel.minorticks_off()
-    days = [one for one in results if one["what"] == DAY and one["who"] == OURS]
-    panels[0].loglog([one["records"] for one in days], [one["cpu"] for one in days], "k:o", label=f"ours, {DAY}")
     panels[0].legend(fontsize="x-small")
     figure.savefig(file, dpi=90, metadata={"Software": None})
