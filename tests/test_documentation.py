@@ -233,10 +233,13 @@ def demo(spark, tmp_path_factory):
     place.mkdir()
     for name in NEEDED:
         (place / name).symlink_to(PROJECT / name)
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
-        patch.chdir(place)
-        assert cli.main(["demo"]) == 0
-    return place, shutil.copytree(place, place.parent / "copy", symlinks=True), printed.getvalue()
+    with pytest.MonkeyPatch.context() as patch:
+        # Else a connection stays open, to a database that is no more once a page begins anew.
+        patch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+        with pytest.MonkeyPatch.context() as inner, redirect_stdout(StringIO()) as printed:
+            inner.chdir(place)
+            assert cli.main(["demo"]) == 0
+        yield place, shutil.copytree(place, place.parent / "copy", symlinks=True), printed.getvalue()
 
 
 @needs_minutes
@@ -251,8 +254,6 @@ def test_what_a_page_shows_of_the_demo_is_what_it_prints(demo, page):
 @pytest.mark.parametrize("page", pages_with("sh"))
 def test_the_commands_of_a_page_run_after_the_demo_and_print_what_it_says(demo, page, monkeypatch, capsys):
     place, copy, _ = demo
-    # Else a connection of the last page stays open, to a database that is no more.
-    monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     shutil.rmtree(place)
     shutil.copytree(copy, place, symlinks=True)
     monkeypatch.chdir(place)
