@@ -7,7 +7,6 @@ as a difference again.
 from collections.abc import Iterator
 
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from search_forecast.errors import ContractError
@@ -16,10 +15,10 @@ from search_forecast.lakehouse.contracts.base import CONSTRAINT, FINGERPRINT, Ta
 _IS_SET = "_is_set"  # ends the name of the constraint that a column is not null
 
 
-def fingerprint(spark: SparkSession, name: str) -> str | None:
-    """Of the contract for which the table called `name` was made, or last changed; None where it doesn't say."""
-    shown = spark.sql(f"show tblproperties {name}").where(F.col("key") == FINGERPRINT).collect()
-    return shown[0]["value"] if shown else None
+def is_outdated(spark: SparkSession, table: Table, name: str) -> bool:
+    """Whether the table called `name` was made, or last changed, for another contract than `table`."""
+    shown = spark.sql(f"show tblproperties {name} ({literal(FINGERPRINT)})").collect()
+    return [row["value"] for row in shown] != [table.fingerprint]
 
 
 def statements(spark: SparkSession, table: Table, name: str) -> list[str]:

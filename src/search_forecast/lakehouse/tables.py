@@ -298,15 +298,12 @@ class Lakehouse:
         log = self._log(table)
         return log is not None and log.metadata().configuration.get(FINGERPRINT) == table.fingerprint
 
-    def _fingerprint(self, table: Table, name: str) -> str | None:
-        """Of the contract for which the table called `name` was made, or last changed."""
-        log = self._log(table)  # Spark answers only after it has replayed the whole log
-        return evolution.fingerprint(self.spark, name) if log is None else log.metadata().configuration.get(FINGERPRINT)
-
     def _adopt(self, table: Table, name: str) -> None:
         """Check a table that was there, once it is brought up to its contract where this lakehouse is writable."""
         missing, others = table.differences(self.spark.table(name).schema)
-        if self.is_writable and not others and self._fingerprint(table, name) != table.fingerprint:
+        may_change = self.is_writable and not others
+        # Asked of the log first: Spark answers only once it has replayed all of it.
+        if may_change and not self._is_up_to_date(table) and evolution.is_outdated(self.spark, table, name):
             for statement in evolution.statements(self.spark, table, name):
                 logger.info("%s: %s", table.full_name, statement)
                 self.spark.sql(statement)

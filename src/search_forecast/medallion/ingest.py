@@ -54,7 +54,7 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     batch, refused = _without_twins(lakehouse, batch, seen) if parameters.is_strict else (batch, [])
     if batch.deliveries:
         batches.seal(batch)
-        batch = commit(lakehouse, batch)
+        batch = commit(lakehouse, batch, seeks_twins=not parameters.is_strict)
     else:
         batches.discard(batch)
     content_ids.save()
@@ -258,8 +258,13 @@ def _inspect(part: Part, directory: Path, choice: Choice, past: _Past) -> Delive
     return Delivery(delivery_id, part.name, landing.file_size(part.path), None, status, reason)
 
 
-def commit(lakehouse: Lakehouse, batch: Batch) -> Batch:
+def commit(lakehouse: Lakehouse, batch: Batch, *, seeks_twins: bool = True) -> Batch:
     """Write a sealed batch to bronze: raw records first, deliveries last. Doing it again changes nothing.
+
+    Args:
+        lakehouse: where.
+        batch: as it was sealed.
+        seeks_twins: whether deliveries that look like another one were not looked for before.
 
     Returns:
         The batch, of which those deliveries that look like another one say so.
@@ -268,8 +273,9 @@ def commit(lakehouse: Lakehouse, batch: Batch) -> Batch:
     ingested = [delivery for delivery in batch.deliveries if delivery.layout is not None]
     if ingested:
         lakehouse.write(_raw_search_terms(lakehouse, batch, ingested), RAW_SEARCH_TERMS, where=own_rows)
-        # Split and written, records are read in a fifth of the time that their lines take.
-        batch = _with_warnings(batch, _twins(lakehouse, batch, rows, lakehouse.read(RAW_SEARCH_TERMS).where(own_rows)))
+    if ingested and seeks_twins:  # in what is written: their lines need not be split again
+        raw = lakehouse.read(RAW_SEARCH_TERMS).where(own_rows)
+        batch = _with_warnings(batch, _twins(lakehouse, batch, rows, raw))
     replacing = {d.replaces: d for d in batch.deliveries if d.replaces is not None}
     at = corrections.moment(lakehouse, batch.received_at) if replacing else batch.received_at
     changes = [

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from search_forecast.lakehouse.contracts import SEARCH_EVENTS
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import quality, silver, terms
+from search_forecast.medallion import silver, terms
 from search_forecast.medallion.reading import Reading
 
 LEAST_RECORDS = 20  # of a delivery, and searches on days that agree: fewer do so by chance
@@ -47,9 +47,9 @@ def twins(
         readings: how to read them, by delivery_id, in the order in which they count.
         others: rows of search_bronze.deliveries that came before.
     """
-    searches = _roughly(_condensed(raw, readings), readings)
-    rows = searches.groupBy("delivery_id", "event_date").agg(F.sum(F.col("search_count") * F.col("records")))
-    new = _days(dict(zip(("delivery_id", "event_date", "searches"), row, strict=True)) for row in rows.collect())
+    roughly = silver.search_events(silver.classified(raw, date.max, readings, normalised=_with_ascii_normalised))
+    per_day = roughly.groupBy("delivery_id", "event_date").agg(F.sum("search_count").alias("searches"))
+    new = _days(row.asDict() for row in per_day.collect())
     days = sorted({day for each in new.values() for day in each})
     if not days:
         return {}
@@ -57,14 +57,14 @@ def twins(
     between = f"event_date between date'{days[0]}' and date'{days[-1]}'"
     sums = "select delivery_id, event_date, sum(search_count) as searches from {search_events}"
     known = {row["delivery_id"] for row in others}
-    per_day = f"{sums} where {between} group by delivery_id, event_date"
-    older_rows = lakehouse.ask(per_day, SEARCH_EVENTS) if known else []
+    all_older = f"{sums} where {between} group by delivery_id, event_date"
+    older_rows = lakehouse.ask(all_older, SEARCH_EVENTS) if known else []
     older = _days(row for row in older_rows if row["delivery_id"] in known)
     # Terms are looked at where the numbers of searches agree already, which is seldom so.
     ids = {each for one, twin in _alike(new, list(readings), older) for each in (one, twin.delivery_id)}
     if not ids:
         return {}
-    new = _with_terms(_roughly(raw, readings).withColumnRenamed("searchterm", "searched_as"), ids)
+    new = _with_terms(roughly, ids)
     older = _with_terms(lakehouse.read(SEARCH_EVENTS).where(between), ids & older.keys()) if ids & older.keys() else {}
     found: dict[str | None, Twin] = {}
     for one, twin in _alike(new, list(readings), older):
@@ -97,7 +97,7 @@ def alike(one: Days, other: Days) -> int:
 
 
 def _with_terms(events: DataFrame, ids: Iterable[str]) -> dict[str, Days]:
-    """Days of some deliveries, from search_silver.search_events, or what is roughly the same."""
+    """Days of some deliveries, from search_silver.search_events."""
     term = terms.normalise_ascii(F.col("searched_as"))
     counted = (
         events.where(F.col("delivery_id").isin(*ids))
@@ -113,38 +113,6 @@ def _days(rows: Iterable[Mapping[str, Any]]) -> dict[str, Days]:
     for row in rows:
         result.setdefault(row["delivery_id"], {})[row["event_date"]] = (row["searches"], row.get("terms", 0))
     return dict(result)
-
-
-def _condensed(raw: DataFrame, readings: Mapping[str, Reading]) -> DataFrame:
-    """Raw records with their number, `records`: as one those of a date that are searches, or aren't, for one reason.
-
-    Only where the date has columns of its own, which have few values, and no rule of the layout looks at other columns.
-    """
-    if any(each.formats or each.only_column or each.total_pattern for each in readings.values()):
-        return raw.withColumn("records", F.lit(1))
-    text, extra = F.col("searchterm"), F.array_join(F.map_values("extra_fields"), "", "")
-    is_broken = F.coalesce(text.contains(quality.REPLACEMENT) | extra.contains(quality.REPLACEMENT), F.lit(False))
-    alike = (
-        F.when(is_broken, quality.REPLACEMENT)
-        .when(F.char_length(text) > quality.MAX_TERM_LENGTH, text)
-        .when(text.rlike(r"[^\x00-\x20\x7F]"), "a term")
-        .otherwise("")
-    )
-    malformed = F.when(F.col("malformed_record").isNotNull(), "a line")
-    parts = raw.select(
-        "delivery_id", "day", "month", "year", "count", alike.alias("searchterm"), malformed.alias("malformed_record")
-    )
-    none = F.lit(None).cast("string")
-    return (
-        parts.groupBy(*parts.columns)
-        .agg(F.count("*").alias("records"))
-        .withColumns({"date": none, "extra_fields": F.lit(None).cast("map<string,string>")})
-    )
-
-
-def _roughly(raw: DataFrame, readings: Mapping[str, Reading]) -> DataFrame:
-    """Raw records that are searches, judged as `clean` does but for what of a term needs Python."""
-    return silver.classified(raw, date.max, readings, normalised=_with_ascii_normalised).where("is_search")
 
 
 def _with_ascii_normalised(records: DataFrame, text: str, name: str) -> DataFrame:

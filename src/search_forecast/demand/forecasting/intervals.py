@@ -102,7 +102,7 @@ class CountLaw:
         return np.asarray(np.where(self._is_steady, np.maximum(normal, 0), spread), dtype=np.float64)
 
     def at_most(self, count: Floats) -> Floats:
-        """With which probability such a count is no larger."""
+        """With which probability such a count is no larger; what `make bench-forecast` judges intervals by."""
         normal = stats.norm.cdf(count + 0.5, self.mean, self._deviation) * (count >= 0)
         return np.asarray(np.where(self._is_steady, normal, stats.nbinom.cdf(count, *self._shape)), dtype=np.float64)
 
