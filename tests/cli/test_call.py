@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from search_forecast.cli.call import LARGE_BYTES, TINY_BYTES, Call
 from search_forecast.lakehouse import notes, session
@@ -39,6 +41,23 @@ def test_spark_is_as_large_as_what_a_command_reads(
     has_source = command in ("ingest", "run")
     with Call(command=command, lakehouse=lake).opened(writes=False, source=source if has_source else None) as house:
         assert house.spark == size
+
+
+def test_what_gold_was_before_makes_no_large_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "search_gold/term_summary"
+    for _ in range(2):
+        write_deltalake(table, pa.table({"term": [str(number) for number in range(40_000)]}), mode="overwrite")
+    monkeypatch.setattr(session, "session", lambda **settings: settings["size"])
+
+    def size() -> object:
+        with Call(command="aggregate", lakehouse=tmp_path).opened(writes=False) as house:
+            return house.spark
+
+    assert size() == "small"  # 40,000 rows
+    write_deltalake(table, pa.table({"term": ["a", "b"]}), mode="overwrite")
+    assert size() == "tiny"
+    next(table.glob("_delta_log/*2.json")).write_text("")  # `check` says what to do about it, not this
+    assert size() == "small"
 
 
 def test_gold_that_is_rebuilt_is_made_from_all_of_silver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ _NEEDS_DATA = ("clean", "load-spellings", "aggregate", "reconcile", "trends", "c
 _MEDALLION = ("ingest", *_NEEDS_DATA)  # never two of them at once
 LARGE_BYTES, TINY_BYTES = 64 * 2**20, 3 * 2**18
 _NEEDS_NEWS = ("ingest", "clean", "aggregate", "reconcile", "run")  # of layers below gold they read what is new
-COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
+COMPRESSION, ROW_BYTES = 10, 25  # bytes of CSV that a byte of Parquet holds, and a row, about
 
 
 @dataclass
@@ -132,18 +132,24 @@ class Call:
 
     def _bytes_to_read(self, source: Path | None, *, reads_all: bool) -> int:
         """About how many bytes of CSV the command will read, at the source and in the lakehouse."""
+        from search_forecast.lakehouse import delta_log
         from search_forecast.lakehouse.scratch import bytes_below
-        from search_forecast.medallion import content_ids, reconcile, spellings
+        from search_forecast.medallion import aggregate, content_ids, reconcile, spellings
 
-        stored, staging = 0, self.root / "_staging"
+        stored, gold_rows, staging = 0, 0, self.root / "_staging"
         reads_all = reads_all or (self.command in ("aggregate", "run") and spellings.is_newer_than_gold(self.root))
         if reads_all or self.command not in _NEEDS_NEWS or (self.command == "run" and source is None):
             stored = bytes_below(self.root, "*.parquet")
         elif self.command != "ingest":  # which reads none of the tables that grow
-            stored = bytes_below(self.root / "search_gold", "*.parquet") + reconcile.unproven_bytes(self.root)
+            stored = reconcile.unproven_bytes(self.root)
+            # Its rows: each delivery writes two of these tables anew, and what they were is there until `maintain`.
+            for location in (self.root / "search_gold" / table.name for table in aggregate.AGGREGATED):
+                row_count = delta_log.row_count(location)
+                stored += bytes_below(location, "*.parquet") if row_count is None else 0
+                gold_rows += row_count or 0
         # What is staged by now is unpacked: a gzip file can hold a hundred times as much as it weighs.
         new = max(content_ids.new_bytes(staging, source), bytes_below(staging / "batches")) if source else 0
-        return COMPRESSION * stored + new
+        return COMPRESSION * stored + ROW_BYTES * gold_rows + new
 
     def check_there(self, *, writes: bool = False) -> None:
         """Raise DataError where a command that only reads finds no local lakehouse."""

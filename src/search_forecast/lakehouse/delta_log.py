@@ -57,6 +57,17 @@ def opened(location: Path) -> "DeltaTable | None":
         return None
 
 
+def row_count(location: Path) -> int | None:
+    """How many rows the table in a directory has now; None where its log can't be read or does not say so."""
+    from deltalake.exceptions import DeltaError  # noqa: PLC0415
+
+    try:
+        counts = table(location).get_add_actions().column("num_records").to_pylist()
+    except (DataError, DeltaError, KeyError):
+        return None
+    return None if None in counts else sum(counts)
+
+
 def history(opened: "DeltaTable") -> list[dict[str, Any]] | None:
     """A table's commits, newest first; None where delta-rs can't read one that is older than a checkpoint."""
     from deltalake.exceptions import DeltaError  # noqa: PLC0415
