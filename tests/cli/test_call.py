@@ -20,7 +20,7 @@ from search_forecast.medallion.reconcile import unproven_bytes
         ("ingest", {"lake/search_bronze/raw_search_terms/a.parquet": LARGE_BYTES, "in/a.csv": 1}, "tiny"),
         ("ingest", {"in/a.csv": LARGE_BYTES + 1}, "large"),
         ("ingest", {"in/a.csv": TINY_BYTES, "in/known.csv": LARGE_BYTES}, "tiny"),
-        ("ingest", {"in/a.csv.gz": 1, "lake/_staging/batches/batch-000001-x/1.lines": LARGE_BYTES + 1}, "large"),
+        ("ingest", {"in/a.csv.gz": 1, "lake/_staging/batches/batch-000001-x/1.parquet": LARGE_BYTES // 5 + 1}, "large"),
         ("run", {"lake/search_bronze/raw_search_terms/a.parquet": TINY_BYTES // 10, "in/a.csv": TINY_BYTES}, "small"),
     ],
 )

@@ -25,7 +25,7 @@ _NEEDS_DATA = ("clean", "load-spellings", "aggregate", "reconcile", "trends", "c
 _MEDALLION = ("ingest", *_NEEDS_DATA)  # never two of them at once
 LARGE_BYTES, TINY_BYTES = 64 * 2**20, 3 * 2**18
 _NEEDS_NEWS = ("ingest", "clean", "aggregate", "reconcile", "run")  # of layers below gold they read what is new
-COMPRESSION = 10  # bytes of CSV that a byte of Parquet holds, about
+COMPRESSION, STAGED_COMPRESSION = 10, 5  # bytes of CSV that a byte of Parquet holds, about; of small files fewer
 
 
 @dataclass
@@ -141,8 +141,9 @@ class Call:
             stored = bytes_below(self.root, "*.parquet")
         elif self.command != "ingest":  # which reads none of the tables that grow
             stored = bytes_below(self.root / "search_gold", "*.parquet") + reconcile.unproven_bytes(self.root)
-        # What is staged by now is unpacked: a gzip file can hold a hundred times as much as it weighs.
-        new = max(content_ids.new_bytes(staging, source), bytes_below(staging / "batches")) if source else 0
+        # What is staged by now is no longer packed as it came: a gzip file can hold a hundred times what it weighs.
+        staged = STAGED_COMPRESSION * bytes_below(staging / "batches")
+        new = max(content_ids.new_bytes(staging, source), staged) if source else 0
         return COMPRESSION * stored + new
 
     def check_there(self, *, writes: bool = False) -> None:
