@@ -32,7 +32,7 @@ def counted(raw: pa.Table, reading: Reading) -> pa.Table:
 
 
 def _is_usual(raw: pa.Table, reading: Reading) -> pa.ChunkedArray:
-    """Whether a record breaks no rule but, perhaps, those of date and count; nearly: no term is too long in ASCII."""
+    """Whether a record surely breaks no rule but, perhaps, those of date and count."""
     term, extra_texts = raw["searchterm"], pa.chunked_array([chunk.items for chunk in raw["extra_fields"].chunks])
     asks_more = reading.only_column is not None or reading.total_pattern is not None
     if asks_more or pc.any(pc.match_substring(extra_texts, quality.REPLACEMENT)).as_py():

@@ -24,7 +24,7 @@ SCHEMA = pa.schema(
         ("malformed_record", pa.string()),
     ]
 )
-_STORED_TOGETHER = 2**19  # records
+_STORED_TOGETHER = 2**26  # bytes in memory, about half a million records
 _BOM = b"\xef\xbb\xbf"
 _LINE_FEED, _CARRIAGE_RETURN, _QUOTE = b'\n\r"'
 
@@ -34,7 +34,7 @@ def tables(blocks: Iterable[bytes], layout: Layout) -> Iterator[pa.Table]:
     waiting = [SCHEMA.empty_table()]
     for block in blocks:
         waiting.append(raw_records(block, layout))
-        if sum(map(len, waiting)) >= _STORED_TOGETHER:
+        if sum(table.nbytes for table in waiting) >= _STORED_TOGETHER:
             yield pa.concat_tables(waiting)
             waiting = [SCHEMA.empty_table()]
     yield pa.concat_tables(waiting)

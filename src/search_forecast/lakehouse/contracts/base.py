@@ -37,8 +37,8 @@ class TableColumn:
 class Table:
     """One Delta table: where it lies, what one row is, what its rows must hold.
 
-    Where `stats_columns` are named, Delta keeps the least and greatest values of those alone: to keep them of all takes
-    a quarter of what it takes to write a wide table.
+    Where `stats_columns` are named, Delta keeps the least and greatest values of those alone: of many texts it takes
+    long to find them.
     """
 
     layer: Layer
