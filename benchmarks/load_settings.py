@@ -41,6 +41,7 @@ TRIES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 }
 COMET = {
     "spark.plugins": "org.apache.spark.CometPlugin",
+    "spark.shuffle.manager": "org.apache.spark.sql.comet.execution.shuffle.CometShuffleManager",
     "spark.comet.explainFallback.enabled": "true",
     "spark.memory.offHeap.enabled": "true",
     "spark.memory.offHeap.size": "2g",
