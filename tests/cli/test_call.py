@@ -6,8 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from pyarrow import parquet
 
-from search_forecast.cli.call import LARGE_BYTES, TINY_BYTES, Call
+from search_forecast.cli.call import LARGE_BYTES, ROW_BYTES, TINY_BYTES, Call
 from search_forecast.lakehouse import notes, session
 from search_forecast.medallion.reconcile import unproven_bytes
 
@@ -22,7 +23,6 @@ from search_forecast.medallion.reconcile import unproven_bytes
         ("ingest", {"lake/search_bronze/raw_search_terms/a.parquet": LARGE_BYTES, "in/a.csv": 1}, "tiny"),
         ("ingest", {"in/a.csv": LARGE_BYTES + 1}, "large"),
         ("ingest", {"in/a.csv": TINY_BYTES, "in/known.csv": LARGE_BYTES}, "tiny"),
-        ("ingest", {"in/a.csv.gz": 1, "lake/_staging/batches/batch-000001-x/1.lines": LARGE_BYTES + 1}, "large"),
         ("run", {"lake/search_bronze/raw_search_terms/a.parquet": TINY_BYTES // 10, "in/a.csv": TINY_BYTES}, "small"),
     ],
 )
@@ -41,6 +41,18 @@ def test_spark_is_as_large_as_what_a_command_reads(
     has_source = command in ("ingest", "run")
     with Call(command=command, lakehouse=lake).opened(writes=False, source=source if has_source else None) as house:
         assert house.spark == size
+
+
+def test_a_packed_delivery_is_as_large_as_what_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    staged, source = tmp_path / "_staging/batches/batch-000001-x", tmp_path / "a.csv.gz"
+    staged.mkdir(parents=True)
+    source.write_bytes(b"1")
+    (staged / "0.parquet").write_bytes(b"PAR1")  # a killed run's
+    parquet.write_table(pa.table({"day": pa.nulls(LARGE_BYTES // ROW_BYTES + 1, pa.string())}), staged / "1.parquet")
+    monkeypatch.setattr(session, "session", lambda **settings: settings["size"])
+
+    with Call(command="ingest", lakehouse=tmp_path).opened(writes=False, source=source) as house:
+        assert house.spark == "large"
 
 
 def test_what_gold_was_before_makes_no_large_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ def test_a_table_has_a_plural_snake_case_name_and_a_grain(table: Table) -> None:
 def test_a_table_checks_and_clusters_by_columns_that_it_has(table: Table) -> None:
     names = [column.name for column in table.columns]
     assert len(set(names)) == len(names)
-    assert set(table.cluster_by) <= set(names)
+    assert set(table.cluster_by) <= set(table.stats_columns or names) <= set(names)
     for name, check in table.checks.items():
         assert re.fullmatch(r"[a-z_]+", name)
         assert any(re.search(rf"\b{column}\b", check) for column in names), check
@@ -140,13 +140,15 @@ def test_the_schema_carries_types_nullability_and_comments() -> None:
     )
 
 
-def test_constraints_and_the_change_feed_are_table_properties() -> None:
-    table = Table("silver", "events", "event", PAIR.columns, {"counted": "search_count > 0"}, has_change_feed=True)
+def test_constraints_the_change_feed_and_what_has_statistics_are_table_properties() -> None:
+    checks, stats = {"counted": "search_count > 0"}, ("term", "day")
+    table = Table("silver", "events", "event", PAIR.columns, checks, has_change_feed=True, stats_columns=stats)
 
     fingerprints = [contract.properties.pop("search_forecast.contract") for contract in (table, PAIR)]
     assert fingerprints[0] != fingerprints[1]
     assert {key: value for key, value in table.properties.items() if key.startswith("delta.")} == {
         "delta.enableChangeDataFeed": "true",
+        "delta.dataSkippingStatsColumns": "term,day",
         "delta.constraints.counted": "search_count > 0",
     }
     assert set(PAIR.properties) == {"search_forecast.contract"}

@@ -44,6 +44,7 @@ EVOLVED = replace(
     ),
     checks={"term_length": "char_length(term) < 512", "counted": "visitor_count > 0"},
     cluster_by=("event_date", "term"),
+    stats_columns=("event_date", "term"),
 )
 
 

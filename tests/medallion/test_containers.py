@@ -142,7 +142,7 @@ def test_what_is_wrong_in_a_zip_file_is_refused_by_name(tmp_path: Path, data: by
     (delivery,) = batch.deliveries
     assert (delivery.status, delivery.source_file.startswith(str(path))) == ("rejected", True)
     assert message in str(delivery.reason)
-    assert not list((tmp_path / "staging").rglob("*.lines.*"))
+    assert not list((tmp_path / "staging").rglob("*.parquet"))
     rows = [{**vars(delivery), "batch_id": "batch-000001"}]
     assert stage_new_files(tmp_path / "staging", survey, choice, rows, NOW)[0].deliveries == ()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import tempfile
 import zipfile
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from search_forecast.errors import DataError, UsageError
 from search_forecast.medallion import landing, layouts
@@ -57,15 +57,10 @@ def staged(path: Path, directory: Path, name: str) -> list[dict[str, str]]:
     records = []
     for part in landing.survey(path).parts:
         delivery = landing.stage(part, directory, Choice(path, name))
-        layout = delivery.layout
-        assert layout is not None
         assert delivery.layout_name == name
-        lines = (directory / f"{delivery.delivery_id}.lines").read_bytes().decode().split("\n")[:-1]
-        assert len(lines) == delivery.record_count
-        for fields in csv.reader(lines, delimiter=layout.delimiter, strict=True):
-            if len(fields) == len(layout.columns):
-                cells = dict(zip(layout.columns, fields, strict=True))
-                records.append({role: cells[role] for role in layout.roles})
+        rows = parquet.read_table(directory / f"{delivery.delivery_id}.parquet").to_pylist()
+        assert len(rows) == delivery.record_count
+        records += [row for row in rows if row["malformed_record"] is None]
     return records
 
 

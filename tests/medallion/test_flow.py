@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from search_forecast.cli.call import reader
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import bronze, corrections, gold, landing, silver
+from search_forecast.medallion import corrections, gold, landing, silver
 from search_forecast.medallion.clean import early_batches, silver_counts
 from search_forecast.medallion.containers import Part
 from search_forecast.medallion.reconcile import LAYERS, checked_batches
@@ -185,8 +185,8 @@ def test_the_fixtures_give_the_answers_of_the_readme(run: Callable[..., Any], tm
 def test_the_original_file_gives_its_known_counts(spark: SparkSession, tmp_path: Path) -> None:
     """The rules alone, without tables: the other tests of this file are about those."""
     delivery = landing.stage(Part(ORIGINAL), tmp_path)
-    lines = spark.read.text(str(tmp_path / f"{delivery.delivery_id}.lines")).withColumn("delivery_id", F.lit("d"))
-    raw = bronze.raw_records(lines, delivery.layout).withColumn("ingested_at", F.current_timestamp())
+    staged = spark.read.parquet(str(tmp_path / f"{delivery.delivery_id}.parquet")).withColumn("delivery_id", F.lit("d"))
+    raw = staged.withColumn("ingested_at", F.current_timestamp())
     raw = raw.withColumn("source_file", F.lit("searchterms.csv")).withColumn("batch_id", F.lit("batch-000001"))
     counts = gold.daily_term_counts(silver.search_events(silver.classified(raw, date(2021, 12, 25))))
 

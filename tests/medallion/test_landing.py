@@ -13,21 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse import scratch
-from search_forecast.medallion import batches, landing, records
+from search_forecast.medallion import batches, containers, landing, records, splitting
 from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.bronze import Layout
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
 from search_forecast.medallion.ingest import stage_new_files
+from search_forecast.medallion.landing import Opened
 from support import reference
 from support.places import FIXTURES
 
 HEADER = b"day,month,year,searchterm\n"
 RECORDS = b"7,11,2021,laptop\n8,11,2021,mobile 5g\n"
-PLAIN = Layout(",", ("day", "month", "year", "searchterm"))
 NOW = datetime(2021, 12, 25, 12, 30, 0, 123456, tzinfo=timezone.utc)
 
 
@@ -39,11 +40,21 @@ def delivered(directory: Path, content: bytes, name: str = "terms.csv") -> Path:
 
 
 def staged(directory: Path, content: bytes, name: str = "terms.csv") -> tuple[Delivery, bytes]:
-    """Stages a file with this content; returns its delivery and the lines that Spark will read."""
+    """Stages a file with this content; returns its delivery and the lines that were split."""
     batch = directory / "batch"
     batch.mkdir()
-    delivery = landing.stage(Part(delivered(directory, content, name)), batch)
-    return delivery, (batch / f"{delivery.delivery_id}.lines").read_bytes()
+    part = Part(delivered(directory, content, name))
+    delivery = landing.stage(part, batch)
+    opened, lines = lines_of(part)
+    expected = splitting.raw_records(lines, opened.layout)
+    assert parquet.read_table(batch / f"{delivery.delivery_id}.parquet") == expected
+    return delivery, lines
+
+
+def lines_of(part: Part) -> tuple[Opened, bytes]:
+    with containers.opened(part) as file:
+        opened = landing.open_records(part, file, part.path.parent, Choice(part.path))
+        return opened, b"".join(opened.blocks)
 
 
 def stage_new(directory: Path) -> tuple[Batch, list[Delivery]]:
@@ -55,7 +66,7 @@ def stage_new(directory: Path) -> tuple[Batch, list[Delivery]]:
 def sealed(staging: Path, name: str, *deliveries: Delivery) -> Batch:
     batch = Batch(name, NOW, deliveries, batches.new_directory(staging, name))
     for delivery in deliveries:
-        if delivery.layout is not None:
+        if delivery.status == "ingested":
             batch.staged_file(delivery).touch()
     batches.seal(batch)
     return batch
@@ -97,7 +108,6 @@ def test_the_records_of_a_file_are_staged_a_line_each(tmp_path: Path, content: b
         record_count=lines.count(b"\n"),
         status="ingested",
         reason=None,
-        layout=PLAIN,
         layout_name="origin",
         reading="{}",
     )
@@ -120,16 +130,15 @@ def test_all_members_of_a_gzip_file_are_read(tmp_path: Path) -> None:
 
 
 def test_a_line_of_tabs_is_a_record_of_a_tab_separated_file(tmp_path: Path) -> None:
-    delivery, lines = staged(tmp_path, HEADER.replace(b",", b"\t") + b"\t\t\t\n  \n\n")
+    _, lines = staged(tmp_path, HEADER.replace(b",", b"\t") + b"\t\t\t\n  \n\n")
 
     assert lines == b"\t\t\t\n"
-    assert delivery.layout == Layout("\t", PLAIN.columns)
 
 
 def test_a_header_that_is_not_utf_8_still_gives_its_names(tmp_path: Path) -> None:
-    delivery, _ = staged(tmp_path, b"day,month,year,searchterm,Gr\xf6\xdfe\n" + RECORDS)
+    opened, _ = lines_of(Part(delivered(tmp_path, b"day,month,year,searchterm,Gr\xf6\xdfe\n" + RECORDS)))
 
-    assert delivery.layout == Layout(",", (*PLAIN.columns, "Gr\ufffd\ufffde"))
+    assert opened.layout == Layout(",", ("day", "month", "year", "searchterm", "Gr\ufffd\ufffde"))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +172,7 @@ def test_a_file_that_cannot_be_read_is_refused_and_nothing_of_it_staged(
     with pytest.raises(DataError, match=reason):
         staged(tmp_path, content, name)
 
-    assert [path.name for path in (tmp_path / "batch").iterdir() if path.name != "partial.lines"] == []
+    assert [path.name for path in (tmp_path / "batch").iterdir() if not path.name.startswith("partial")] == []
 
 
 def test_a_file_that_is_gone_is_refused_like_one_that_cannot_be_read(tmp_path: Path) -> None:
@@ -178,7 +187,7 @@ def test_a_file_after_a_refused_one_is_staged_clean(tmp_path: Path) -> None:
 
     delivery = landing.stage(Part(delivered(tmp_path, HEADER + RECORDS)), tmp_path)
 
-    assert (tmp_path / f"{delivery.delivery_id}.lines").read_bytes() == RECORDS
+    assert parquet.read_metadata(tmp_path / f"{delivery.delivery_id}.parquet").num_rows == 2
 
 
 @pytest.mark.parametrize("is_last", [False, True])
@@ -347,7 +356,7 @@ def test_a_file_that_changes_while_it_is_read_is_rejected(tmp_path: Path, monkey
     batch, known = stage_new(tmp_path)
 
     assert known == []
-    assert [(d.source_file, d.status, d.record_count, d.layout) for d in batch.deliveries] == [
+    assert [(d.source_file, d.status, d.record_count, d.layout_name) for d in batch.deliveries] == [
         (str(path), "rejected", None, None)
     ]
     assert "changed while it was read" in str(batch.deliveries[0].reason)
@@ -368,29 +377,33 @@ def test_of_files_with_the_same_content_the_first_is_staged(tmp_path: Path) -> N
 
 
 def test_a_sealed_batch_is_found_as_it_was(tmp_path: Path) -> None:
-    layout = Layout("\t", ("day", "month", "year", "searchterm", 'Größe "ö"\u2028'), is_last_optional=True)
     batch = sealed(
         tmp_path,
         "batch-000002",
-        Delivery("ab" * 32, "/in/größe [1].csv", 120, 0, "ingested", None, layout),
+        Delivery("ab" * 32, "/in/größe [1].csv", 120, 0, "ingested", None, "shop_ö", "{}"),
         Delivery("ab" * 32, "/in/b.csv", 120, None, "duplicate", "same content as /in/größe [1].csv"),
         Delivery(None, "/in/c.csv", 0, None, "rejected", "the file cannot be opened"),
     )
 
     assert batches.sealed(tmp_path) == [batch]
-    assert batch.staged_file(batch.deliveries[0]) == batch.directory / f"{'ab' * 32}.lines"
+    assert batch.staged_file(batch.deliveries[0]) == batch.directory / f"{'ab' * 32}.parquet"
 
 
-def test_a_batch_that_the_release_before_layouts_sealed_is_finished(tmp_path: Path) -> None:
-    batch = sealed(tmp_path, "batch-000002", Delivery("ab" * 32, "/in/a.csv", 120, 1, "ingested", None, PLAIN))
-    manifest = batch.directory / "manifest.json"
+def test_a_batch_that_an_earlier_release_sealed_as_lines_is_finished(tmp_path: Path) -> None:
+    batch = sealed(tmp_path, "batch-000002", Delivery("ab" * 32, "/in/a.csv", 120, 1, "ingested", None))
+    manifest, staged = batch.directory / "manifest.json", batch.staged_file(batch.deliveries[0])
     document = json.loads(manifest.read_text())
     (row,) = document["deliveries"]
-    row["layout"] = {key: row["layout"][key] for key in ("delimiter", "columns", "is_last_optional")}
+    columns = ["day", "month", "year", "searchterm"]
+    row["layout"] = {"delimiter": ",", "columns": columns, "is_last_optional": False}
     del row["layout_name"], row["reading"]
     manifest.write_text(json.dumps(document))
+    staged.unlink()
+    staged.with_suffix(".lines").write_bytes(b'7,11,2021,"a\rb"\n')
 
     assert batches.sealed(tmp_path) == [batch]
+    [record] = parquet.read_table(staged).to_pylist()
+    assert [record[name] for name in columns] == ["7", "11", "2021", "a\nb"]
 
 
 def test_sealed_batches_come_oldest_first(tmp_path: Path) -> None:
@@ -433,7 +446,7 @@ def test_a_batch_whose_removal_was_interrupted_is_not_taken_for_a_sealed_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = sealed(tmp_path, "batch-000001")
-    delivered(batch.directory, RECORDS, "abc.lines")
+    delivered(batch.directory, RECORDS, "abc.parquet")
 
     def killed(path: Path) -> None:
         raise KeyboardInterrupt
@@ -443,7 +456,7 @@ def test_a_batch_whose_removal_was_interrupted_is_not_taken_for_a_sealed_one(
         with pytest.raises(KeyboardInterrupt):
             batches.discard(batch)
 
-    assert (batch.directory / "abc.lines").exists()
+    assert (batch.directory / "abc.parquet").exists()
     assert batches.sealed(tmp_path) == []
 
 
@@ -466,8 +479,8 @@ def test_a_damaged_manifest_is_said_with_what_to_do(tmp_path: Path, text: str) -
         batches.sealed(tmp_path)
 
 
-def test_a_sealed_batch_without_its_lines_is_damaged_too(tmp_path: Path) -> None:
-    batch = sealed(tmp_path, "batch-000002", Delivery("ab" * 32, "/in/a.csv", 120, 1, "ingested", None, PLAIN))
+def test_a_sealed_batch_without_its_records_is_damaged_too(tmp_path: Path) -> None:
+    batch = sealed(tmp_path, "batch-000002", Delivery("ab" * 32, "/in/a.csv", 120, 1, "ingested", None))
     batch.staged_file(batch.deliveries[0]).unlink()
-    with pytest.raises(DataError, match=r"manifest\.json can't be read \(abab.*\.lines, which it names, is gone\)"):
+    with pytest.raises(DataError, match=r"manifest\.json can't be read \(abab.*\.parquet, which it names, is gone\)"):
         batches.sealed(tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
 from search_forecast.errors import DataError, UsageError
 from search_forecast.medallion import landing, layouts, records
@@ -308,7 +309,12 @@ def test_the_page_explains_every_key_and_its_example_is_read_as_it_says(tmp_path
     )
 
     assert (delivery.layout_name, delivery.record_count) == ("my_shop", 2)
-    assert (tmp_path / f"{delivery.delivery_id}.lines").read_text() == "01.03.2024;Schreibtisch;1'200\nSumme;;1'200\n"
+    staged = parquet.read_table(tmp_path / f"{delivery.delivery_id}.parquet", columns=["date", "searchterm", "count"])
+    assert staged.to_pydict() == {
+        "date": ["01.03.2024", "Summe"],
+        "searchterm": ["Schreibtisch", ""],
+        "count": ["1'200", "1'200"],
+    }
     assert parse(delivery.reading) == export.reading("UTC")
     for key in type(export).model_fields.keys() - {"name"}:
         assert f"`{key}`" in page

@@ -229,7 +229,7 @@ def test_python_sees_only_what_may_be_personal_or_is_not_ascii(
     silver.classified(house.read(RAW_SEARCH_TERMS), NOW.date(), personal=Personal()).collect()
 
     seen = Path(log).read_text(encoding="utf-8").splitlines()
-    assert sorted(seen) == sorted([*(normaliser()(term) for _, term, *_ in RECORDS if len(term) > 10), MALFORMED[0]])
+    assert set(seen) == {*(normaliser()(term) for _, term, *_ in RECORDS if len(term) > 10), MALFORMED[0]}
 
 
 def test_silver_and_gold_never_hold_it_and_bronze_as_long_as_it_may(

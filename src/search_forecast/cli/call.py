@@ -134,7 +134,7 @@ class Call:
         """About how many bytes of CSV the command will read, at the source and in the lakehouse."""
         from search_forecast.lakehouse import delta_log
         from search_forecast.lakehouse.scratch import bytes_below
-        from search_forecast.medallion import aggregate, content_ids, reconcile, spellings
+        from search_forecast.medallion import aggregate, batches, content_ids, reconcile, spellings
 
         stored, gold_rows, staging = 0, 0, self.root / "_staging"
         reads_all = reads_all or (self.command in ("aggregate", "run") and spellings.is_newer_than_gold(self.root))
@@ -147,8 +147,9 @@ class Call:
                 row_count = delta_log.row_count(location)
                 stored += bytes_below(location, "*.parquet") if row_count is None else 0
                 gold_rows += row_count or 0
-        # What is staged by now is unpacked: a gzip file can hold a hundred times as much as it weighs.
-        new = max(content_ids.new_bytes(staging, source), bytes_below(staging / "batches")) if source else 0
+        new = 0
+        if source is not None:  # a gzip file can hold a hundred times as much as it weighs: what is staged is counted
+            new = max(content_ids.new_bytes(staging, source), ROW_BYTES * batches.staged_row_count(staging))
         return COMPRESSION * stored + ROW_BYTES * gold_rows + new
 
     def check_there(self, *, writes: bool = False) -> None:

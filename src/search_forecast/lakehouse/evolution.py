@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
 from search_forecast.errors import ContractError
-from search_forecast.lakehouse.contracts.base import CONSTRAINT, FINGERPRINT, Table, literal
+from search_forecast.lakehouse.contracts.base import CONSTRAINT, FINGERPRINT, STATS, Table, literal
 
 _IS_SET = "_is_set"  # ends the name of the constraint that a column is not null
 
@@ -43,6 +43,7 @@ def statements(spark: SparkSession, table: Table, name: str) -> list[str]:
         *(f"drop constraint if exists `{constraint}`" for constraint in dropped),
         *_added_columns(table, present),
         *_changed_columns(table, present),
+        *_stats(table, detail["properties"].get(STATS)),
         *_clustering(table, detail["clusteringColumns"]),
     ]
     backfills = {
@@ -96,6 +97,13 @@ def _changed_columns(table: Table, present: dict[str, T.StructField]) -> Iterato
             yield f"alter column `{column.name}` drop not null"
         if field is not None and column.comment != field.metadata.get("comment"):
             yield f"alter column `{column.name}` comment {literal(column.comment)}"
+
+
+def _stats(table: Table, before: str | None) -> Iterator[str]:
+    """What must have statistics before it can be clustered by."""
+    after = table.properties.get(STATS)
+    if after is not None and after != before:
+        yield f"set tblproperties ({literal(STATS)} = {literal(after)})"
 
 
 def _clustering(table: Table, before: list[str]) -> Iterator[str]:

@@ -7,21 +7,30 @@ delivered files are gone. What has none is a run's that still works, or was kill
 import json
 import os
 import shutil
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+from pyarrow import parquet
+
 from search_forecast.errors import DataError
 from search_forecast.lakehouse import scratch
-from search_forecast.medallion import bronze
+from search_forecast.medallion import date_counts, splitting
+from search_forecast.medallion import reading as readings
+from search_forecast.medallion.bronze import Layout
+from search_forecast.medallion.reading import Reading
 
 MANIFEST = "manifest.json"
+ENDINGS = _RECORDS, _COUNTS = ".parquet", ".counts.parquet"  # of what is staged of a delivery
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A file seen, as search_bronze.deliveries records it, and how its lines are split where it is to be ingested.
+    """A file seen, as search_bronze.deliveries records it.
 
     Attributes:
         replaces: the delivery in whose place it counts, by delivery_id; `why` says why.
@@ -33,7 +42,6 @@ class Delivery:
     record_count: int | None
     status: str
     reason: str | None
-    layout: bronze.Layout | None = None
     layout_name: str | None = None
     reading: str | None = None
     warning: str | None = None
@@ -51,13 +59,31 @@ class Batch:
     directory: Path
 
     def staged_file(self, delivery: Delivery) -> Path:
-        """Where the records of a delivery lie, a line each."""
-        return self.directory / f"{delivery.delivery_id}.lines"
+        """Where the records of a delivery lie, as bronze has them."""
+        return self.directory / f"{delivery.delivery_id}{_RECORDS}"
+
+    def counted_file(self, delivery: Delivery) -> Path:
+        """Where they lie counted by their dates."""
+        return self.directory / f"{delivery.delivery_id}{_COUNTS}"
 
 
 def new_directory(staging: Path, batch_id: str) -> Path:
     """A directory to stage a batch in, which no other run has."""
     return scratch.new_directory(_root(staging), f"{batch_id}-")
+
+
+def write(blocks: Iterable[bytes], layout: Layout, reading: Reading, path: Path) -> int:
+    """Write records as bronze has them, and counted by their dates, to `path` with ENDINGS; give their number."""
+    count = 0
+    with (
+        parquet.ParquetWriter(f"{path}{_RECORDS}", splitting.SCHEMA, write_statistics=False) as raw,
+        parquet.ParquetWriter(f"{path}{_COUNTS}", date_counts.SCHEMA, write_statistics=False) as counts,
+    ):
+        for table in splitting.tables(blocks, layout):
+            count += len(table)
+            raw.write_table(table)
+            counts.write_table(date_counts.counted(table, reading))
+    return count
 
 
 def seal(batch: Batch) -> None:
@@ -75,6 +101,15 @@ def seal(batch: Batch) -> None:
     partial.rename(batch.directory / MANIFEST)
 
 
+def staged_row_count(staging: Path) -> int:
+    """How many records are staged, those of whole files."""
+    count = 0
+    for file in _root(staging).glob(f"*/*{_RECORDS}"):
+        with suppress(OSError, pa.ArrowInvalid):  # a killed run's
+            count += 0 if file.name.endswith(_COUNTS) else parquet.read_metadata(file).num_rows
+    return count
+
+
 def sealed(staging: Path) -> list[Batch]:
     """The batches that were staged whole and not finished, oldest first.
 
@@ -87,10 +122,10 @@ def sealed(staging: Path) -> list[Batch]:
 def _batch(manifest: Path) -> Batch:
     try:
         document = json.loads(manifest.read_text(encoding="utf-8"))
-        deliveries = tuple(_delivery(row) for row in document["deliveries"])
+        deliveries = tuple(_delivery(row, manifest.parent) for row in document["deliveries"])
         received_at = datetime.fromisoformat(document["received_at"])
         batch = Batch(document["batch_id"], received_at, deliveries, manifest.parent)
-        for file in (batch.staged_file(delivery) for delivery in deliveries if delivery.layout is not None):
+        for file in (batch.staged_file(delivery) for delivery in deliveries if delivery.status == "ingested"):
             if not file.is_file():
                 raise ValueError(f"{file.name}, which it names, is gone")
         return batch
@@ -115,9 +150,12 @@ def _root(staging: Path) -> Path:
     return staging / "batches"
 
 
-def _delivery(row: dict[str, Any]) -> Delivery:
-    layout = row.pop("layout")
-    if layout is not None:
+def _delivery(row: dict[str, Any], directory: Path) -> Delivery:
+    layout = row.pop("layout", None)
+    staged = directory / f"{row['delivery_id']}.lines"
+    if layout is not None and staged.exists():  # by an earlier release, which left it to Spark to split them
         lists = {key: tuple(value) for key, value in layout.items() if isinstance(value, list)}
-        layout = bronze.Layout(**{**layout, **lists})
-    return Delivery(**row, layout=layout)
+        with staged.open("rb") as file:
+            blocks = (b"".join(lines) for lines in iter(lambda: file.readlines(2**20), []))
+            write(blocks, Layout(**{**layout, **lists}), readings.parse(row.get("reading")), staged.with_suffix(""))
+    return Delivery(**row)

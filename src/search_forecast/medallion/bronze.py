@@ -1,13 +1,10 @@
-"""Lines of delivered files to raw records, every field a string and untouched."""
+"""How the records of a delivered file are laid out, by its header."""
 
 import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
 
 from search_forecast.errors import DataError
 
@@ -98,92 +95,20 @@ def layout_of(
     return Layout(delimiter, tuple(_unique(names)), not names[-1], tuple(fields), has_quotes, names=spellings_there)
 
 
-def raw_records(lines: DataFrame, layout: Layout) -> DataFrame:
-    r"""Split the lines of files of one layout into raw records.
-
-    Args:
-        lines: one row per record, with column `value` (one line, perhaps not valid UTF-8, in which `\r` stands for a
-            line break); other columns pass through.
-        layout: the layout that all the lines share.
-
-    Returns:
-        The raw columns of search_bronze.raw_search_terms in place of `value`. Bytes that are no UTF-8 are U+FFFD.
-        A record that can't be split has all of them null but `malformed_record`, which holds it whole.
-    """
-    value = F.replace(F.make_valid_utf8("value"), F.lit("\r"), F.lit("\n"))
-    split = lines.withColumn("value", value).withColumn("fields", split_record(F.col("value"), layout))
-    fields = {name: F.get("fields", F.lit(position)) for position, name in enumerate(layout.columns)}
-    none = F.lit(None).cast("string")
-    extra_fields = _extra_fields(fields, layout)
-    return split.select(
-        *((fields[name] if name in layout.roles else none).alias(name) for name in ROLES),
-        (
-            F.lit(None).cast("map<string,string>")
-            if extra_fields is None
-            else F.when(F.col("fields").isNotNull(), extra_fields)
-        ).alias("extra_fields"),
-        F.when(F.col("fields").isNull(), F.col("value")).alias("malformed_record"),
-        *(F.col(name) for name in lines.columns if name != "value"),
-    )
-
-
-def _extra_fields(fields: dict[str, Column], layout: Layout) -> Column | None:
-    """The columns without a role as a MAP, if there are any."""
-    extras = [name for name in layout.columns if name not in layout.roles and name != layout.rest]
-    named = F.create_map(*(part for name in extras for part in (F.lit(name), fields[name]))) if extras else None
-    if layout.rest is None:
-        return named
-    rest = F.from_json(fields[layout.rest], "map<string,string>")
-    return rest if named is None else F.map_concat(named, F.coalesce(rest, F.expr("cast(map() as map<string,string>)")))
-
-
-def split_record(record: Column, layout: Layout) -> Column:
-    """Split a CSV record as RFC 4180 says, and take blanks around quotes and a delimiter at the end.
-
-    Stricter than Spark's own CSV reader, which takes `12,11,2021,"mobile` for a good record: a field that starts with
-    a quote must end with one. A quote inside an unquoted field (`tv 55"`) is text.
-
-    Returns:
-        ARRAY<STRING> of the layout's fields, perhaps with an empty one behind them; null where it can't be split.
-    """
-    delimiter, count = layout.delimiter, len(layout.columns)
-    by_delimiter = F.split(record, re.escape(delimiter), -1)
-    size, is_last_empty = F.size(by_delimiter), F.get(by_delimiter, F.lit(count)) == ""
-    is_plain = size.between(count - layout.is_last_optional, count) | ((size == count + 1) & is_last_empty)
-    # Each match starts with the delimiter: an empty match would make the regex engine skip a character.
-    pattern = F.lit(f"{re.escape(delimiter)}({field_pattern(delimiter)})")
-    unquoted = F.transform(
-        F.regexp_extract_all(F.concat(F.lit(delimiter), record), pattern, F.lit(1)),
-        lambda field: F.when(_trimmed(field).startswith('"'), _unquoted(_trimmed(field))).otherwise(field),
-    )
-    if not layout.has_quotes:
-        return F.when(is_plain, by_delimiter)
-    is_quoted = record.contains('"')
-    return F.when(~is_quoted & is_plain, by_delimiter).when(is_quoted & record.rlike(record_pattern(layout)), unquoted)
-
-
-def _trimmed(field: Column) -> Column:
-    return F.btrim(field, F.lit(" \t"))
-
-
-def _unquoted(field: Column) -> Column:
-    return F.replace(field.substr(F.lit(2), F.length(field) - 2), F.lit('""'), F.lit('"'))
-
-
 def field_pattern(delimiter: str) -> str:
     """A regular expression for one field: quoted, perhaps with blanks around, or text that does not start with a quote.
 
-    Possessive quantifiers: no backtracking, so a long record costs linear time and no stack.
+    What it gives back when it backtracks never fits otherwise, so a long record costs linear time.
     """
-    blanks = " *+" if delimiter == "\t" else r"[ \t]*+"
-    return rf'{blanks}"[^"]*+(?:""[^"]*+)*+"{blanks}|(?!{blanks}")[^{re.escape(delimiter)}]*+'
+    blanks = " *" if delimiter == "\t" else r"[ \t]*"
+    return rf'{blanks}"[^"]*(?:""[^"]*)*"{blanks}|(?!{blanks}")[^{re.escape(delimiter)}]*'
 
 
 def record_pattern(layout: Layout) -> str:
     """A regular expression for a record of a layout; it may end in one more delimiter."""
     field, delimiter = field_pattern(layout.delimiter), re.escape(layout.delimiter)
     most = len(layout.columns) - 1
-    return rf"\A(?:{field})(?:{delimiter}(?:{field})){{{most - layout.is_last_optional},{most}}}{delimiter}?\z"
+    return rf"\A(?:{field})(?:{delimiter}(?:{field})){{{most - layout.is_last_optional},{most}}}{delimiter}?\Z"
 
 
 def _roles(header: str, delimiter: str, fields: Mapping[str, Sequence[str]]) -> list[str]:

@@ -7,11 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from search_forecast.errors import DataError
-from search_forecast.medallion import bronze, containers, landing, reading, silver
+from search_forecast.medallion import bronze, containers, landing, reading, silver, splitting
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
 from search_forecast.medallion.landing import Opened
@@ -75,11 +76,9 @@ def _columns(opened: Opened) -> dict[str, str]:
 def _interpreted(
     spark: SparkSession, lines: list[bytes], opened: Opened, choice: Choice, today: date
 ) -> list[dict[str, Any]]:
-    numbered = spark.createDataFrame(
-        [(i, bytearray(line)) for i, line in enumerate(lines, 1)], "record int, line binary"
-    )
-    values = numbered.select(F.col("line").cast("string").alias("value"), "record", F.lit("").alias("delivery_id"))
-    raw = bronze.raw_records(values, opened.layout)
+    split = pa.concat_tables([splitting.raw_records(line + b"\n", opened.layout) for line in lines]).combine_chunks()
+    numbered = split.append_column("record", pa.array(range(1, len(lines) + 1)))
+    raw = spark.createDataFrame(numbered).withColumn("delivery_id", F.lit(""))
     rules = reading.parse(opened.export.reading(choice.time_zone).text)
     records: DataFrame = silver.classified(raw, today, {"": rules}, Personal()).orderBy("record")
     names = [name for name in bronze.ROLES if name in opened.layout.roles]

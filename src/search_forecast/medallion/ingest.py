@@ -1,15 +1,16 @@
 """`ingest`: delivered files to search_bronze."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import DELIVERIES, RAW_SEARCH_TERMS
@@ -17,7 +18,6 @@ from search_forecast.lakehouse.scratch import literal_path
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import (
     batches,
-    bronze,
     containers,
     corrections,
     landing,
@@ -25,6 +25,7 @@ from search_forecast.medallion import (
     overlap,
     processed,
     reading,
+    splitting,
 )
 from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.choice import Choice
@@ -270,12 +271,11 @@ def commit(lakehouse: Lakehouse, batch: Batch, *, seeks_twins: bool = True) -> B
         The batch, of which those deliveries that look like another one say so.
     """
     own_rows, rows = f"batch_id = '{batch.batch_id}'", corrections.deliveries(lakehouse)
-    ingested = [delivery for delivery in batch.deliveries if delivery.layout is not None]
+    ingested = [delivery for delivery in batch.deliveries if delivery.status == "ingested"]
     if ingested:
         lakehouse.write(_raw_search_terms(lakehouse, batch, ingested), RAW_SEARCH_TERMS, where=own_rows)
-    if ingested and seeks_twins:  # in what is written: their lines need not be split again
-        raw = lakehouse.read(RAW_SEARCH_TERMS).where(own_rows)
-        batch = _with_warnings(batch, _twins(lakehouse, batch, rows, raw))
+    if seeks_twins:
+        batch = _with_warnings(batch, _twins(lakehouse, batch, rows))
     replacing = {d.replaces: d for d in batch.deliveries if d.replaces is not None}
     at = corrections.moment(lakehouse, batch.received_at) if replacing else batch.received_at
     changes = [
@@ -297,7 +297,7 @@ def _replaced(row: Row, delivery: Delivery, user: str, at: datetime) -> list[Row
 def _row(delivery: Delivery, batch: Batch) -> Row:
     """A delivery as search_bronze.deliveries has it."""
     none = dict.fromkeys(DELIVERIES.schema.names)
-    own = {name: value for name, value in vars(delivery).items() if name in none and name != "layout"}
+    own = {name: value for name, value in vars(delivery).items() if name in none}
     ours = {"layout": delivery.layout_name, "batch_id": batch.batch_id, "received_at": batch.received_at}
     return none | own | ours
 
@@ -312,9 +312,7 @@ def _why_not_again(row: Row) -> str:
 
 def _without_twins(lakehouse: Lakehouse, batch: Batch, seen: list[Row]) -> tuple[Batch, list[Delivery]]:
     """A batch without the deliveries that look like another one, and those."""
-    ingested = [delivery for delivery in batch.deliveries if delivery.layout is not None]
-    raw = _raw_search_terms(lakehouse, batch, ingested) if ingested else None
-    batch = _with_warnings(batch, _twins(lakehouse, batch, seen, raw))
+    batch = _with_warnings(batch, _twins(lakehouse, batch, seen))
     refused = [delivery for delivery in batch.deliveries if delivery.warning is not None]
     return replace(batch, deliveries=tuple(d for d in batch.deliveries if d not in refused)), refused
 
@@ -323,14 +321,13 @@ def _with_warnings(batch: Batch, warnings: dict[str | None, str]) -> Batch:
     return replace(batch, deliveries=tuple(replace(d, warning=warnings.get(d.delivery_id)) for d in batch.deliveries))
 
 
-def _twins(lakehouse: Lakehouse, batch: Batch, seen: list[Row], raw: DataFrame | None) -> dict[str | None, str]:
+def _twins(lakehouse: Lakehouse, batch: Batch, seen: list[Row]) -> dict[str | None, str]:
     """What deliveries of a batch look like another one, and which, in words.
 
     Args:
         lakehouse: where.
         batch: the new deliveries.
         seen: rows of search_bronze.deliveries.
-        raw: the batch's records, as search_bronze.raw_search_terms.
     """
     new = [d for d in batch.deliveries if (d.record_count or 0) >= overlap.LEAST_RECORDS and d.replaces is None]
     others = [
@@ -340,36 +337,31 @@ def _twins(lakehouse: Lakehouse, batch: Batch, seen: list[Row], raw: DataFrame |
         and row["batch_id"] != batch.batch_id
         and corrections.valid_count(row) >= overlap.LEAST_RECORDS
     ]
-    if len(new) + len(others) < 2 or not new or raw is None:
+    if len(new) + len(others) < 2 or not new:
         return {}
     readings = {str(d.delivery_id): reading.parse(d.reading) for d in new}
-    twins = overlap.twins(lakehouse, raw.where(F.col("delivery_id").isin(*readings)), readings, others)
+    count = T.StructField("record_count", T.LongType())
+    counted = _staged(lakehouse, {batch.counted_file(delivery): delivery for delivery in new}, count)
+    records = _staged(lakehouse, {batch.staged_file(delivery): delivery for delivery in new})
+    twins = overlap.twins(lakehouse, counted, records, readings, others)
     names = {row["delivery_id"]: row["source_file"] for row in others} | {d.delivery_id: d.source_file for d in new}
     return {each: f"{twin.text} {names[twin.delivery_id]}: is it the same export?" for each, twin in twins.items()}
 
 
 def _raw_search_terms(lakehouse: Lakehouse, batch: Batch, deliveries: list[Delivery]) -> DataFrame:
-    """search_bronze.raw_search_terms of a batch, from its staged lines: one union member for each layout."""
-    spark = lakehouse.spark
-    sources = spark.createDataFrame(
-        [(d.delivery_id, d.source_file) for d in deliveries], "delivery_id string, source_file string"
+    """search_bronze.raw_search_terms of deliveries of a batch, from their staged files."""
+    files = {batch.staged_file(delivery): delivery for delivery in deliveries}
+    raw = _staged(lakehouse, files).withColumn("batch_id", F.lit(batch.batch_id))
+    return raw.withColumn("ingested_at", F.lit(batch.received_at))
+
+
+def _staged(lakehouse: Lakehouse, files: Mapping[Path, Delivery], *more: T.StructField) -> DataFrame:
+    """What is staged in some files of a batch: raw columns and more, delivery_id and source_file."""
+    sources = lakehouse.spark.createDataFrame(
+        [(file.name, delivery.delivery_id, delivery.source_file) for file, delivery in files.items()],
+        "file_name string, delivery_id string, source_file string",
     )
-    by_layout: dict[bronze.Layout, list[str]] = {}
-    for delivery in deliveries:
-        if delivery.layout is not None:
-            by_layout.setdefault(delivery.layout, []).append(literal_path(batch.staged_file(delivery)))
-    records = [
-        bronze.raw_records(
-            spark.read.text(paths, lineSep="\n").select(
-                "value", F.regexp_extract("_metadata.file_name", r"^\w+", 0).alias("delivery_id")
-            ),
-            layout,
-        )
-        for layout, paths in by_layout.items()
-    ]
-    return (
-        reduce(DataFrame.unionByName, records)
-        .join(F.broadcast(sources), "delivery_id", how="inner")
-        .withColumn("batch_id", F.lit(batch.batch_id))
-        .withColumn("ingested_at", F.lit(batch.received_at))
-    )
+    columns = [field for field in RAW_SEARCH_TERMS.schema if field.name in splitting.SCHEMA.names]
+    records = lakehouse.spark.read.schema(T.StructType([*columns, *more])).parquet(*map(literal_path, files))
+    named = records.withColumn("file_name", F.col("_metadata.file_name"))
+    return named.join(F.broadcast(sources), "file_name", how="inner").drop("file_name")

@@ -1,8 +1,8 @@
 """Delivered files: find, hash, check, and stage them for one batch.
 
-A staged file holds exactly the records of one delivery, a line each, named by its content's hash: Spark reads it
-without minding odd file names, compression, encodings, byte order marks, header or blank lines, and nobody can change
-it meanwhile.
+A staged file holds exactly the records of one delivery as bronze has them, named by its content's hash: Spark reads
+it without minding odd file names, compression, encodings, delimiters, quotes, byte order marks, header or blank lines,
+and nobody can change it meanwhile.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from search_forecast.errors import DataError
-from search_forecast.medallion import bronze, containers, layouts, objects, records
+from search_forecast.medallion import batches, bronze, containers, layouts, objects, records
 from search_forecast.medallion.batches import Delivery
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
@@ -104,24 +104,22 @@ def begins_with(path: Path, size: int, sha256: str) -> bool:
 
 
 def stage(part: Part, directory: Path, choice: Choice | None = None) -> Delivery:
-    """Copy the records of one delivery into a batch's directory, hashing and counting them on the way.
+    """Write the records of one delivery to a batch's directory, hashing, splitting and counting them on the way.
 
     Raises:
         DataError: it cannot be read as a file of searches, or not at all; nothing of it is staged.
     """
     choice = choice or Choice(part.path)
-    partial, record_count = directory / "partial.lines", 0
-    with containers.opened(part) as file, partial.open("wb") as lines:
+    with containers.opened(part) as file:
         opened = open_records(part, file, directory, choice)
-        for block in opened.blocks:
-            lines.write(block)
-            record_count += records.line_count(block)
-    delivery_id, export = opened.content.sha256.hexdigest(), opened.export
-    partial.rename(directory / f"{delivery_id}.lines")
-    reading = export.reading(choice.time_zone).text
+        reading = opened.export.reading(choice.time_zone)
+        record_count = batches.write(opened.blocks, opened.layout, reading, directory / "partial")
+    delivery_id = opened.content.sha256.hexdigest()
+    for ending in batches.ENDINGS:
+        (directory / f"partial{ending}").rename(directory / f"{delivery_id}{ending}")
     return Delivery(
         *(delivery_id, part.name, file_size(part.path), record_count, "ingested", None),
-        *(opened.layout, export.name, reading),
+        *(opened.export.name, reading.text),
     )
 
 
@@ -172,7 +170,7 @@ class Opened:
         content: Its bytes; hashed whole once all blocks are read.
         export: Its layout.
         why: Why that one.
-        layout: How its records are written as lines.
+        layout: How its records are laid out in lines.
         blocks: The records.
     """
 
@@ -197,7 +195,7 @@ def open_records(part: Part, file: BinaryIO, directory: Path, choice: Choice) ->
     """
     content = _Content(file)
     if part.form == "parquet":
-        return _open_parquet(part, content, directory / "partial.parquet", choice)
+        return _open_parquet(part, content, directory / "copy.parquet", choice)
     if part.form == "json":
         export, why = choice.of_objects(part, objects.first_of_json(content.start()))
         return Opened(content, export, why, objects.layout_of(export), objects.lines_of_json(content.read, export))

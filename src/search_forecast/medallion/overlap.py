@@ -37,18 +37,23 @@ class Twin:
 
 
 def twins(
-    lakehouse: Lakehouse, raw: DataFrame, readings: Mapping[str, Reading], others: Sequence[Mapping[str, Any]]
+    lakehouse: Lakehouse,
+    counted: DataFrame,
+    raw: DataFrame,
+    readings: Mapping[str, Reading],
+    others: Sequence[Mapping[str, Any]],
 ) -> dict[str | None, Twin]:
     """What each new delivery looks like, if anything: one that came before, or one before it in the same batch.
 
     Args:
         lakehouse: where.
-        raw: the new deliveries' records, as search_bronze.raw_search_terms.
+        counted: the new deliveries' records, as date_counts.counted gives them.
+        raw: the same, as search_bronze.raw_search_terms.
         readings: how to read them, by delivery_id, in the order in which they count.
         others: rows of search_bronze.deliveries that came before.
     """
-    roughly = silver.search_events(silver.classified(raw, date.max, readings, normalised=_with_ascii_normalised))
-    per_day = roughly.groupBy("delivery_id", "event_date").agg(F.sum("search_count").alias("searches"))
+    searches = F.sum(F.col("search_count") * F.col("record_count")).alias("searches")
+    per_day = _searches(counted, readings).groupBy("delivery_id", "event_date").agg(searches)
     new = _days(row.asDict() for row in per_day.collect())
     days = sorted({day for each in new.values() for day in each})
     if not days:
@@ -64,7 +69,7 @@ def twins(
     ids = {each for one, twin in _alike(new, list(readings), older) for each in (one, twin.delivery_id)}
     if not ids:
         return {}
-    new = _with_terms(roughly, ids)
+    new = _with_terms(_searches(raw, readings).withColumnRenamed("searchterm", "searched_as"), ids)
     older = _with_terms(lakehouse.read(SEARCH_EVENTS).where(between), ids & older.keys()) if ids & older.keys() else {}
     found: dict[str | None, Twin] = {}
     for one, twin in _alike(new, list(readings), older):
@@ -113,6 +118,11 @@ def _days(rows: Iterable[Mapping[str, Any]]) -> dict[str, Days]:
     for row in rows:
         result.setdefault(row["delivery_id"], {})[row["event_date"]] = (row["searches"], row.get("terms", 0))
     return dict(result)
+
+
+def _searches(records: DataFrame, readings: Mapping[str, Reading]) -> DataFrame:
+    classified = silver.classified(records, date.max, readings, normalised=_with_ascii_normalised)
+    return classified.where("is_search")
 
 
 def _with_ascii_normalised(records: DataFrame, text: str, name: str) -> DataFrame:

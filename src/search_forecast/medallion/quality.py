@@ -16,6 +16,10 @@ MAX_TERM_LENGTH = 256  # characters, once normalised
 MAX_COUNT = 10**12  # searches of one record: millions of such records can be added up yet
 FIRST_VALID_DATE = "1995-01-01"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_DATE = r"\A(?!0000)[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}\z"
+_UNTIDY_DATE = r"\A{0}((?!0000)[0-9]{{4}}){1}-{0}0*+([0-9]{{1,2}}){1}-{0}0*+([0-9]{{1,2}}){1}\z".format(
+    r"[ \t]*+", r"(?:\.0+)?[ \t]*+"
+)
 RAW_TEXTS = ("day", "month", "year", "date", "searchterm", "count")
 
 
@@ -26,13 +30,15 @@ def number_text(field: Column) -> Column:
 
 
 def event_date(day: Column, month: Column, year: Column) -> Column:
-    """The DATE of three text fields, null where they are no calendar day of a four-digit year."""
-    y = number_text(year)
-    m, d = (F.ltrim(number_text(number), F.lit("0")) for number in (month, day))
-    text = F.concat(y, F.lit("-"), m, F.lit("-"), d)
+    """The DATE of three text fields, null where they are no calendar day of a four-digit year.
+
+    Numbers are as `number_text` takes them, and month and day may begin with any zeros.
+    """
+    text = F.concat(year, F.lit("-"), month, F.lit("-"), day)
+    # Most are in order as they are. What stands in a condition and behind it Spark works out twice: so it is short.
     # try_cast: make_date would raise on 30 February under ANSI mode, and to_date's parser is slow.
-    is_digits = text.rlike(r"\A[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}\z") & (y != "0000")
-    return F.when(is_digits, text.try_cast("date"))
+    in_order = F.when(text.rlike(_DATE), text.try_cast("date"))
+    return in_order.when(text.rlike(_UNTIDY_DATE), F.regexp_replace(text, _UNTIDY_DATE, "$1-$2-$3").try_cast("date"))
 
 
 def read_date(record: Mapping[str, Column], reading: Reading) -> Column:

@@ -185,14 +185,9 @@ class _Grammar:
         field = bronze.field_pattern(layout.delimiter)
         delimiter, quoted = re.escape(layout.delimiter), r'([^"]*(?:""[^"]*)*)'
         self._delimiter, self._column_count = layout.delimiter.encode(), len(layout.columns)
-        self._record = self._compiled(bronze.record_pattern(layout))
-        self._first_line = self._compiled(rf'(?:(?:{field}){delimiter})*[ \t]*"{quoted}\Z')
-        self._last_line = self._compiled(rf'{quoted}"')
-
-    @staticmethod
-    def _compiled(pattern: str) -> re.Pattern[bytes]:
-        # Written for Java: possessive, against its stack. Python knows that from 3.11 on, and \\z from 3.14 on.
-        return re.compile(pattern.replace("*+", "*").replace(r"\z", r"\Z").encode())
+        self._record = re.compile(bronze.record_pattern(layout).encode())
+        self._first_line = re.compile(rf'(?:(?:{field}){delimiter})*[ \t]*"{quoted}\Z'.encode())
+        self._last_line = re.compile(rf'{quoted}"'.encode())
 
     def is_record(self, lines: list[bytes]) -> bool:
         """Whether lines are one record, by its grammar and by what stands in each line inside of the quotes.

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.medallion.personal import PLACEHOLDERS, finder
 
+_REMEMBERED = 2**14
 _ASCII_UNTIDY = r"[\x00-\x1F\x7F]|\A | {2}| \z"
 _ASCII_SPACES = r"[\x09-\x0D\x1C-\x1F ]+"
 _ASCII_CONTROLS = r"[\x00-\x08\x0E-\x1B\x7F]"
@@ -55,20 +56,37 @@ def with_placeholder(records: DataFrame, country: str | None = None) -> DataFram
     text, malformed = F.col("searchterm"), F.col("malformed_record")
     judged = F.coalesce(text, malformed)
     is_plain = F.coalesce(is_ascii(judged) & ~may_be_personal(judged), F.lit(True))
-    find = F.udf(finder(country), "string", useArrow=False)
     is_placeholder = judged.isin(*PLACEHOLDERS)
     plain = records.where(is_plain).withColumns(
         {"term": normalise_ascii(text), "placeholder": F.when(is_placeholder, judged)}
     )
-    term = _normalise()(F.coalesce(text, F.lit("")))  # null where the line could not be split
-    others = records.where(~is_plain).withColumn("term", F.when(text.isNotNull(), term))
-    return plain.unionByName(others.withColumn("placeholder", find(F.coalesce("term", malformed))))
+    judge = F.udf(_judge(country), "term string, placeholder string", useArrow=False)  # as in _normalise
+    others = records.where(~is_plain).withColumn("judged", judge(text, malformed))
+    both = {name: F.col(f"judged.{name}") for name in ("term", "placeholder")}
+    return plain.unionByName(others.withColumns(both).drop("judged"))
 
 
 def may_be_personal(text: Column) -> Column:
-    """Whether ASCII text has an `@` or at least seven digits, as all personal data; regular expressions are slow."""
-    others = F.translate(text, "0123456789", "")
-    return text.contains("@") | (F.octet_length(text) - F.octet_length(others) >= 7)
+    """Whether ASCII text has an `@` or at least seven digits, as all personal data; most has no digit at all."""
+    return text.rlike("[0-9@]") & (text.contains("@") | text.rlike("[0-9](?:[^0-9]*+[0-9]){6}"))
+
+
+def _judge(country: str | None) -> Callable[[str | None, str | None], tuple[str | None, str | None]]:
+    """A raw record's normalised term (null where the line could not be split) and its placeholder, if it has one."""
+    normalise, find = normaliser(), finder(country)
+    known: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}  # a worker's: most are seen again
+
+    def judge(text: str | None, malformed: str | None) -> tuple[str | None, str | None]:
+        result = known.get((text, malformed))
+        if result is None:
+            term = None if text is None else normalise(text)
+            result = term, find(malformed if term is None else term)
+            if len(known) == _REMEMBERED:
+                known.clear()
+            known[text, malformed] = result
+        return result
+
+    return judge
 
 
 def _normalise() -> Callable[[Column | str], Column]:

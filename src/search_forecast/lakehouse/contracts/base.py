@@ -15,6 +15,7 @@ Layer = Literal["bronze", "silver", "gold"]
 STRING, LONG, DATE, TIMESTAMP = T.StringType(), T.LongType(), T.DateType(), T.TimestampType()
 RATIO, BOOLEAN, STRINGS = T.DoubleType(), T.BooleanType(), T.ArrayType(T.StringType())
 FINGERPRINT, CONSTRAINT = "search_forecast.contract", "delta.constraints."
+STATS = "delta.dataSkippingStatsColumns"
 TEXT_BY_NAME = T.MapType(T.StringType(), T.StringType())
 
 
@@ -34,7 +35,11 @@ class TableColumn:
 
 @dataclass(frozen=True)
 class Table:
-    """One Delta table: where it lies, what one row is, what its rows must hold."""
+    """One Delta table: where it lies, what one row is, what its rows must hold.
+
+    Where `stats_columns` are named, Delta keeps the least and greatest values of those alone: of many texts it takes
+    long to find them.
+    """
 
     layer: Layer
     name: str
@@ -43,6 +48,7 @@ class Table:
     checks: Mapping[str, str] = field(default_factory=dict)
     cluster_by: tuple[str, ...] = ()
     has_change_feed: bool = False
+    stats_columns: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -67,7 +73,8 @@ class Table:
     @property
     def _delta_properties(self) -> dict[str, str]:
         feed = {"delta.enableChangeDataFeed": "true"} if self.has_change_feed else {}
-        return feed | {f"{CONSTRAINT}{name}": check for name, check in self.checks.items()}
+        stats = {STATS: ",".join(self.stats_columns)} if self.stats_columns else {}
+        return feed | stats | {f"{CONSTRAINT}{name}": check for name, check in self.checks.items()}
 
     @property
     def fingerprint(self) -> str:

@@ -122,6 +122,7 @@ RAW_SEARCH_TERMS = Table(
         TableColumn("ingested_at", TIMESTAMP, "When the ingest run began, UTC"),
     ),
     cluster_by=("batch_id",),
+    stats_columns=("batch_id", "delivery_id"),
 )
 
 SEARCH_EVENTS = Table(
@@ -143,6 +144,7 @@ SEARCH_EVENTS = Table(
     },
     cluster_by=("event_date",),
     has_change_feed=True,
+    stats_columns=("event_date", "batch_id", "delivery_id"),
 )
 
 REJECTED_RECORDS = Table(
@@ -158,6 +160,7 @@ REJECTED_RECORDS = Table(
     ),
     checks={"has_reason": "size(reject_reasons) > 0"},
     cluster_by=("batch_id",),
+    stats_columns=("batch_id", "delivery_id"),
 )
 
 DAILY_TERM_COUNTS = Table(
