@@ -25,7 +25,6 @@ from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.ingest import stage_new_files
 from search_forecast.models.registry import Registry
 from support import lakes
-from support.delta import write_counts
 from support.flow import HEADER, STEPS, assert_gold_is, delivered, rows, versions
 from support.processes import started
 
@@ -102,11 +101,11 @@ def test_a_full_disk_stops_each_command_and_the_next_run_goes_on(
 
 @pytest.mark.usefixtures("spark")
 def test_a_full_disk_stops_each_command_of_the_models_and_the_next_run_goes_on(
-    run: Callable[..., Any], disk: Path, note: Note
+    run: Callable[..., Any], disk: Path, tmp_path: Path, note: Note
 ) -> None:
     chance = random.Random(11)
-    counts = {term: [chance.randrange(n, 2 * n) for _ in range(84)] for term, n in (("laptop", 200), ("tv", 40))}
-    write_counts(disk, date(2025, 3, 3), counts)
+    counts = {term: [chance.randrange(n, 2 * n) for _ in range(84)] for term, n in (("laptop", 20), ("tv", 8))}
+    lakes.searched(disk, tmp_path / "a.csv", date(2025, 3, 3), counts)
     quick = ("--candidates", "theta", "--windows", "3", "--floor", "1")
     run("replay", "--from", "2025-05-05", "--to", "2025-05-05", *quick)
     stopped = Counter[str]()
@@ -125,7 +124,7 @@ def test_a_full_disk_stops_each_command_of_the_models_and_the_next_run_goes_on(
 
     assert set(stopped) == {"train", "promote", "score", "monitor", "forecast"}
     assert run("check", "--full")["is_whole"]
-    assert [row["model_version"] for row in rows(disk, "search_gold/term_forecasts")].count(2) == 28 * 3 * 2
+    assert [row["model_version"] for row in rows(disk, "search_gold/term_forecasts")].count(2) == 14 * 3 * 2
     note(
         "disk full in train, promote, score, monitor, forecast --plot",
         f"{stopped.total()} commands stopped",

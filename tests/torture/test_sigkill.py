@@ -17,13 +17,12 @@ import pytest
 
 from search_forecast.models.registry import CHALLENGER, CHAMPION, DIRECTORY, Registry
 from support import erasing, lakes
-from support.delta import write_counts
 from support.flow import HEADER, rows
 from support.places import PROJECT
 from support.processes import started
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(4 * 3600)]
-MEDALLION = ("medallion", "withdraw", "replace", "erase")
+MEDALLION = ("medallion", "withdraw", "replace", "erase", "maintain")
 DEMAND = ("train", "score", "monitor", "promote", "replay")
 MODELS = ("train-regression", "score-model", "import-model")
 NAMES = (*MEDALLION, *DEMAND, *MODELS)
@@ -92,8 +91,9 @@ def done_again(lake: Path, *words: str) -> None:
 def forecast(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lakehouse whose champion was trained on the first ten weeks of fourteen."""
     chance = random.Random(11)
-    counts = {term: [chance.randrange(n, 2 * n) for _ in range(DAYS)] for term, n in (("laptop", 200), ("tv", 40))}
-    lake = write_counts(tmp_path_factory.mktemp("forecast") / "lake", FIRST, counts)
+    counts = {term: [chance.randrange(n, 2 * n) for _ in range(DAYS)] for term, n in (("laptop", 20), ("tv", 8))}
+    root = tmp_path_factory.mktemp("forecast")
+    lake = lakes.searched(root / "lake", root / "a.csv", FIRST, counts)
     done(lake, "replay", "--from", day(69), "--to", day(69), *QUICK)
     return lake
 
@@ -136,6 +136,7 @@ def prepared(name: str, root: Path, request: pytest.FixtureRequest) -> tuple[Pat
         "withdraw": ("correct", "a.csv", "--withdraw", "--why", "test"),
         "replace": ("correct", "a.csv", "--by", str(new / "c.csv"), "--why", "test"),
         "erase": erasing.WORDS,
+        "maintain": ("maintain",),
     }[name]
 
 
