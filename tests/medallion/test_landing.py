@@ -283,7 +283,7 @@ def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("is_judged", [False, True])
-@pytest.mark.parametrize("what", ["shop/a.csv", "shop/a.csv.gz", "shop", "a pipe"])
+@pytest.mark.parametrize("what", ["shop/a.csv", "shop/a.csv.gz", "shop", "a pipe", "a circle"])
 def test_what_was_put_in_a_files_place_since_it_was_listed_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, *, is_judged: bool
 ) -> None:
@@ -292,14 +292,14 @@ def test_what_was_put_in_a_files_place_since_it_was_listed_is_not_read(
     for folder, content in ((secret, HEADER + RECORDS), (source, HEADER)):
         delivered(folder, content, "shop/a.csv")
         delivered(folder, gzip.compress(content), "shop/a.csv.gz")
-    swapped = source / ("shop/a.csv" if what == "a pipe" else what)
+    swapped = source / (what if what.startswith("shop") else "shop/a.csv")
 
     def swap() -> None:
         swapped.rename(tmp_path / "before")
         if what == "a pipe":
             os.mkfifo(swapped)
         else:
-            swapped.symlink_to(secret / what)
+            swapped.symlink_to(swapped if what == "a circle" else secret / what)
 
     def late(path: Any, *arguments: Any, **options: Any) -> int:
         if path == source.resolve() and not (tmp_path / "before").exists():

@@ -152,7 +152,7 @@ def open_file(part: Part) -> BinaryIO:
 
 def _open_below(root: Path, path: Path, flags: int) -> int:
     """A descriptor of what lies below a directory, from folder to folder: one of them may become a link meanwhile."""
-    root, path = root.resolve(), path.resolve()
+    root, path = Path(os.path.realpath(root)), Path(os.path.realpath(path))  # which no circle of links stops
     if not path.is_relative_to(root):
         raise DataError("the file cannot be opened (it is a link that leads out of the source by now)")
     *folders, name = path.relative_to(root).parts
