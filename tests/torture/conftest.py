@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=1)
     parser.addoption("--kills", type=int, default=40, help="processes killed, spread over all commands")
     parser.addoption("--days", type=int, default=60, help="daily deliveries in a row")
-    parser.addoption("--minutes", type=float, default=15, help="no further daily delivery after this long")
+    parser.addoption("--minutes", type=float, default=5, help="no further daily delivery after this long, but ten")
     parser.addoption("--files", type=int, default=10_000, help="files in one delivery")
     parser.addoption("--inputs", type=int, default=100_000, help="inputs for each reader that is fuzzed")
 
