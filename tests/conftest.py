@@ -1,11 +1,13 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from search_forecast import cli
@@ -49,13 +51,32 @@ def compiled(spark: SparkSession) -> Iterator[None]:
     spark.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
 
 
+@contextmanager
+def _as_in_a_new_process() -> Iterator[None]:
+    """Spark can't be used before a command has asked for its session: elsewhere it would not have been started."""
+    context = SparkContext._active_spark_context
+    if context is None:
+        yield
+        return
+
+    def started(**options: Any) -> SparkSession:
+        SparkContext._active_spark_context = context
+        return session(**options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SparkContext, "_active_spark_context", None)
+        patch.setattr("search_forecast.lakehouse.session.session", started)
+        yield
+
+
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """Run a command on the test's lakehouse; its JSON result, or (exit code, error line) where it failed."""
 
     def run_command(*words: str) -> Any:
         capsys.readouterr()
-        code = cli.main(["--lakehouse", str(tmp_path / "lake"), *words, "--json"])
+        with _as_in_a_new_process():
+            code = cli.main(["--lakehouse", str(tmp_path / "lake"), *words, "--json"])
         printed = capsys.readouterr()
         return (code, printed.err) if code else json.loads(printed.out)
 

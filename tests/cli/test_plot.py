@@ -1,5 +1,7 @@
 """Pictures of a forecast: in the terminal, as PNG and as SVG."""
 
+import resource
+import signal
 import xml.etree.ElementTree as ET
 from datetime import date, timedelta
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from search_forecast.cli.plot import HEIGHT, Coming, Past, check_ending, text_plot, write_plot
-from search_forecast.errors import UsageError
+from search_forecast.errors import EnvironmentProblem, UsageError
 
 FIRST = date(2025, 12, 1)
 
@@ -66,3 +68,19 @@ def test_files_are_pictures_and_the_same_for_the_same_numbers(tmp_path: Path) ->
 def test_a_file_that_cannot_be_written_is_said_before_anything_is_read(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"forecast: --plot .*(ends neither with .png nor|there is no directory)"):
         check_ending(tmp_path / name)
+
+
+def test_a_picture_for_which_the_disk_has_no_room_leaves_the_one_before(tmp_path: Path) -> None:
+    file, limits = tmp_path / "a.png", resource.getrlimit(resource.RLIMIT_FSIZE)
+    write_plot(file, [("tv", PAST, COMING)])
+    before, was = file.read_bytes(), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(EnvironmentProblem, match=r"forecast: cannot write .*a\.png: .*; say another --plot"):
+            write_plot(file, [("radio", PAST, COMING)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, was)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert file.read_bytes() == before

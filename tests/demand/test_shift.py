@@ -1,6 +1,6 @@
 """Demand shifts: the alarm comes, the retrained champion recovers. All of it through the command line, day by day."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,7 +94,11 @@ def test_replay_does_not_know_the_future(lake: Path, capsys: pytest.CaptureFixtu
     assert command(lake, "replay", "--from", day(60).isoformat(), "--to", day(90).isoformat()) == 2
     said = capsys.readouterr().err
     assert "replay: a version of search_demand was trained on days up to" in said
-    assert "so it would know the future; go on --from" in said
+    assert f"so it would know the future; go on --from {day(SHIFT - 1) + timedelta(days=7)}, or" in said
+    (lake / "search_gold" / "term_forecasts").rename(lake / "before")  # as a kill in that week leaves it
+    assert command(lake, "replay", "--from", day(60).isoformat(), "--to", day(90).isoformat()) == 2
+    assert f"go on --from {day(SHIFT - 1)}, or" in capsys.readouterr().err
+    (lake / "before").rename(lake / "search_gold" / "term_forecasts")
     assert command(lake, "replay", "--from", "2025-06-01", "--to", "2025-05-01") == 2
     assert command(lake, "replay", "--from", "June", "--to", "2025-05-01") == 2
 

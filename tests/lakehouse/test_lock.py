@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -112,3 +113,23 @@ def test_a_directory_that_cannot_be_made_is_a_problem_of_the_environment(
         exclusive(tmp_path / place, "ingest", 0),
     ):
         pass
+
+
+@pytest.mark.parametrize("end", ["a copy", "gone", "moved, and a link to it"])
+def test_a_lakehouse_that_was_replaced_under_a_command_is_said(tmp_path: Path, end: str) -> None:
+    root, other = tmp_path / "lake", tmp_path / "other"
+
+    def work() -> None:
+        with exclusive(root, "ingest", 0):
+            root.rename(other)
+            if end == "a copy":
+                shutil.copytree(other, tmp_path / "copy")
+            if end != "gone":
+                root.symlink_to(tmp_path / "copy" if end == "a copy" else other)
+                (root / "written").touch()
+
+    if end == "moved, and a link to it":  # it is the same one
+        work()
+    else:
+        with pytest.raises(EnvironmentProblem, match="was taken away or replaced while it was at work: put the dir"):
+            work()

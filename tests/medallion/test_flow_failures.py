@@ -1,5 +1,6 @@
 """The whole flow when something goes wrong: killed, or records lost. Killed at every point by `make torture`."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,18 @@ def test_a_run_killed_and_run_again_gives_the_same_tables(run: Callable[..., Any
 
     assert_gold_is(lake, delivered(source))
     assert [(r["raw_count"], r["reconciled"]) for r in rows(lake, "search_gold/batches")] == [(3, True), (3, True)]
+
+
+def test_clean_finds_the_first_day_of_the_future_again_where_its_note_is_lost(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake"
+    lakes.taken_in(lake, write(tmp_path / "in" / "a.csv", "1,3,2024,hat\n2,1,2999,hat\n1,1,2999,hat\n"))
+
+    assert run("clean")["batches"] == []
+
+    note = json.loads((lake / "_staging" / "early_days.json").read_text(encoding="utf-8"))
+    assert note["days"] == {"batch-000001": "2999-01-01"}
 
 
 def test_lost_records_fail_reconcile_which_names_batch_and_layer(

@@ -291,6 +291,43 @@ def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypat
     }
 
 
+@pytest.mark.parametrize("is_judged", [False, True])
+@pytest.mark.parametrize("what", ["shop/a.csv", "shop/a.csv.gz", "shop", "a pipe", "a circle"])
+def test_what_was_put_in_a_files_place_since_it_was_listed_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, *, is_judged: bool
+) -> None:
+    """By the one who delivers, between the listing and the opening, or as late as after it was judged once more."""
+    source, secret, open_one = tmp_path / "in", tmp_path / "secret", os.open
+    for folder, content in ((secret, HEADER + RECORDS), (source, HEADER)):
+        delivered(folder, content, "shop/a.csv")
+        delivered(folder, gzip.compress(content), "shop/a.csv.gz")
+    swapped = source / (what if what.startswith("shop") else "shop/a.csv")
+
+    def swap() -> None:
+        swapped.rename(tmp_path / "before")
+        if what == "a pipe":
+            os.mkfifo(swapped)
+        else:
+            swapped.symlink_to(swapped if what == "a circle" else secret / what)
+
+    def late(path: Any, *arguments: Any, **options: Any) -> int:
+        if path == source.resolve() and not (tmp_path / "before").exists():
+            swap()
+        return open_one(path, *arguments, **options)
+
+    survey = landing.survey(source)
+    if is_judged:
+        monkeypatch.setattr(os, "open", late)
+    else:
+        swap()
+    batch, _ = stage_new_files(tmp_path / "staging", survey, Choice(source), [], NOW)
+
+    refused = [delivery for delivery in batch.deliveries if "the file cannot be opened" in str(delivery.reason)]
+    assert len(refused) == (2 if what == "shop" else 1)
+    assert all((delivery.status, delivery.delivery_id) == ("rejected", None) for delivery in refused)
+    assert not any(delivery.record_count for delivery in batch.deliveries)
+
+
 def test_a_layout_that_is_a_link_out_of_the_source_is_not_read(tmp_path: Path) -> None:
     source, secret = tmp_path / "in", tmp_path / "secret.yml"
     (source / "_layouts").mkdir(parents=True)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,18 @@ def taken_in(root: Path, *files: Path, now: datetime | None = None) -> Path:
     rows = [{"term": term, "searched_as": typed, "search_count": n, "rule": "exact"} for (term, typed), n in variants]
     append(root, "term_variants", rows, shown)
     return root
+
+
+def searched(root: Path, file: Path, first: date, counts: Mapping[str, Sequence[int]]) -> Path:
+    """Write a lakehouse into which one file was delivered: each term searched so often on the days from `first` on."""
+    days = ((first + timedelta(days=n), line) for n, line in enumerate(zip(*counts.values(), strict=True)))
+    records = (
+        f"{day.day},{day.month},{day.year},{term}\n" * count
+        for day, line in days
+        for term, count in zip(counts, line, strict=True)
+    )
+    file.write_text("day,month,year,searchterm\n" + "".join(records), encoding="utf-8")
+    return taken_in(root, file)
 
 
 def totals(counts: Mapping[tuple[date, str], int]) -> Rows:

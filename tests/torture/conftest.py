@@ -17,11 +17,11 @@ HEAD = "| what | done | came of it | lost or counted twice | when, where |\n|---
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=1)
-    parser.addoption("--kills", type=int, default=40, help="processes killed, spread over all commands")
+    parser.addoption("--kills", type=int, default=26, help="processes killed, spread over all commands")
     parser.addoption("--days", type=int, default=60, help="daily deliveries in a row")
-    parser.addoption("--minutes", type=float, default=15, help="no further daily delivery after this long")
+    parser.addoption("--minutes", type=float, default=3, help="no further daily delivery after this long, but ten")
     parser.addoption("--files", type=int, default=10_000, help="files in one delivery")
-    parser.addoption("--inputs", type=int, default=100_000, help="inputs for each reader that is fuzzed")
+    parser.addoption("--inputs", type=int, default=50_000, help="inputs, spread over the readers that are fuzzed")
 
 
 def machine() -> str:

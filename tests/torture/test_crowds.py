@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 from deltalake import DeltaTable
 
 from search_forecast.queries.local import LocalEngine
-from support import lakes
+from support import erasing, lakes, reference
 from support.flow import HEADER, STEPS, assert_gold_is, delivered, rows
 from support.processes import started
 
@@ -93,6 +96,47 @@ def test_of_two_processes_that_ingest_the_same_one_waits_and_nothing_counts_twic
     assert_gold_is(lake, delivered(source))
     assert len(rows(lake, "search_bronze/deliveries")) == 2
     note("two processes run the medallion on one delivery", "2 processes", "one waited; counted once")
+
+
+def test_all_that_write_started_at_once_wait_for_each_other(
+    tmp_path: Path, request: pytest.FixtureRequest, note: Callable[[str, str, str], None]
+) -> None:
+    """In whatever order they come to it. What is withdrawn, erased and new does not overlap, so there is one answer."""
+    source, lake = tmp_path / "in", tmp_path / "lake"
+    source.mkdir()
+    deliver(source, 1)
+    days = [date(2024, 1, 1) + timedelta(days=n) for n in range(120)]
+    records = [f"{day.day},{day.month},{day.year},term {n}\n" for day in days for n in range(3)]
+    erased = [f"{day.day},{day.month},{day.year},{term}\n" for day in days[::9] for term in ("zebra lamp", "yak wool")]
+    (source / "2.csv").write_text(HEADER + "".join(records + erased), encoding="utf-8")
+    lakes.taken_in(lake, source / "1.csv", source / "2.csv")
+    deliver(source, 3)
+    commands = [
+        *(("erase", "--term", term, "--why", "test") for term in ("zebra lamp", "zebra lamp", "yak wool")),
+        *(("correct", "1.csv", "--withdraw", "--why", "test"), ("ingest", "--source", str(source))),
+        *(("aggregate",), ("maintain",), ("train", "--candidates", "theta", "--windows", "2", "--floor", "1")),
+    ]
+    random.Random(request.config.getoption("--seed")).shuffle(commands)
+
+    with ExitStack() as stack:
+        processes = [stack.enter_context(started(lake, *words)) for words in commands]
+        said = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(commands), said
+    with started(lake, "run", "medallion", "--param", f"source={source}") as after:
+        _, why = after.communicate()
+
+    assert after.returncode == 0, why
+    kept = [reference.read_delivery(source / "3.csv"), reference.read_delivery(source / "2.csv")[: len(records)]]
+    assert_gold_is(lake, reference.expected([record for each in kept for record in each], date(2030, 1, 1)))
+    assert [erasing.holding(lake, term) for term in ("zebra", "yak")] == [[], []]
+    with started(lake, "check", "--full") as check:
+        _, why = check.communicate()
+    assert check.returncode == 0, why
+    note(
+        "erase (twice the same, and another), correct, ingest, aggregate, maintain, train started at once",
+        f"{len(commands)} processes",
+        "each waited its turn; gold as plain Python counts; `check --full` finds it whole",
+    )
 
 
 def test_ten_thousand_files_in_one_delivery(

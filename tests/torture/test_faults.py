@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +96,39 @@ def test_a_full_disk_stops_each_command_and_the_next_run_goes_on(
         "disk full, at staging, log or data of each layer",
         f"{stopped} commands stopped",
         "one line; done by the next run",
+    )
+
+
+@pytest.mark.usefixtures("spark")
+def test_a_full_disk_stops_each_command_of_the_models_and_the_next_run_goes_on(
+    run: Callable[..., Any], disk: Path, tmp_path: Path, note: Note
+) -> None:
+    chance = random.Random(11)
+    counts = {term: [chance.randrange(n, 2 * n) for _ in range(84)] for term, n in (("laptop", 20), ("tv", 8))}
+    lakes.searched(disk, tmp_path / "a.csv", date(2025, 3, 3), counts)
+    quick = ("--candidates", "theta", "--windows", "3", "--floor", "1")
+    run("replay", "--from", "2025-05-05", "--to", "2025-05-05", *quick)
+    stopped = Counter[str]()
+    for words in (("train", *quick), ("promote", "search_demand", "2", "--force", "test"), ("score",), ("monitor",),
+                  ("forecast", "laptop", "--plot", str(disk / "plot.png"))):  # fmt: skip
+        for spare in (0, 4096, 65536, 2**19):
+            ballast = disk / "ballast"
+            ballast.write_bytes(bytes(max(shutil.disk_usage(disk).free - spare, 0)))
+            answer = run(*words)
+            ballast.unlink()
+            if isinstance(answer, tuple):
+                assert re.search("No space left|disk is full", fails_in_one_line(answer)), words
+                stopped[words[0]] += 1
+            assert words[0] != "forecast" or not isinstance(answer, tuple) or not (disk / "plot.png").exists()
+        assert not isinstance(run(*words), tuple)
+
+    assert set(stopped) == {"train", "promote", "score", "monitor", "forecast"}
+    assert run("check", "--full")["is_whole"]
+    assert [row["model_version"] for row in rows(disk, "search_gold/term_forecasts")].count(2) == 14 * 3 * 2
+    note(
+        "disk full in train, promote, score, monitor, forecast --plot",
+        f"{stopped.total()} commands stopped",
+        "one line; done by the next run; no half a picture",
     )
 
 

@@ -4,37 +4,66 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from search_forecast.models.registry import CHALLENGER, CHAMPION, DIRECTORY, Registry
 from support import erasing, lakes
-from support.delta import write_counts
 from support.flow import HEADER, rows
+from support.places import PROJECT
 from support.processes import started
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(4 * 3600)]
-NAMES = ("medallion", "withdraw", "replace", "erase", "train")
+MEDALLION = ("medallion", "withdraw", "replace", "erase", "maintain")
+DEMAND = ("train", "score", "monitor", "promote", "replay")
+MODELS = ("train-regression", "score-model", "import-model")
+NAMES = (*MEDALLION, *DEMAND, *MODELS)
 # Times, and what a run that was killed and said again numbers anew: a second version of a model.
 _OF_THE_RUN = ("_at", "model_version")
+_OF_A_VERSION = ("term_forecasts", "backtest_metrics", "forecast_accuracy", "demand_drift", "model_scores")
+FIRST, DAYS = date(2025, 3, 3), 98
+QUICK = ("--candidates", "theta", "--windows", "3", "--floor", "1")
+_GROWTH = "search_gold.infant_growth"
+REGRESSION = ("train-regression", "--table", _GROWTH, "--features", "height_cm", "--label", "weight_kg")
+
+
+def day(number: int) -> str:
+    return str(FIRST + timedelta(days=number))
 
 
 def tables(lake: Path) -> dict[str, list[str]]:
     """The rows of every table but for times and numbers of versions; the same row of two versions is one."""
     found = {}
     for path in sorted(lake.glob("search_*/*")):
+        whole = rows(lake, str(path.relative_to(lake)))
         content = [
-            repr({name: value for name, value in row.items() if not name.endswith(_OF_THE_RUN)})
-            for row in rows(lake, str(path.relative_to(lake)))
+            repr({name: value for name, value in row.items() if not name.endswith(_OF_THE_RUN)}) for row in whole
         ]
-        found[path.name] = sorted(set(content) if path.name in ("term_forecasts", "backtest_metrics") else content)
+        if path.name in _OF_A_VERSION:
+            assert len(set(map(repr, whole))) == len(whole), f"{path.name} holds a row twice"
+            content = list(set(content))
+        found[path.name] = sorted(content)
     return {name: content for name, content in found.items() if name != "writers"}
+
+
+def champions(lake: Path) -> dict[str, tuple[str | None, ...]]:
+    """Of each model what its champion and its latest version are, whatever their numbers."""
+    directory = lake / DIRECTORY
+    models = Registry(directory) if directory.is_dir() else None
+    return {
+        f"{name}@{alias}": tuple(holder.tags.get(tag) for tag in ("kind", "trained_from", "trained_to"))
+        for name in (models.names() if models else ())
+        for alias in (CHAMPION, CHALLENGER)
+        if models and (holder := models.holder(name, alias))
+    }
 
 
 def done(lake: Path, *words: str) -> float:
@@ -46,23 +75,69 @@ def done(lake: Path, *words: str) -> float:
     return time.monotonic() - start
 
 
-def prepared(name: str, root: Path) -> tuple[Path, tuple[str, ...]]:
+def done_again(lake: Path, *words: str) -> None:
+    """Say it once more, as it was; `replay`, which must not know the future, says from where it goes on."""
+    with started(lake, *words) as process:
+        _, said = process.communicate()
+    if words[0] == "replay" and process.returncode == 2:
+        start = re.findall(r"go on --from (\S+),", said)[0]
+        if start <= words[-1]:
+            done(lake, "replay", "--from", start, *words[3:])
+        return
+    assert process.returncode == 0, said
+
+
+@pytest.fixture(scope="module")
+def forecast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lakehouse whose champion was trained on the first ten weeks of fourteen."""
+    chance = random.Random(11)
+    counts = {term: [chance.randrange(n, 2 * n) for _ in range(DAYS)] for term, n in (("laptop", 20), ("tv", 8))}
+    root = tmp_path_factory.mktemp("forecast")
+    lake = lakes.searched(root / "lake", root / "a.csv", FIRST, counts)
+    done(lake, "replay", "--from", day(69), "--to", day(69), *QUICK)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lakehouse with a regression, and its files beside it."""
+    lake = tmp_path_factory.mktemp("measured") / "lake"
+    done(lake, "load-measurements", "--source", str(PROJECT / "fixtures" / "infant_growth.csv"))
+    done(lake, *REGRESSION, "--name", "weight")
+    done(lake, "export-model", "weight", str(lake.parent / "model"))
+    return lake
+
+
+def prepared(name: str, root: Path, request: pytest.FixtureRequest) -> tuple[Path, tuple[str, ...]]:
     """A lakehouse, and the command that is to be killed on it."""
-    if name == "train":
-        chance = random.Random(11)
-        counts = {term: [chance.randrange(n, 2 * n) for _ in range(84)] for term, n in (("laptop", 200), ("tv", 40))}
-        lake = write_counts(root / "before", date(2025, 3, 3), counts)
-        return lake, ("train", "--candidates", "theta", "--windows", "5")
+    if name in MODELS:
+        lake: Path = request.getfixturevalue("measured")
+        return lake, {
+            "train-regression": (*REGRESSION, "--name", "weight"),
+            "score-model": ("score-model", "weight", "--table", _GROWTH),
+            "import-model": ("import-model", str(lake.parent / "model"), "--name", "other"),
+        }[name]
+    if name in DEMAND:
+        lake = shutil.copytree(request.getfixturevalue("forecast"), root / "before")
+        if name == "promote":
+            done(lake, "train", *QUICK)
+        return lake, {
+            "train": ("train", *QUICK),
+            "score": ("score",),
+            "monitor": ("monitor",),
+            "promote": ("promote", "search_demand", "2", "--force", "test"),
+            "replay": ("replay", "--from", day(76), *QUICK, "--to", day(83)),
+        }[name]
     files, new = erasing.delivered(root / "in"), root / "new"
     new.mkdir()
     (new / "c.csv").write_text(HEADER + "1,3,2024,Hat\n4,3,2024,shoes\n4,3,2024,\n", encoding="utf-8")
-    words = {
+    return lakes.taken_in(root / "before", *files), {
         "medallion": ("run", "medallion", "--param", f"source={new}"),
         "withdraw": ("correct", "a.csv", "--withdraw", "--why", "test"),
         "replace": ("correct", "a.csv", "--by", str(new / "c.csv"), "--why", "test"),
         "erase": erasing.WORDS,
-    }
-    return lakes.taken_in(root / "before", *files), words[name]
+        "maintain": ("maintain",),
+    }[name]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -70,9 +145,9 @@ def test_a_command_killed_at_any_moment_and_run_again_leaves_the_same_rows(
     name: str, tmp_path: Path, request: pytest.FixtureRequest, note: Callable[[str, str, str], None]
 ) -> None:
     count, chance = request.config.getoption("--kills") // len(NAMES), random.Random(request.config.getoption("--seed"))
-    before, words = prepared(name, tmp_path)
+    before, words = prepared(name, tmp_path, request)
     undisturbed = Path(shutil.copytree(before, tmp_path / "undisturbed"))
-    seconds, expected = done(undisturbed, *words), tables(undisturbed)
+    seconds, expected, models = done(undisturbed, *words), tables(undisturbed), champions(undisturbed)
     at_work = 0
     for number in range(count):
         # Evenly over the time it takes, a little off so that another seed meets other moments.
@@ -84,10 +159,12 @@ def test_a_command_killed_at_any_moment_and_run_again_leaves_the_same_rows(
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 at_work += 1
-        done(lake, *words)
+        done_again(lake, *words)
         found = tables(lake)
         for table, content in expected.items():
             assert found[table] == content, f"{name} killed after {moment:.1f} of {seconds:.1f} s: {table}"
+        assert champions(lake) == models
         assert name != "erase" or erasing.holding(lake, "zebra") == []
+        done(lake, "check", "--full")
         shutil.rmtree(lake)
     note(f"kill -9 of the process group: {name}", f"{at_work} of {count} while at work", "the same rows once run again")

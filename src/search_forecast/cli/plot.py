@@ -5,9 +5,11 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 
-from search_forecast.errors import UsageError
+from search_forecast.errors import EnvironmentProblem, UsageError
+from search_forecast.lakehouse.whole_file import write_whole
 
 WIDTH, HEIGHT = 80, 13  # an odd height has a middle row
 ENDINGS = (".png", ".svg")
@@ -77,6 +79,9 @@ def write_plot(file: Path, series: Sequence[tuple[str, Past, Sequence[Coming]]])
     Args:
         file: `.png` or `.svg`.
         series: of each term its name, past and forecast.
+
+    Raises:
+        EnvironmentProblem: the file can't be written; none is left that is half one.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -97,5 +102,9 @@ def write_plot(file: Path, series: Sequence[tuple[str, Past, Sequence[Coming]]])
             axes.set_title(term, loc="left")
             axes.set_ylabel("searches")
             axes.legend(loc="upper left", frameon=False, ncols=3)
-        metadata = {"Date": None} if file.suffix.lower() == ".svg" else {"Software": None}
-        figure.savefig(file, metadata=metadata)
+        form, picture = file.suffix.lower()[1:], BytesIO()
+        figure.savefig(picture, format=form, metadata={"Date": None} if form == "svg" else {"Software": None})
+    try:
+        write_whole(file, picture.getvalue())
+    except OSError as error:
+        raise EnvironmentProblem(f"forecast: cannot write {file}: {error.strerror}; say another --plot") from error

@@ -9,6 +9,7 @@ from search_forecast.demand.monitor import monitor_champion
 from search_forecast.demand.score import score
 from search_forecast.demand.train import train
 from search_forecast.errors import UsageError
+from search_forecast.lakehouse.contracts import TERM_FORECASTS
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.promotion import promote_latest
 from search_forecast.models.registry import CHAMPION, Registry
@@ -53,14 +54,23 @@ def replay(
         raise UsageError(f"replay: --to {last} is before --from {first}")
     trained_to = max((version.tags.get("trained_to", "") for version in models.versions(name)), default="")
     if trained_to > first.isoformat():
+        last_week = date.fromisoformat(trained_to)  # whose forecasts come last: without them it was cut off
+        start = last_week + WEEK if _has_forecasts(lakehouse, last_week) else last_week
         raise UsageError(
             f"replay: a version of {name} was trained on days up to {trained_to}, so it would know the future; go on "
-            f"--from {date.fromisoformat(trained_to) + WEEK}, or replay in another lakehouse"
+            f"--from {start}, or replay in another lakehouse"
         )
     for week in range((last - first) // WEEK + 1):
         yield _week(
             lakehouse, models, name, first + week * WEEK, parameters=parameters, is_due=week % train_every == 0, now=now
         )
+
+
+def _has_forecasts(lakehouse: Lakehouse, made_on: date) -> bool:
+    if not lakehouse.exists(TERM_FORECASTS):
+        return False
+    sql = f"select 1 as n from {{term_forecasts}} where made_on_date = date'{made_on}' limit 1"  # noqa: S608
+    return bool(lakehouse.ask(sql, TERM_FORECASTS))
 
 
 def _week(

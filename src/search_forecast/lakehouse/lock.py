@@ -21,7 +21,8 @@ def exclusive(root: Path, command: str, wait_seconds: float = WAIT_SECONDS) -> I
 
     Raises:
         DataError: another command held it for longer than `wait_seconds`.
-        EnvironmentProblem: the directory can't be written.
+        EnvironmentProblem: the directory can't be written, or is another one by the end: then the first is as a kill
+            would have left it, and what was written since lies in the other.
     """
     holder = root / ".lock.holder"
     try:
@@ -40,10 +41,16 @@ def exclusive(root: Path, command: str, wait_seconds: float = WAIT_SECONDS) -> I
         reason = "it is no directory" if isinstance(error, FileExistsError) else error.strerror
         raise EnvironmentProblem(f"{command}: cannot write {root}: {reason}; mend that and run it again") from error
     try:
+        present = _identity(root)
         holder.write_text(f"{command} (process {os.getpid()})", encoding="utf-8")
         yield
     finally:
         lock.release()
+        if _identity(root) != present:
+            raise EnvironmentProblem(
+                f"{command}: {root} was taken away or replaced while it was at work: put the directory that lay there "
+                "back in its place and run it again"
+            )
 
 
 def is_held(root: Path) -> bool:
@@ -59,6 +66,15 @@ def is_held(root: Path) -> bool:
         return False
     lock.release()
     return False
+
+
+def _identity(root: Path) -> tuple[int, int] | None:
+    """Which directory a path leads to, by links or not; None where to none."""
+    try:
+        status = root.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _holder(path: Path) -> str:

@@ -151,8 +151,8 @@ def _found_early_days(lakehouse: Lakehouse, deliveries: list[Row], batch_ids: se
     """The first day of the records of some batches that were rejected as of the future."""
     if not batch_ids:
         return {}
-    own_rows = F.col("batch_id").isin(*batch_ids) & F.array_contains("reject_reasons", "date_in_future")
-    records = lakehouse.read(REJECTED_RECORDS).where(own_rows)
+    records = lakehouse.read(REJECTED_RECORDS)  # before F, which needs Spark
+    records = records.where(F.col("batch_id").isin(*batch_ids) & F.array_contains("reject_reasons", "date_in_future"))
     dated = silver.with_event_date(records, _readings(deliveries, batch_ids)).where("event_date is not null")
     days = dated.groupBy("batch_id").agg(F.min("event_date").alias("day"))
     return {row["batch_id"]: row["day"].isoformat() for row in days.collect()}

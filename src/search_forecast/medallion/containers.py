@@ -3,11 +3,12 @@
 import bz2
 import gzip
 import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
@@ -42,11 +43,14 @@ class Part:
         path: The file.
         member: The member's name; None where the file is no zip file.
         problem: Why it can't be read, as far as its name and the archive's directory tell.
+        root: The landing directory, out of which no link may lead, now or when it is opened; None where somebody named
+            the file itself.
     """
 
     path: Path
     member: str | None = None
     problem: str | None = None
+    root: Path | None = None
 
     @property
     def name(self) -> str:
@@ -73,18 +77,20 @@ def readable_endings() -> str:
     return f"{', '.join(firsts)} or {last}, plain or with {', '.join(COMPRESSIONS)} behind it, and {ARCHIVE}"
 
 
-def parts(path: Path) -> tuple[list[Part], dict[str, str]]:
+def parts(path: Path, root: Path | None = None) -> tuple[list[Part], dict[str, str]]:
     """The deliveries in a file: itself, or the members of a zip file; and which members are passed over, and why."""
+    whole = Part(path, root=root)
     if path.suffix.lower() != ARCHIVE:
-        return [Part(path)], {}
+        return [whole], {}
     try:
-        with _archive(path) as archive:
+        with open_file(whole) as file, _archive(file) as archive:
             members = sorted((item for item in archive.infolist() if not item.is_dir()), key=lambda item: item.filename)
     except DataError as error:
-        return [Part(path, problem=str(error))], {}
+        return [replace(whole, problem=str(error))], {}
     if len(members) > MAX_MEMBERS:
-        return [Part(path, problem=f"the zip file has over {MAX_MEMBERS:,} members; deliver several zip files")], {}
-    inside = [Part(path, item.filename, _problem(item)) for item in members]
+        problem = f"the zip file has over {MAX_MEMBERS:,} members; deliver several zip files"
+        return [replace(whole, problem=problem)], {}
+    inside = [replace(whole, member=item.filename, problem=_problem(item)) for item in members]
     reasons = {part: _why_passed_over(str(part.member)) for part in inside if part.problem is None}
     return [part for part in inside if not reasons.get(part)], {part.name: why for part, why in reasons.items() if why}
 
@@ -114,21 +120,51 @@ def opened(part: Part) -> Iterator[BinaryIO]:
     """The uncompressed content of a part, with what can go wrong in it told as DataError."""
     if part.problem is not None:
         raise DataError(part.problem)
-    try:
-        file = part.path.open("rb")
-    except OSError as error:
-        raise DataError(f"the file cannot be opened ({error.strerror})") from error
-    with file:
+    with open_file(part) as file:
         before = os.fstat(file.fileno())
         if part.member is None:
             with _uncompressed(file, part.path.name, before.st_size) as content:
                 yield content
         else:
-            with _archive(part.path) as archive, _member(archive, part.member) as content:
+            with _archive(file) as archive, _member(archive, part.member) as content:
                 yield content
         after = os.fstat(file.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise ChangedError("the file changed while it was read; run ingest again once its upload is over")
+
+
+def open_file(part: Part) -> BinaryIO:
+    """Open a part's file; who may deliver may have put something else in its place since it was listed.
+
+    Raises:
+        DataError: it can't be opened, is no file (any more), or a link leads out of the landing directory (by now).
+    """
+    try:
+        flags = os.O_RDONLY | os.O_NONBLOCK  # else a pipe would keep the run waiting for ever
+        number = os.open(part.path, flags) if part.root is None else _open_below(part.root, part.path, flags)
+    except OSError as error:
+        raise DataError(f"the file cannot be opened ({error.strerror})") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise DataError("the file cannot be opened (it is no file any more)")
+    return os.fdopen(number, "rb")
+
+
+def _open_below(root: Path, path: Path, flags: int) -> int:
+    """A descriptor of what lies below a directory, from folder to folder: one of them may become a link meanwhile."""
+    root, path = Path(os.path.realpath(root)), Path(os.path.realpath(path))  # which no circle of links stops
+    if not path.is_relative_to(root):
+        raise DataError("the file cannot be opened (it is a link that leads out of the source by now)")
+    *folders, name = path.relative_to(root).parts
+    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for folder in folders:
+            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+            os.close(directory)
+            directory = below
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=directory)
+    finally:
+        os.close(directory)
 
 
 @contextmanager
@@ -184,9 +220,9 @@ def _is_bomb(size: int, packed_size: int) -> bool:
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+def _archive(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
     with _told("the zip file is broken", "deliver it again"):
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(file)
     with archive:
         yield archive
 

@@ -71,9 +71,10 @@ def sought(lakehouse: Lakehouse, parameters: EraseParameters) -> Sought:
         result = Sought(frozenset({term, *accepted(lakehouse).variants_of(term)}))
     else:
         row = corrections.find(corrections.deliveries(lakehouse), str(parameters.delivery))
+        raw, events = lakehouse.read(RAW_SEARCH_TERMS), lakehouse.read(SEARCH_EVENTS)  # before F, which needs Spark
         of_it = F.col("delivery_id") == row["delivery_id"]
-        own = terms.with_normalised(lakehouse.read(RAW_SEARCH_TERMS).where(of_it), "searchterm", "term")
-        others = lakehouse.read(SEARCH_EVENTS).where(~of_it).select("term")
+        own = terms.with_normalised(raw.where(of_it), "searchterm", "term")
+        others = events.where(~of_it).select("term")
         only = own.select("term").where("term <> ''").distinct().join(others, "term", how="left_anti")
         result = Sought(frozenset(each["term"] for each in only.collect()))
     if result.is_in(parameters.why):
@@ -192,9 +193,9 @@ def _cleared(text: str | None, what: Sought) -> str | None:
 
 def _keep(lakehouse: Lakehouse, table: Table, column: str, what: Sought) -> None:
     """Rewrite a table without the rows whose column holds it, if there are any."""
-    is_sought, is_whole = what.rule(), table is not MODEL_SCORES
+    is_sought, is_whole, rows = what.rule(), table is not MODEL_SCORES, lakehouse.read(table)
     rule = F.udf(lambda text: text is not None and is_sought(text, is_whole), "boolean", useArrow=False)
-    marked = lakehouse.read(table).withColumn("is_sought", rule(F.col(column)))
+    marked = rows.withColumn("is_sought", rule(F.col(column)))
     if not marked.where("is_sought").isEmpty():
         lakehouse.write(marked.where("not is_sought").drop("is_sought"), table)
 

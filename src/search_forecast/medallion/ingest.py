@@ -241,7 +241,7 @@ def _inspect(part: Part, directory: Path, choice: Choice, past: _Past) -> Delive
             status, reason = "duplicate", f"same content as {past.ingested[delivery_id]}"
         elif delivery_id in past.taken_out:
             reason = _why_not_again(past.taken_out[delivery_id])
-        elif before is None or landing.begins_with(part.path, before["bytes"], str(before["delivery_id"])):
+        elif before is None or landing.begins_with(part, before["bytes"], str(before["delivery_id"])):
             why = "it goes on from what was taken in of it before"
             return delivery if before is None else replace(delivery, replaces=before["delivery_id"], why=why)
         elif known_name == "append":

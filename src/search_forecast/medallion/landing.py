@@ -50,7 +50,7 @@ def survey(source: Path) -> Survey:
         if reason is not None:
             passed_over[Part(path).name] = reason
             continue
-        inside, others = containers.parts(path)
+        inside, others = containers.parts(path, source if source.is_dir() else None)
         parts += inside
         passed_over |= others
     return Survey(tuple(parts), passed_over)
@@ -88,15 +88,15 @@ def content_id(part: Part) -> str | None:
         if part.member is not None:
             return None
         try:
-            with part.path.open("rb") as content:
+            with containers.open_file(part) as content:
                 return _Content(content).read_all()
-        except OSError:
+        except (DataError, OSError):
             return None
 
 
-def begins_with(path: Path, size: int, sha256: str) -> bool:
+def begins_with(part: Part, size: int, sha256: str) -> bool:
     """Whether so many bytes at the start of a file have a hash: when they were taken in it was still being written."""
-    with path.open("rb") as file:
+    with containers.open_file(part) as file:
         content = _Content(file)
         while (left := size - file.tell()) > 0 and content.read(min(left, records.BLOCK_BYTES)):
             pass

@@ -1,12 +1,12 @@
 """The report: one HTML file that needs no network, no server and no program but a browser."""
 
-import os
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from search_forecast.errors import EnvironmentProblem
+from search_forecast.lakehouse.whole_file import write_whole
 from search_forecast.pages.facts import gather
 from search_forecast.pages.shell import DATA, REPORT, in_html, shell
 from search_forecast.queries.answers import Engine
@@ -34,19 +34,7 @@ def write_report(engine: Engine, path: Path, made_at: datetime) -> dict[str, Any
     before, _, after = shell(REPORT).partition(DATA)
     page = f"{before}{in_html(facts)}{after}".encode()
     try:
-        if path.exists() and not path.is_file():  # a pipe or a device
-            path.write_bytes(page)
-        else:
-            _replace(Path(os.path.realpath(path)), page)  # a link stays one
+        write_whole(path, page)
     except OSError as error:
         raise EnvironmentProblem(f"report: cannot write {path}: {error.strerror}; say another --out") from error
     return {"report": str(path), "bytes": len(page), "term_count": len(facts["history"]["terms"]) - 1}
-
-
-def _replace(path: Path, page: bytes) -> None:
-    making = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        making.write_bytes(page)
-        making.replace(path)
-    finally:
-        making.unlink(missing_ok=True)
