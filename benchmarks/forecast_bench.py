@@ -21,11 +21,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from forecast_coverage import inside, inside_shared
 from forecast_run import alone, machine, packed, table, train, weights
 from forecast_scale import cpu_clock
 from forecast_sets import SETS, Origin, UnreachableError
 from search_forecast.demand.forecasting import metrics
-from search_forecast.demand.forecasting.intervals import LEVELS, CountLaw, count_laws
+from search_forecast.demand.forecasting.intervals import LEVELS
 from search_forecast.lakehouse.session import session
 
 OURS, MEAN, SEASONAL = "our forecast", "historic_mean", "seasonal_naive"
@@ -79,31 +80,6 @@ def interval_score(rows: pd.DataFrame, level: float = 0.95) -> float:
     lower, upper, actual = rows[f"lower_{level * 100:.0f}"], rows[f"upper_{level * 100:.0f}"], rows["actual"]
     missed = (lower - actual).clip(lower=0) + (actual - upper).clip(lower=0)
     return float(((upper - lower + 2 / (1 - level) * missed) / rows["absolute_scale"]).mean())
-
-
-def inside(rows: pd.DataFrame, level: float) -> np.ndarray:
-    """Which actual counts are in their interval, ends included."""
-    lower, upper = rows[f"lower_{level * 100:.0f}"], rows[f"upper_{level * 100:.0f}"]
-    return ((lower <= rows["actual"]) & (rows["actual"] <= upper)).to_numpy(float)
-
-
-def inside_shared(rows: pd.DataFrame, level: float) -> np.ndarray:
-    """How much of each actual count is in its interval: of small ones the part of its probability that is.
-
-    So a law that is right has its level even of counts of 0 and 1: its probability integral transform, spread over each
-    count's step, is uniform (Czado, Gneiting and Held 2009, Predictive model assessment for count data).
-    """
-    count, tail = rows["actual"].to_numpy(), (1 - level) / 2
-
-    def below(law: CountLaw, probability: float) -> np.ndarray:
-        before, until = law.at_most(count - 1), law.at_most(count)
-        step = until - before
-        part = np.divide(probability - before, step, out=(until <= probability) * 1.0, where=step > 0)
-        return np.clip(part, 0, 1)
-
-    lower, upper = count_laws(rows["forecast"].to_numpy(), rows["typical_error"].to_numpy())
-    shared = np.maximum(below(upper, 1 - tail) - below(lower, tail), 0)
-    return np.where(rows["is_small"].to_numpy(bool), shared, inside(rows, level))
 
 
 def measured(name: str, origins: Iterable[Origin]) -> list[str]:

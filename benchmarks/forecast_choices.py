@@ -19,8 +19,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from forecast_bench import inside_shared, interval_score, sampled
-from forecast_coverage import forecast_rows
+from forecast_bench import interval_score, sampled
+from forecast_coverage import forecast_rows, inside_shared
 from forecast_features import pooled_by_features
 from forecast_run import machine, table
 from forecast_sets import SETS, Origin
