@@ -136,7 +136,7 @@ def main() -> None:
     for name in given.sets:
         print(f"\n{name}", flush=True)
         try:
-            origins = list(SETS[name][1](given.data))
+            origins = SETS[name][1](given.data)
         except UnreachableError as error:
             print(f"skipped: {error}", flush=True)
             continue

@@ -81,7 +81,8 @@ def train(call: Call, /, name: str, as_of: str | None, candidates: str | None, c
         trained = train(lakehouse, models, name, parameters, as_of=day, now=call.now())
     if trained["gate"].startswith("passed"):
         return call.result(trained, next_step=f"promote {name}")
-    output.note("its gate is closed: the champion stays, unless you say why not, which is recorded:")
+    if not call.json:
+        output.note("its gate is closed: the champion stays, unless a reason is given to take this one, which is recorded")
     return call.result(trained, next_step=f"promote {name} {trained['version']} --force 'it was better in our test'")
 
 
