@@ -340,7 +340,7 @@ def test_a_version_that_is_no_better_stays_a_challenger_and_the_job_goes_on(
     promoted = command(lake, "promote", "search_demand")
 
     assert "failed: no better than version 1: error 0." in printed.out
-    assert "its gate is closed: the champion stays, unless a reason is given to take this one, which is rec" in printed.err
+    assert "its gate is closed: the champion stays, unless you give a reason, which is recorded" in printed.err
     hinted = command(lake, *shlex.split(printed.err.splitlines()[-1])[2:], "--alias", "tried")
     assert (hinted["version"], hinted["forced_because"]) == (trained["version"], "it was better in our test")
     assert (promoted["is_promoted"], promoted["holder"]) == (False, 1)

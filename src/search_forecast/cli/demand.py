@@ -82,7 +82,7 @@ def train(call: Call, /, name: str, as_of: str | None, candidates: str | None, c
     if trained["gate"].startswith("passed"):
         return call.result(trained, next_step=f"promote {name}")
     if not call.json:
-        output.note("its gate is closed: the champion stays, unless a reason is given to take this one, which is recorded")
+        output.note("its gate is closed: the champion stays, unless you give a reason, which is recorded")
     return call.result(trained, next_step=f"promote {name} {trained['version']} --force 'it was better in our test'")
 
 
