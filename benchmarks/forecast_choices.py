@@ -8,7 +8,7 @@ fixed method's there. LightGBM is tried too where it is installed (it is no depe
 """
 
 import argparse
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from importlib import import_module
@@ -19,8 +19,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from forecast_bench import inside_shared, interval_score, sampled
-from forecast_coverage import forecast_rows
+from forecast_bench import interval_score, sampled
+from forecast_coverage import forecast_rows, inside_shared
 from forecast_features import pooled_by_features
 from forecast_run import machine, table
 from forecast_sets import SETS, Origin
@@ -122,6 +122,15 @@ def earlier(origin: Origin, periods: int) -> Origin:
     return replace(origin, known=known, after=after, last_date=origin.last_date - timedelta(days=days * periods))
 
 
+def origins(data: Path, most: int) -> Iterator[tuple[str, str, Origin]]:
+    """Each set one, two and three horizons before its test data: what it is called, what errors are measured by."""
+    for name, largest in SERIES.items():
+        metric, read = ("MASE", noise) if name == "noise" else SETS[name]
+        origin = sampled(read(data)[0], min(most, largest))
+        for back in (1, 2, 3):
+            yield f"{name}, {back}", metric, earlier(origin, back * origin.parameters.horizon)
+
+
 def cases(origin: Origin) -> list[Case]:
     """Backtest and forecast everything, by all candidates."""
     parameters = origin.parameters
@@ -203,14 +212,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     given = parser.parse_args()
     columns: list[tuple[str, list[Case], str, int, float]] = []
-    for name, most in SERIES.items():
-        metric, read = ("MASE", noise) if name == "noise" else SETS[name]
-        origin = sampled(read(given.data)[0], min(most, given.most))
-        for back in (1, 2, 3):
-            series = cases(earlier(origin, back * origin.parameters.horizon))
-            best = best_fixed([case.without([LIGHTGBM]) for case in series], metric, origin.season)
-            columns.append((f"{name}, {back}", series, metric, origin.season, best))
-            print(f"{name}, {back} horizons back: {len(series)} series, best {best:.3f}", flush=True)
+    for name, metric, origin in origins(given.data, given.most):
+        series = cases(origin)
+        best = best_fixed([case.without([LIGHTGBM]) for case in series], metric, origin.season)
+        columns.append((name, series, metric, origin.season, best))
+        print(f"{name} horizons back: {len(series)} series, best {best:.3f}", flush=True)
 
     def row(text: str, left_out: Collection[str], ridge: float | None = None) -> list[str]:
         ratios = []

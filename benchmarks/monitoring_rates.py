@@ -2,7 +2,7 @@
 
     python benchmarks/monitoring_rates.py --seeds 20 [--of drift shift accuracy] [--per-day 1000 30]
 
-The shops are those of tests/demand/test_monitoring.py; what is measured is the code that runs in the job. Prints a
+The shops are those of tests/demand/test_false_alarms.py; what is measured is the code that runs in the job. Prints a
 table.
 """
 
@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "demand"))
 
-from test_monitoring import TRAINING_DAYS, WINDOWS, by_term, counts_of, drift_of_rows, shop, verdicts
+from test_false_alarms import TRAINING_DAYS, WINDOWS, by_term, shop, verdicts
 
 from search_forecast.lakehouse.session import session
+from support.monitored import counts_of, drift_of_rows
 
 SHOPS = (1000, 30)
 MEASURES = ("drift", "shift", "accuracy")

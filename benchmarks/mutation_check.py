@@ -135,14 +135,14 @@ MUTATIONS = {
             "demand/forecasting/gate.py",
             "if expected < other * (1 - MARGIN):",
             "if expected < other * (1 + MARGIN):",
-            ("demand/test_forecasting.py", "demand/test_demand.py"),
+            ("demand/test_series.py", "demand/test_demand.py"),
         ),
         Mutation(
             "interval_leaves_out_as_much_on_either_side",
             "demand/forecasting/intervals.py",
             "tail = (1 - level) / 2",
             "tail = 1 - level",
-            ("demand/test_forecasting.py",),
+            ("demand/test_intervals.py",),
         ),
         Mutation(
             "variable_of_the_command_line_wins",

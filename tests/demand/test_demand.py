@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -24,7 +25,7 @@ from pyspark.sql import SparkSession
 
 from search_forecast import cli
 from search_forecast.cli.call import Call
-from search_forecast.demand import outlook, reproduce, term_series
+from search_forecast.demand import monitor, outlook, reproduce, term_series
 from search_forecast.demand.forecasting.history import Event
 from search_forecast.demand.train import _champions
 from search_forecast.errors import DataError, UsageError
@@ -192,10 +193,16 @@ def test_a_champion_of_another_release_is_said_with_what_to_do(
     models = Registry(lake / DIRECTORY)
 
     assert command(lake, "score") == 1
-    said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "score: search_demand version 1 (" in said
+    said = capsys.readouterr().err.strip().splitlines()[-1].partition(": ")[2]
+    assert said.startswith("search_demand version 1 (")
     assert "champion) cannot be read (its files are those of another search_forecast, or damaged: " in said
     assert said.endswith("): train, then promote search_demand NUMBER --force REASON")
+    monkeypatch.setattr(monitor, "monitor", lambda *_, **__: {"needs_retrain": "false", "reason": "all is well"})
+    newer = Version("search_demand", 2, (), {"trained_to": "2025-05-26"}, 0, "")
+    for newest, is_needed in ((newer, "false"), (models.find("search_demand", 1), "true")):
+        monkeypatch.setattr(Registry, "latest", lambda *_, newest=newest: newest)
+        seen = command(lake, "monitor")
+        assert seen == {"needs_retrain": is_needed, "reason": f"{said}; all is well"}
     champion = models.find("search_demand", 1)
     _, obstacle = _champions(None, models, champion, ForecastParameters(), tmp_path / "work")  # type: ignore[arg-type]
     assert str(obstacle).startswith("version 1, the champion, cannot be read, so nothing can be better than it (its fi")
@@ -324,16 +331,23 @@ def test_predict_shows_one_forecast_and_says_what_is_wrong(lake: Path, capsys: p
     assert command(lake, "score-model", "search_demand", "--input", "term=tv") == 2
 
 
-def test_a_version_that_is_no_better_stays_a_challenger_and_the_job_goes_on(lake: Path) -> None:
-    trained = command(lake, "train", *QUICK)
+def test_a_version_that_is_no_better_stays_a_challenger_and_the_job_goes_on(
+    lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["--lakehouse", str(lake), "train", *QUICK]) == 0
+    printed = capsys.readouterr()
+    trained = {"version": max(row["version"] for row in command(lake, "models", "search_demand"))}
     promoted = command(lake, "promote", "search_demand")
 
-    assert trained["gate"].startswith("failed: no better than version 1: error 0.")
+    assert "failed: no better than version 1: error 0." in printed.out
+    assert "its gate is closed: the champion stays, unless you give a reason, which is recorded" in printed.err
+    hinted = command(lake, *shlex.split(printed.err.splitlines()[-1])[2:], "--alias", "tried")
+    assert (hinted["version"], hinted["forced_because"]) == (trained["version"], "it was better in our test")
     assert (promoted["is_promoted"], promoted["holder"]) == (False, 1)
     versions = {row["version"]: row for row in command(lake, "models", "search_demand")}
     assert versions[1]["aliases"] == "champion"
     known = command(lake, "models", "search_demand", str(trained["version"]))
-    assert known["tags"]["champion_refused_because"] in trained["gate"]
+    assert known["tags"]["champion_refused_because"] in promoted["gate"]
     assert {item["table"] for item in known["tables"]} == {"search_gold.daily_totals", "search_gold.daily_term_counts"}
     assert known["tables"][0]["content_hash"].startswith("sha256:")
     assert command(lake, "promote", "search_demand", str(trained["version"])) == 1  # said by number it must pass

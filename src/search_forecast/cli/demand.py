@@ -79,7 +79,11 @@ def train(call: Call, /, name: str, as_of: str | None, candidates: str | None, c
     with call.opened(writes=True) as lakehouse:
         models = call.registry(writes=True)
         trained = train(lakehouse, models, name, parameters, as_of=day, now=call.now())
-    return call.result(trained, next_step=f"promote {name}")
+    if trained["gate"].startswith("passed"):
+        return call.result(trained, next_step=f"promote {name}")
+    if not call.json:
+        output.note("its gate is closed: the champion stays, unless you give a reason, which is recorded")
+    return call.result(trained, next_step=f"promote {name} {trained['version']} --force 'it was better in our test'")
 
 
 @click.command("score", cls=Command, is_task=True, has_models=True, example="score --version 2")

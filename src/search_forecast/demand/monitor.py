@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from search_forecast.demand.known_days import known_days
 from search_forecast.demand.monitoring import accuracy, drift, rule
 from search_forecast.demand.periods import WINDOW_DAYS
+from search_forecast.demand.version_files import VersionFiles
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import (
     DAILY_TERM_COUNTS,
@@ -18,6 +19,7 @@ from search_forecast.lakehouse.contracts import (
     FORECAST_ACCURACY,
     TERM_FORECASTS,
 )
+from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.registry import CHAMPION, Registry, Version
 from search_forecast.parameters import MonitorParameters
@@ -114,18 +116,26 @@ def _latest_forecasts(
 def monitor_champion(
     lakehouse: Lakehouse, models: Registry, name: str, parameters: MonitorParameters, as_of: date | None
 ) -> dict[str, Any]:
-    """Monitor the champion of a model; without one, training is what is needed.
+    """Monitor the champion of a model; without one that can be read, training is what is needed.
 
     Returns:
         As `monitor`; model_version is None where there is no champion.
     """
-    champion, newest = models.holder(name, CHAMPION), models.latest(name)
+    champion = models.holder(name, CHAMPION)
     if champion is None:
         return {"model_version": None, "needs_retrain": "true", "reason": f"{name} has no champion yet"}
     trained = _day_of(champion, "trained_from"), _day_of(champion, "trained_to")
-    versions = (champion, newest or champion)
-    latest = max(_day_of(version, "trained_to") for version in versions if "trained_to" in version.tags)
-    return monitor(lakehouse, champion.number, trained, latest_trained_to=latest, parameters=parameters, as_of=as_of)
+    newest = models.latest(name) or champion
+    latest = max(_day_of(version, "trained_to") for version in (champion, newest) if "trained_to" in version.tags)
+    said = monitor(lakehouse, champion.number, trained, latest_trained_to=latest, parameters=parameters, as_of=as_of)
+    try:
+        with scratch(lakehouse.staging) as directory:
+            VersionFiles.opened(lakehouse, models, champion, directory)
+    except DataError as error:
+        said["reason"] = f"{error}; {said['reason']}"
+        if newest.number == champion.number:  # else one that may take its place waits for somebody to promote it
+            said["needs_retrain"] = "true"
+    return said
 
 
 def _day_of(version: Version, tag: str) -> date:

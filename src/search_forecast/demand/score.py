@@ -8,7 +8,7 @@ from search_forecast.demand import term_series, training
 from search_forecast.demand.forecasting.forecasts import term_forecasts
 from search_forecast.demand.publication import check_alone
 from search_forecast.demand.version_files import VersionFiles
-from search_forecast.errors import DataError, UsageError
+from search_forecast.errors import UsageError
 from search_forecast.lakehouse.contracts import TERM_FORECASTS
 from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
@@ -26,12 +26,7 @@ def score(lakehouse: Lakehouse, models: Registry, version: Version, as_of: date 
     """
     check_alone(lakehouse, version.name)
     with scratch(lakehouse.staging) as directory:
-        try:
-            files = VersionFiles.of(models, version, directory)
-            about, champions = files.about(), files.champions(lakehouse)
-        except DataError as error:
-            mend = f"train, then promote {version.name} NUMBER --force REASON"
-            raise DataError(f"score: {version} cannot be read ({error}): {mend}") from error
+        about, champions = VersionFiles.opened(lakehouse, models, version, directory)
         parameters = about.parameters
         if as_of is not None and as_of.isoformat() < about.last_day:
             raise UsageError(

@@ -53,6 +53,22 @@ class VersionFiles:
         download.mkdir()
         return cls(models.files(version, download))
 
+    @classmethod
+    def opened(
+        cls, lakehouse: Lakehouse, models: Registry, version: Version, directory: Path
+    ) -> tuple[About, DataFrame]:
+        """What a registered version forecasts with, see `about` and `champions`.
+
+        Raises:
+            DataError: it can't be read, and what to do.
+        """
+        try:
+            files = cls.of(models, version, directory)
+            return files.about(), files.champions(lakehouse)
+        except DataError as error:
+            mend = f"train, then promote {version.name} NUMBER --force REASON"
+            raise DataError(f"{version} cannot be read ({error}): {mend}") from error
+
     def model(self) -> SearchDemand:
         """What MLflow serves."""
         return SearchDemand(self.directory)

@@ -15,6 +15,7 @@ from statsforecast import models
 
 from search_forecast.demand.forecasting.events import counted
 from search_forecast.demand.forecasting.history import Floats, History
+from search_forecast.demand.forecasting.stepwise_ets import LONGEST_SEASON, StepwiseETS
 from search_forecast.errors import UsageError, did_you_mean
 from search_forecast.parameters import BASELINES, CANDIDATES
 
@@ -149,20 +150,12 @@ def _is_intermittent(history: History) -> bool:
     return bool((history.recent() == 0).mean() > 0.25)
 
 
-def _ets(season_length: int, model: str = "ZZZ", damped: bool | None = None) -> Any:
-    return models.AutoETS(season_length=season_length if season_length <= 24 else 1, model=model, damped=damped)
-
-
 def _ets_form(fitted: Any) -> Callable[[int], Any]:
-    return partial(_ets, **_components(fitted))
-
-
-def _ces(season_length: int, model: str = "Z") -> Any:
-    return models.AutoCES(season_length=season_length, model=model)
+    return lambda season: models.AutoETS(season if season <= LONGEST_SEASON else 1, **_components(fitted))
 
 
 def _ces_form(fitted: Any) -> Callable[[int], Any]:
-    return partial(_ces, model=fitted.model_["seasontype"])
+    return partial(models.AutoCES, model=fitted.model_["seasontype"])
 
 
 def _mstl(season_length: int, model: str = "ZZN", damped: bool | None = None) -> Any:
@@ -188,9 +181,9 @@ _ALL: tuple[Candidate | Combination, ...] = (
     Combination("median_of_candidates", _MEMBERS, lambda forecasts: np.median(forecasts, axis=0)),
     Combination("mean_of_candidates", _MEMBERS, lambda forecasts: forecasts.mean(axis=0)),
     Statistical("croston", lambda _: models.CrostonSBA(), is_for=_is_intermittent),
-    Statistical("theta", lambda season: models.DynamicOptimizedTheta(season_length=season), least_periods=10),
-    Statistical("ets", _ets, least_periods=10, form=_ets_form),
-    Statistical("ces", _ces, least_periods=10, form=_ces_form),
+    Statistical("theta", models.DynamicOptimizedTheta, least_periods=10),
+    Statistical("ets", StepwiseETS, least_periods=10, form=_ets_form),
+    Statistical("ces", models.AutoCES, least_periods=10, form=_ces_form),
     Statistical("mstl", _mstl, least_seasons=2.5, form=_mstl_form),
 )
 DEFAULT_CANDIDATES = {candidate.name: candidate for candidate in _ALL}

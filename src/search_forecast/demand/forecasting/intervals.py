@@ -97,25 +97,23 @@ class CountLaw:
 
     def quantile(self, probability: float) -> Floats:
         """The least count that such counts do not exceed with this probability."""
-        normal = np.ceil(stats.norm.ppf(probability, self.mean, self._deviation) - 0.5)
-        spread = stats.nbinom.ppf(probability, *self._shape)
-        return np.asarray(np.where(self._is_steady, np.maximum(normal, 0), spread), dtype=np.float64)
-
-    def at_most(self, count: Floats) -> Floats:
-        """With which probability such a count is no larger; what `make bench-forecast` judges intervals by."""
-        normal = stats.norm.cdf(count + 0.5, self.mean, self._deviation) * (count >= 0)
-        return np.asarray(np.where(self._is_steady, normal, stats.nbinom.cdf(count, *self._shape)), dtype=np.float64)
+        normal = np.ceil(stats.norm.ppf(probability, self.mean, self.deviation) - 0.5)
+        spread = stats.nbinom.ppf(probability, *self.shape)
+        return np.asarray(np.where(self.is_steady, np.maximum(normal, 0), spread), dtype=np.float64)
 
     @property
-    def _is_steady(self) -> NDArray[np.bool_]:
+    def is_steady(self) -> NDArray[np.bool_]:
+        """Which keep to a schedule: their law is normal, rounded; that of the others is negative binomial."""
         return np.asarray(np.square(self.typical_error) < STEADY * self.mean)
 
     @property
-    def _deviation(self) -> Floats:
+    def deviation(self) -> Floats:
+        """Of the normal law."""
         return np.maximum(self.typical_error, 1e-9)
 
     @property
-    def _shape(self) -> tuple[Floats, Floats]:
+    def shape(self) -> tuple[Floats, Floats]:
+        """Size and probability of the negative binomial law."""
         mean = np.maximum(self.mean, 1e-9)
         variance = np.maximum(np.square(self.typical_error), mean * (1 + 1e-6))
         size = mean**2 / (variance - mean)
