@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from chispa import assert_df_equality
@@ -9,7 +9,7 @@ from chispa import assert_df_equality
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse import contracts
 from search_forecast.medallion import silver
-from search_forecast.parameters import CleanParameters
+from search_forecast.parameters import CleanParameters, Personal
 from support import reference
 
 if TYPE_CHECKING:
@@ -144,3 +144,17 @@ def test_no_records_give_empty_tables_of_the_right_columns(spark: SparkSession) 
         table.check(rows)
         assert rows.columns == table.schema.names
         assert rows.collect() == []
+
+
+@pytest.mark.parametrize("policy", ["keep", "mask", "reject"])
+def test_plain_records_are_the_same_where_it_is_known_that_they_are(spark: SparkSession, policy: Any) -> None:
+    plain = [fields for fields in FIELDS if (fields[3] or "").isascii()]
+    rows = [(*with_date_and_count(*fields), *SOURCE, NOON) for fields in plain]
+    raw = spark.createDataFrame(rows, contracts.RAW_SEARCH_TERMS.schema)
+
+    known, unknown = (
+        silver.classified(raw, TODAY, personal=Personal(policy), are_plain=are_plain) for are_plain in (True, False)
+    )
+
+    assert sorted(known.collect(), key=repr) == sorted(unknown.collect(), key=repr)
+    assert "EvalPython" not in known._jdf.queryExecution().toString()

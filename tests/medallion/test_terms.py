@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 from chispa import assert_column_equality
 from hypothesis import example, given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from search_forecast.medallion import terms
+from search_forecast.queries import translation
 from support.reference import normalise
 
 if TYPE_CHECKING:
@@ -211,6 +213,23 @@ def test_only_one_branch_of_the_plan_evaluates_python(spark: SparkSession, capsy
     branches = re.split(r"^[:+]- ", plan.partition("Union")[2], flags=re.MULTILINE)[1:]
     assert ["EvalPython" in branch for branch in branches] == [False, True], plan
     assert ["Filter NOT (octet_length" in branch for branch in branches] == [False, True], plan
+
+
+def test_sql_tells_what_needs_python_as_columns_do(spark: SparkSession) -> None:
+    texts = ["", "plain", "Café", "a@b", "tel 12345 6", "tel 12345 67", "1.2.3.4.5.6.7", "\ufffd", "x" * 300, None]
+    schema = "searchterm string, malformed_record string"
+    records = spark.createDataFrame([(text, None) for text in texts] + [(None, text) for text in texts], schema)
+    text = F.coalesce("searchterm", "malformed_record")
+    needs_python = F.coalesce(~terms.is_ascii(text) | terms.may_be_personal(text), F.lit(False))
+
+    counted = records.where(needs_python).collect()
+
+    assert len(counted) == 10
+    assert records.where(terms.NEEDS_PYTHON).collect() == counted
+    asked = translation.duckdb_sql(f"select * from records where {terms.NEEDS_PYTHON}", {})
+    with duckdb.connect() as database:
+        database.register("records", records.toArrow())
+        assert database.sql(asked).fetchall() == [tuple(row) for row in counted]
 
 
 def test_the_rule_of_a_variant_says_what_was_changed(spark: SparkSession) -> None:

@@ -158,7 +158,7 @@ class Lakehouse:
         self._empty.discard(name)  # whatever comes of it: a commit may land although the call fails
         # To look for what is to be replaced costs more than to write a few rows. Without it no rows are no commit,
         # though, and a position needs one.
-        if is_empty or (where is not None and position is None and self._holds_none(table, where)):
+        if is_empty or (where is not None and position is None and self.holds_none(table, where)):
             outside = F.lit(f"{table.full_name}: a row to be written is not of those that it replaces: {where}")
             matching = rows if where is None else rows.where(F.assert_true(F.expr(where), outside).isNull())
             writer = matching.write.format("delta").mode("append")
@@ -172,7 +172,7 @@ class Lakehouse:
         if is_empty and position is not None and self.position(table) != position:  # there were no rows
             self.write(self.create([], table), table, where="false", position=position)
 
-    def _holds_none(self, table: Table, where: str) -> bool:
+    def holds_none(self, table: Table, where: str) -> bool:
         """Whether it is known, without Spark, that no row of the table matches a predicate."""
         found = self._read(f"select 1 as n from {table.full_name} where {where} limit 1", table)  # noqa: S608
         return found is not None and not found[1]

@@ -121,10 +121,5 @@ def _days(rows: Iterable[Mapping[str, Any]]) -> dict[str, Days]:
 
 
 def _searches(records: DataFrame, readings: Mapping[str, Reading]) -> DataFrame:
-    classified = silver.classified(records, date.max, readings, normalised=_with_ascii_normalised)
-    return classified.where("is_search")
-
-
-def _with_ascii_normalised(records: DataFrame, text: str, name: str) -> DataFrame:
-    """Near enough to tell what is empty, and without Python's help."""
-    return records.withColumn(name, terms.normalise_ascii(F.col(text)))
+    # As if all were plain: near enough to tell what is empty.
+    return silver.classified(records, date.max, readings, are_plain=True).where("is_search")

@@ -19,7 +19,8 @@ def classified(
     today: date,
     readings: Mapping[str, Reading] | None = None,
     personal: Personal = KEEP_PERSONAL,
-    normalised: Callable[[DataFrame, str, str], DataFrame] = terms.with_normalised,
+    *,
+    are_plain: bool = False,
 ) -> DataFrame:
     """Apply every rule to raw records.
 
@@ -28,7 +29,7 @@ def classified(
         today: the last day on which a search can have been.
         readings: how to read the records of a delivery, by delivery_id; without it as the origin's.
         personal: what becomes of terms with personal data.
-        normalised: adds a column (the last name) with another one normalised, where personal data is kept.
+        are_plain: no record's term needs Python; see terms.NEEDS_PYTHON.
 
     Returns:
         raw with `event_date`, `search_count`, the normalised `term`, `is_search` and `reject_reasons` (empty for a
@@ -43,9 +44,9 @@ def classified(
         }
     )
     if personal.policy == "keep":
-        named = normalised(dated, "searchterm", "term")
+        named = terms.with_normalised(dated, "searchterm", "term", are_ascii=are_plain)
     else:
-        named = terms.with_placeholder(dated, personal.country)
+        named = terms.with_placeholder(dated, personal.country, are_plain=are_plain)
     record = {name: F.col(name) for name in named.columns if name != "placeholder" or personal.policy == "reject"}
     judged = named.withColumns(
         {

@@ -9,6 +9,12 @@ from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.medallion.personal import PLACEHOLDERS, finder
 
 _REMEMBERED = 2**14
+_JUDGED = "coalesce(searchterm, malformed_record)"
+# Whether Python must judge a raw record: as `is_ascii` and `may_be_personal`, in SQL that DuckDB answers too.
+NEEDS_PYTHON = (
+    f"bit_length({_JUDGED}) <> 8 * char_length({_JUDGED}) or contains({_JUDGED}, '@') "
+    f"or char_length({_JUDGED}) - char_length(translate({_JUDGED}, '0123456789', '')) >= 7"
+)
 _ASCII_UNTIDY = r"[\x00-\x1F\x7F]|\A | {2}| \z"
 _ASCII_SPACES = r"[\x09-\x0D\x1C-\x1F ]+"
 _ASCII_CONTROLS = r"[\x00-\x08\x0E-\x1B\x7F]"
@@ -32,19 +38,21 @@ def normalise_ascii(text: Column) -> Column:
     return F.lower(F.when(text.rlike(_ASCII_UNTIDY), tidied).otherwise(text))
 
 
-def with_normalised(records: DataFrame, text: str, name: str) -> DataFrame:
+def with_normalised(records: DataFrame, text: str, name: str, *, are_ascii: bool = False) -> DataFrame:
     """Add column `name` with column `text` normalised (null stays null).
 
     ASCII rows and the others go separate ways: a Python function in a conditional would see every row, and in a
-    separate branch it sees those that need it.
+    separate branch it sees those that need it. Where all are ASCII there is no such branch, nor a process of Python.
     """
+    if are_ascii:
+        return records.withColumn(name, normalise_ascii(F.col(text)))
     is_plain = F.coalesce(is_ascii(F.col(text)), F.lit(True))
     normalise = _normalise()
     plain = records.where(is_plain).withColumn(name, normalise_ascii(F.col(text)))
     return plain.unionByName(records.where(~is_plain).withColumn(name, normalise(text)))
 
 
-def with_placeholder(records: DataFrame, country: str | None = None) -> DataFrame:
+def with_placeholder(records: DataFrame, country: str | None = None, *, are_plain: bool = False) -> DataFrame:
     """Add to raw records the normalised `term`, and `placeholder` where it, or what could not be split, is personal.
 
     The records that need Python, for one or the other, go a way of their own: see `with_normalised`.
@@ -52,14 +60,15 @@ def with_placeholder(records: DataFrame, country: str | None = None) -> DataFram
     Args:
         records: search_bronze.raw_search_terms.
         country: ISO 3166 code of the shop's telephone numbers; see personal.placeholder.
+        are_plain: none of them needs Python; see NEEDS_PYTHON.
     """
     text, malformed = F.col("searchterm"), F.col("malformed_record")
     judged = F.coalesce(text, malformed)
+    plainly = {"term": normalise_ascii(text), "placeholder": F.when(judged.isin(*PLACEHOLDERS), judged)}
+    if are_plain:
+        return records.withColumns(plainly)
     is_plain = F.coalesce(is_ascii(judged) & ~may_be_personal(judged), F.lit(True))
-    is_placeholder = judged.isin(*PLACEHOLDERS)
-    plain = records.where(is_plain).withColumns(
-        {"term": normalise_ascii(text), "placeholder": F.when(is_placeholder, judged)}
-    )
+    plain = records.where(is_plain).withColumns(plainly)
     judge = F.udf(_judge(country), "term string, placeholder string", useArrow=False)  # as in _normalise
     others = records.where(~is_plain).withColumn("judged", judge(text, malformed))
     both = {name: F.col(f"judged.{name}") for name in ("term", "placeholder")}

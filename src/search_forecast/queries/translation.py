@@ -32,7 +32,7 @@ _SAME = frozenset(
         Between Like Exists Case If Cast Coalesce Nullif Sum Count CountIf Min Max Avg ArgMax ArgMin Struct
         PropertyEQ Round Floor Ceil Abs SafeDivide Greatest Least RowNumber Rank DenseRank Lag Lead Explode
         Contains StartsWith EndsWith Length DateDiff TsOrDsAdd DateTrunc TimestampDiff CurrentTimestamp Year
-        Month Day TsOrDsToDate Var Placeholder RegexpSplit""",
+        Month Day TsOrDsToDate Var Placeholder RegexpSplit BitLength Translate""",
     )
 )
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg)
