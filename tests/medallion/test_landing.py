@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from pyarrow import parquet
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse import scratch
-from search_forecast.medallion import batches, containers, landing, records, splitting
+from search_forecast.medallion import batches, containers, landing, layouts, records, splitting
 from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.bronze import Layout
 from search_forecast.medallion.choice import Choice
@@ -413,6 +414,28 @@ def test_of_files_with_the_same_content_the_first_is_staged(tmp_path: Path) -> N
     assert str(batch.deliveries[1].reason).endswith("in/a.csv")
 
 
+def test_a_duplicate_of_another_layout_leaves_what_is_staged_of_the_first(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    for folder, term in (("aa", "query"), ("bb", "product")):
+        layout = f"description: d\nterm: {term}\ndate: {{day: day, month: month, year: year}}\n"
+        delivered(source / "_layouts", layout.encode(), f"{folder}.yml")
+        delivered(source / folder, b"day,month,year,query,product\n1,2,2021,alpha,P1\n", "a.csv")
+    choice = Choice(source, layouts=layouts.load(source / "_layouts"))
+
+    batch, _ = stage_new_files(tmp_path / "staging", landing.survey(source), choice, [], NOW)
+
+    assert [(each.status, each.layout_name) for each in batch.deliveries] == [("ingested", "aa"), ("duplicate", None)]
+    assert parquet.read_table(batch.staged_file(batch.deliveries[0]))["searchterm"].to_pylist() == ["alpha"]
+    assert not list(batch.directory.glob("partial*"))
+
+
+def test_a_record_nested_too_deeply_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "write", mock.Mock(side_effect=RecursionError))  # how deep depends on the caller
+
+    with pytest.raises(DataError, match="a record is nested too deeply"):
+        landing.stage(Part(delivered(tmp_path, HEADER + RECORDS)), tmp_path)
+
+
 def test_a_sealed_batch_is_found_as_it_was(tmp_path: Path) -> None:
     batch = sealed(
         tmp_path,
@@ -438,6 +461,8 @@ def test_a_batch_that_an_earlier_release_sealed_as_lines_is_finished(tmp_path: P
     staged.unlink()
     staged.with_suffix(".lines").write_bytes(b'7,11,2021,"a\rb"\n')
 
+    assert batches.sealed(tmp_path, is_read_only=True) == [batch]
+    assert not staged.exists()
     assert batches.sealed(tmp_path) == [batch]
     [record] = parquet.read_table(staged).to_pylist()
     assert [record[name] for name in columns] == ["7", "11", "2021", "a\nb"]

@@ -44,13 +44,13 @@ def exclusive(root: Path, command: str, wait_seconds: float = WAIT_SECONDS) -> I
         present = _identity(root)
         holder.write_text(f"{command} (process {os.getpid()})", encoding="utf-8")
         yield
-    finally:
-        lock.release()
         if _identity(root) != present:
             raise EnvironmentProblem(
                 f"{command}: {root} was taken away or replaced while it was at work: put the directory that lay there "
                 "back in its place and run it again"
             )
+    finally:
+        lock.release()
 
 
 def is_held(root: Path) -> bool:

@@ -26,6 +26,7 @@ from search_forecast.medallion.reading import Reading
 
 MANIFEST = "manifest.json"
 ENDINGS = _RECORDS, _COUNTS = ".parquet", ".counts.parquet"  # of what is staged of a delivery
+_LINES = ".lines"  # of what an earlier release staged, and left to Spark to split
 
 
 @dataclass(frozen=True)
@@ -110,23 +111,29 @@ def staged_row_count(staging: Path) -> int:
     return count
 
 
-def sealed(staging: Path) -> list[Batch]:
+def sealed(staging: Path, *, is_read_only: bool = False) -> list[Batch]:
     """The batches that were staged whole and not finished, oldest first.
+
+    Args:
+        staging: of the lakehouse.
+        is_read_only: whether what an earlier release left to be split stays so.
 
     Raises:
         DataError: a manifest can't be read, or a file that it names is gone.
     """
-    return [_batch(manifest) for manifest in sorted(_root(staging).glob(f"*/{MANIFEST}"))]
+    return [_batch(manifest, is_read_only) for manifest in sorted(_root(staging).glob(f"*/{MANIFEST}"))]
 
 
-def _batch(manifest: Path) -> Batch:
+def _batch(manifest: Path, is_read_only: bool) -> Batch:
     try:
         document = json.loads(manifest.read_text(encoding="utf-8"))
-        deliveries = tuple(_delivery(row, manifest.parent) for row in document["deliveries"])
+        for row in document["deliveries"]:
+            _split_lines(row, row.pop("layout", None), manifest.parent, is_read_only)
+        deliveries = tuple(Delivery(**row) for row in document["deliveries"])
         received_at = datetime.fromisoformat(document["received_at"])
         batch = Batch(document["batch_id"], received_at, deliveries, manifest.parent)
         for file in (batch.staged_file(delivery) for delivery in deliveries if delivery.status == "ingested"):
-            if not file.is_file():
+            if not (file.is_file() or file.with_suffix(_LINES).is_file()):
                 raise ValueError(f"{file.name}, which it names, is gone")
         return batch
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -150,12 +157,11 @@ def _root(staging: Path) -> Path:
     return staging / "batches"
 
 
-def _delivery(row: dict[str, Any], directory: Path) -> Delivery:
-    layout = row.pop("layout", None)
-    staged = directory / f"{row['delivery_id']}.lines"
-    if layout is not None and staged.exists():  # by an earlier release, which left it to Spark to split them
-        lists = {key: tuple(value) for key, value in layout.items() if isinstance(value, list)}
-        with staged.open("rb") as file:
-            blocks = (b"".join(lines) for lines in iter(lambda: file.readlines(2**20), []))
-            write(blocks, Layout(**{**layout, **lists}), readings.parse(row.get("reading")), staged.with_suffix(""))
-    return Delivery(**row)
+def _split_lines(row: dict[str, Any], layout: dict[str, Any] | None, directory: Path, is_read_only: bool) -> None:
+    staged = directory / f"{row['delivery_id']}{_LINES}"
+    if layout is None or is_read_only or not staged.exists():
+        return
+    lists = {key: tuple(value) for key, value in layout.items() if isinstance(value, list)}
+    with staged.open("rb") as file:
+        blocks = (b"".join(lines) for lines in iter(lambda: file.readlines(2**20), []))
+        write(blocks, Layout(**{**layout, **lists}), readings.parse(row.get("reading")), staged.with_suffix(""))

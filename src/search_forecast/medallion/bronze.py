@@ -2,6 +2,7 @@
 
 import csv
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -98,10 +99,13 @@ def layout_of(
 def field_pattern(delimiter: str) -> str:
     """A regular expression for one field: quoted, perhaps with blanks around, or text that does not start with a quote.
 
-    What it gives back when it backtracks never fits otherwise, so a long record costs linear time.
+    What it could give back never fits otherwise, so a long record costs linear time; and where Python knows possessive
+    quantifiers, it does not remember where it could.
     """
-    blanks = " *" if delimiter == "\t" else r"[ \t]*"
-    return rf'{blanks}"[^"]*(?:""[^"]*)*"{blanks}|(?!{blanks}")[^{re.escape(delimiter)}]*'
+    all_of = "*+" if sys.version_info >= (3, 11) else "*"
+    blanks = rf" {all_of}" if delimiter == "\t" else rf"[ \t]{all_of}"
+    quoted = rf'"[^"]{all_of}(?:""[^"]{all_of}){all_of}"'
+    return rf'{blanks}{quoted}{blanks}|(?!{blanks}")[^{re.escape(delimiter)}]{all_of}'
 
 
 def record_pattern(layout: Layout) -> str:

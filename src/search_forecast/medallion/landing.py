@@ -110,13 +110,20 @@ def stage(part: Part, directory: Path, choice: Choice | None = None) -> Delivery
         DataError: it cannot be read as a file of searches, or not at all; nothing of it is staged.
     """
     choice = choice or Choice(part.path)
-    with containers.opened(part) as file:
-        opened = open_records(part, file, directory, choice)
-        reading = opened.export.reading(choice.time_zone)
-        record_count = batches.write(opened.blocks, opened.layout, reading, directory / "partial")
+    try:
+        with containers.opened(part) as file:
+            opened = open_records(part, file, directory, choice)
+            reading = opened.export.reading(choice.time_zone)
+            record_count = batches.write(opened.blocks, opened.layout, reading, directory / "partial")
+    except RecursionError as error:
+        raise DataError("a record is nested too deeply to be read") from error
     delivery_id = opened.content.sha256.hexdigest()
     for ending in batches.ENDINGS:
-        (directory / f"partial{ending}").rename(directory / f"{delivery_id}{ending}")
+        partial, staged = directory / f"partial{ending}", directory / f"{delivery_id}{ending}"
+        if staged.exists():  # a duplicate, perhaps split by another layout: the one before counts
+            partial.unlink()
+        else:
+            partial.rename(staged)
     return Delivery(
         *(delivery_id, part.name, file_size(part.path), record_count, "ingested", None),
         *(opened.export.name, reading.text),

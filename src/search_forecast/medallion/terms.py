@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.medallion.personal import PLACEHOLDERS, finder
 
-_REMEMBERED = 2**14
+_REMEMBERED, _SHORT = 2**14, 256
 _JUDGED = "coalesce(searchterm, malformed_record)"
 # Whether Python must judge a raw record: as `is_ascii` and `may_be_personal`, in SQL that DuckDB answers too.
 NEEDS_PYTHON = (
@@ -92,7 +92,8 @@ def _judge(country: str | None) -> Callable[[str | None, str | None], tuple[str 
             result = term, find(malformed if term is None else term)
             if len(known) == _REMEMBERED:
                 known.clear()
-            known[text, malformed] = result
+            if malformed is None and len(text or "") <= _SHORT:
+                known[text, malformed] = result
         return result
 
     return judge

@@ -136,7 +136,7 @@ def _steps(lakehouse: Lakehouse, readable: set[str]) -> Iterator[Finding]:
 def _staging(staging: Path) -> Iterator[Finding]:
     """What killed runs left behind in staging."""
     try:
-        for batch in batches.sealed(staging):
+        for batch in batches.sealed(staging, is_read_only=True):
             what = f"{batch.batch_id} is staged whole and was not finished"
             yield Finding(str(batch.directory), what, "run ingest with any --source: it finishes that first")
     except DataError as error:
