@@ -19,6 +19,8 @@ from search_forecast.medallion.reconcile import unproven_bytes
         ("clean", {"lake/search_bronze/raw_search_terms/a.parquet": LARGE_BYTES // 10 + 1}, "large"),
         ("clean", {"lake/search_silver/search_events/a.parquet": LARGE_BYTES, "in/a.csv": LARGE_BYTES + 1}, "tiny"),
         ("aggregate", {"lake/search_gold/term_summary/a.parquet": TINY_BYTES}, "small"),
+        ("aggregate", {"lake/search_gold/daily_term_counts/a.parquet": LARGE_BYTES}, "tiny"),
+        ("run", {"lake/search_gold/daily_term_counts/a.parquet": LARGE_BYTES}, "large"),
         ("maintain", {"lake/search_silver/search_events/a.parquet": LARGE_BYTES}, "large"),
         ("ingest", {"lake/search_bronze/raw_search_terms/a.parquet": LARGE_BYTES, "in/a.csv": 1}, "tiny"),
         ("ingest", {"in/a.csv": LARGE_BYTES + 1}, "large"),

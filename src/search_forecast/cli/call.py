@@ -142,8 +142,10 @@ class Call:
             stored = bytes_below(self.root, "*.parquet")
         elif self.command != "ingest":  # which reads none of the tables that grow
             stored = reconcile.unproven_bytes(self.root)
-            # Its rows: each delivery writes two of these tables anew, and what they were is there until `maintain`.
-            for location in (self.root / "search_gold" / table.name for table in aggregate.AGGREGATED):
+            # Rows of what is read whole, by `trends` the days too: each delivery writes two of these tables anew, and
+            # what they were is there until `maintain`.
+            read_whole = aggregate.AGGREGATED if self.command == "run" else aggregate.BY_TERM
+            for location in (self.root / "search_gold" / table.name for table in read_whole):
                 row_count = delta_log.row_count(location)
                 stored += bytes_below(location, "*.parquet") if row_count is None else 0
                 gold_rows += row_count or 0

@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 
 
 _TOTALS = f"select {', '.join(DAILY_TOTALS.schema.names)} from {{daily_totals}}"  # noqa: S608 - a contract
-AGGREGATED = (DAILY_TERM_COUNTS, DAILY_TOTALS, TERM_SUMMARY, TERM_VARIANTS)
+BY_TERM = (TERM_SUMMARY, TERM_VARIANTS)
+AGGREGATED = (DAILY_TERM_COUNTS, DAILY_TOTALS, *BY_TERM)
 
 
 def aggregate(lakehouse: Lakehouse, *, is_full: bool = False) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def _change(lakehouse: Lakehouse, after: int, until: int, days: dict[date, bool]
     """
     position = spellings.position(until)
     if not days:
-        for table in (TERM_SUMMARY, TERM_VARIANTS):
+        for table in BY_TERM:
             lakehouse.write(lakehouse.create([], table), table, where="false", position=position)
         return
     own_terms = _own_terms(lakehouse, spellings)
