@@ -48,11 +48,8 @@ def split_by_python(line: str, delimiter: str, count: int) -> list[str] | None:
             assert fields == (next(csv.reader([line], delimiter=delimiter, strict=True)) or [""])
         except csv.Error:
             assert fields is None
-    return (
-        fields
-        if fields is not None and (len(fields) == count or (len(fields) == count + 1 and not fields[-1]))
-        else None
-    )
+    has_delimiter_behind = fields is not None and len(fields) == count + 1 and line.endswith(delimiter)
+    return fields if fields is not None and (len(fields) == count or has_delimiter_behind) else None
 
 
 def written_by_python(fields: list[str], delimiter: str, *, is_all_quoted: bool) -> str:
@@ -149,7 +146,7 @@ def test_what_python_writes_is_split_into_the_same_fields(
     assert split(lines, delimiter, 4) == [fields for fields, _ in records]
 
 
-@example(",", 2, ['""', '"",', ',""', '"a"b,', 'a"b",c', '"a\u2028b",c'])
+@example(",", 2, ['""', '"",', ',""', '"a"b,', 'a"b",c', '"a\u2028b",c', ',,""'])
 @given(
     st.sampled_from(bronze.DELIMITERS),
     st.integers(2, 5),
