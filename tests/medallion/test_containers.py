@@ -17,7 +17,7 @@ from search_forecast.errors import DataError
 from search_forecast.medallion import containers, landing
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
-from search_forecast.medallion.ingest import stage_new_files
+from search_forecast.medallion.new_files import stage_new_files
 
 CONTENT = b"date,query,count\n" + b"2024-03-01,laptop,3\n" * 50_000
 NOW = datetime(2024, 4, 1, tzinfo=timezone.utc)

@@ -12,7 +12,7 @@ from search_forecast.medallion import landing
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
 from search_forecast.medallion.content_ids import ContentIds
-from search_forecast.medallion.ingest import stage_new_files
+from search_forecast.medallion.new_files import stage_new_files
 
 HEADER = "day,month,year,searchterm\n"
 ALL = ["a.csv", "again.csv", "bad.csv", "x.csv", "y.csv"]

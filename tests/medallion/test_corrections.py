@@ -14,7 +14,7 @@ from search_forecast.errors import DataError, UsageError
 from search_forecast.medallion import corrections, landing, layouts, overlap
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.corrections import Decision
-from search_forecast.medallion.ingest import stage_new_files
+from search_forecast.medallion.new_files import stage_new_files
 from search_forecast.parameters import CorrectParameters, EraseParameters
 
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)

@@ -18,7 +18,7 @@ from search_forecast.medallion import ingest, landing, records
 from search_forecast.medallion.bronze import Layout
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
-from search_forecast.medallion.ingest import stage_new_files
+from search_forecast.medallion.new_files import stage_new_files
 from search_forecast.parameters import IngestParameters
 
 NAMES = ("day", "month", "year", "searchterm")

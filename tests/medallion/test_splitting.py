@@ -103,9 +103,7 @@ def test_a_line_is_split_as_rfc_4180_says() -> None:
         '1,2,"a"""b"': None,
     }
 
-    found = split(list(expected), ",", 3)
-
-    assert dict(zip(expected, found, strict=True)) == expected
+    assert split(list(expected), ",", 3) == list(expected.values())
 
 
 def test_where_the_header_ends_in_a_delimiter_records_do_so_or_not() -> None:
@@ -120,9 +118,7 @@ def test_where_the_header_ends_in_a_delimiter_records_do_so_or_not() -> None:
         '"1"': None,
     }
 
-    found = split(list(expected), ",", 3, is_last_optional=True)
-
-    assert dict(zip(expected, found, strict=True)) == expected
+    assert split(list(expected), ",", 3, is_last_optional=True) == list(expected.values())
 
 
 @pytest.mark.parametrize("delimiter", bronze.DELIMITERS)

@@ -11,7 +11,7 @@ import pytest
 from search_forecast.medallion import landing, records
 from search_forecast.medallion.batches import Delivery
 from search_forecast.medallion.choice import Choice
-from search_forecast.medallion.ingest import stage_new_files
+from search_forecast.medallion.new_files import stage_new_files
 
 HEADER = b"day,month,year,searchterm\n"
 FIRST, MORE = b"7,11,2021,laptop\n8,11,2021,mob", b"ile 5g\n9,11,2021,hat\n"
@@ -69,6 +69,25 @@ def test_a_file_of_which_a_part_was_taken_in_counts_whole_in_its_place(file: Pat
     assert (whole.status, whole.record_count, whole.replaces) == ("ingested", 3, part.delivery_id)
     assert "goes on from what was taken in of it" in str(whole.why)
     assert looked_at(file, part, whole) == []
+
+
+def test_a_file_of_a_known_name_that_is_gone_once_it_was_read_is_rejected_alone(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [part] = looked_at(file)
+    file.write_bytes(HEADER + FIRST + MORE)
+    begins_with = landing.begins_with
+
+    def gone(*arguments: Any) -> bool:
+        file.unlink()
+        return begins_with(*arguments)
+
+    monkeypatch.setattr(landing, "begins_with", gone)
+
+    [delivery] = looked_at(file, part)
+
+    assert (delivery.status, delivery.record_count) == ("rejected", None)
+    assert "cannot be opened" in str(delivery.reason)
 
 
 @pytest.mark.parametrize("content", [HEADER + b"1,1,2021,hat\n" + FIRST + MORE, HEADER + FIRST[:-3]])

@@ -42,6 +42,14 @@ def current_bytes(lake: Path) -> int:
     return sum(sum(pa.table(table.get_add_actions())["size_bytes"].to_pylist()) for table in tables)
 
 
+def let_a_day_pass(lake: Path) -> None:
+    """Make all files a day older: once they are thirty days old, Delta lets go of its log's entries."""
+    for file in lake.rglob("*"):
+        if file.is_file():
+            modified = file.stat().st_mtime_ns - 24 * 3600 * 10**9
+            os.utime(file, ns=(modified, modified))
+
+
 def no_spark() -> NoReturn:
     raise NeedsSpark("its seconds are another engine's")
 
@@ -90,6 +98,7 @@ def test_many_daily_deliveries_are_as_small_and_fast_as_one_load(
         for step in STEPS:
             run(step)
         seconds.append(cpu_seconds() - start)
+        let_a_day_pass(daily)
         print(f"delivery {number + 1}: {seconds[-1]:.1f} s", file=sys.__stderr__)
     before = current_bytes(daily), query_seconds(daily)
     run("maintain")

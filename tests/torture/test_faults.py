@@ -22,7 +22,7 @@ import pytest
 from search_forecast import cli
 from search_forecast.medallion import landing
 from search_forecast.medallion.choice import Choice
-from search_forecast.medallion.ingest import stage_new_files
+from search_forecast.medallion.new_files import stage_new_files
 from search_forecast.models.registry import Registry
 from support import lakes
 from support.flow import HEADER, STEPS, assert_gold_is, delivered, rows, versions

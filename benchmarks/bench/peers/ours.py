@@ -37,12 +37,12 @@ def stage(source: str, staging: str) -> None:
     import time
     from datetime import datetime, timezone
 
-    from search_forecast.medallion import ingest, landing
+    from search_forecast.medallion import ingest, landing, new_files
     from search_forecast.parameters import IngestParameters
 
     survey, choice = landing.survey(Path(source)), ingest.layout_choice(IngestParameters(Path(source)))
     begun = time.process_time()
-    batch, _ = ingest.stage_new_files(Path(staging), survey, choice, [], datetime.now(timezone.utc))
+    batch, _ = new_files.stage_new_files(Path(staging), survey, choice, [], datetime.now(timezone.utc))
     print(sum(delivery.bytes for delivery in batch.deliveries) / 1e6 / (time.process_time() - begun))
 
 

@@ -25,7 +25,7 @@ from search_forecast.medallion.bronze import Layout
 from search_forecast.medallion.reading import Reading
 
 MANIFEST = "manifest.json"
-ENDINGS = _RECORDS, _COUNTS = ".parquet", ".counts.parquet"  # of what is staged of a delivery
+ENDINGS = _RECORDS, _COUNTS = ".parquet", ".counts"  # of what is staged of a delivery
 _LINES = ".lines"  # of what an earlier release staged, and left to Spark to split
 
 
@@ -107,7 +107,7 @@ def staged_row_count(staging: Path) -> int:
     count = 0
     for file in _root(staging).glob(f"*/*{_RECORDS}"):
         with suppress(OSError, pa.ArrowInvalid):  # a killed run's
-            count += 0 if file.name.endswith(_COUNTS) else parquet.read_metadata(file).num_rows
+            count += parquet.read_metadata(file).num_rows
     return count
 
 

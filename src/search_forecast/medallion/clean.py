@@ -49,7 +49,7 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
         if batch_id not in due and held.get(batch_id):  # the others' days stay as they are
             own_rows += f" and delivery_id in ({literals(sorted(different[batch_id]))})"
         raw = lakehouse.read(RAW_SEARCH_TERMS).where(own_rows).where(F.col("delivery_id").isin(*readings))
-        # To ask takes milliseconds, to start a process of Python for records that need none takes seconds.
+        # Else Spark starts a process of Python, whether a record needs it or not.
         are_plain = lakehouse.holds_none(RAW_SEARCH_TERMS, f"{own_rows} and ({terms.NEEDS_PYTHON})")
         records = silver.classified(raw, today, readings, parameters.personal, are_plain=are_plain)
         # Rejected records last: until they are written, those of the future still say that there is something to do.

@@ -7,7 +7,7 @@ from typing import Any
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import batches, corrections, ingest, landing, publish_trends
+from search_forecast.medallion import batches, corrections, ingest, landing, new_files, publish_trends
 from search_forecast.medallion.aggregate import aggregate
 from search_forecast.medallion.clean import clean
 from search_forecast.medallion.corrections import Decision, Row
@@ -65,8 +65,8 @@ def _take_in_place(
     parts = landing.survey(parameters.source).parts
     if len(parts) != 1:
         raise DataError(f"correct: --by {parameters.source} holds {len(parts)} deliveries, expected one file")
-    ingest.check_deliveries(lakehouse, rows)
-    batch = ingest.new_batch(lakehouse.staging, rows, decision.at)
+    new_files.check_deliveries(lakehouse, rows)
+    batch = new_files.new_batch(lakehouse.staging, rows, decision.at)
     delivery = landing.stage(parts[0], batch.directory, ingest.layout_choice(parameters))
     content = str(delivery.delivery_id)
     known = next((r for r in rows if r["delivery_id"] == content and r["record_count"] is not None), None)

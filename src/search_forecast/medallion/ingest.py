@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from search_forecast.medallion import (
     corrections,
     landing,
     layouts,
+    new_files,
     overlap,
     processed,
     reading,
@@ -29,10 +30,8 @@ from search_forecast.medallion import (
 )
 from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.choice import Choice
-from search_forecast.medallion.containers import Part
 from search_forecast.medallion.content_ids import ContentIds
 from search_forecast.medallion.corrections import Decision, Row
-from search_forecast.medallion.landing import Survey
 from search_forecast.parameters import IngestParameters
 
 logger = logging.getLogger(__name__)
@@ -49,9 +48,9 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     seen = corrections.deliveries(lakehouse)
     survey, choice = landing.survey(parameters.source), layout_choice(parameters)
     _check_patterns(lakehouse, choice)
-    check_deliveries(lakehouse, seen)
+    new_files.check_deliveries(lakehouse, seen)
     content_ids = ContentIds(lakehouse.staging, now, is_verified=parameters.is_verified)
-    batch, known = stage_new_files(lakehouse.staging, survey, choice, seen, now, content_ids=content_ids)
+    batch, known = new_files.stage_new_files(lakehouse.staging, survey, choice, seen, now, content_ids=content_ids)
     batch, refused = _without_twins(lakehouse, batch, seen) if parameters.is_strict else (batch, [])
     if batch.deliveries:
         batches.seal(batch)
@@ -134,131 +133,6 @@ def _some(names: list[str], reason: str) -> str:
     return f"{len(names)}: {', '.join(names[:3])}{', …' if len(names) > 3 else ''} ({reason})"
 
 
-def stage_new_files(
-    staging: Path,
-    survey: Survey,
-    choice: Choice,
-    seen: list[Row],
-    now: datetime,
-    *,
-    content_ids: ContentIds | None = None,
-) -> tuple[Batch, list[Delivery]]:
-    """Stage what is new in a batch; also return the deliveries that lie there as they were seen before.
-
-    Args:
-        staging: of the lakehouse.
-        survey: what lies at the source.
-        choice: what says the layout of a file.
-        seen: rows of search_bronze.deliveries.
-        now: when this run began.
-        content_ids: what was read before; learns what is read now.
-    """
-    batch, content_ids = new_batch(staging, seen, now), content_ids or ContentIds(staging, now)
-    past = _Past.of(seen)
-    names = {row["source_file"] for row in seen}
-    rows = {(row["delivery_id"], row["source_file"]): row for row in seen}
-    new, known = [], []
-    for part in survey.parts:
-        name = part.name
-        # Only a file whose name is known may be known: the others are hashed while they are staged.
-        row = rows.get((content_ids.get(part), name)) if name in names else None
-        if row is not None:
-            known.append(Delivery(row["delivery_id"], name, row["bytes"], None, row["status"], row["reason"]))
-            continue
-        stamp = content_ids.stamp(part)
-        delivery = _inspect(part, batch.directory, choice, past)
-        content_ids.note(part, stamp, delivery.delivery_id)
-        if delivery.status == "ingested" and delivery.delivery_id is not None:
-            past.ingested[delivery.delivery_id] = name
-        new.append(delivery)
-    return replace(batch, deliveries=tuple(new)), known
-
-
-def new_batch(staging: Path, seen: list[Row], now: datetime) -> Batch:
-    """A batch with nothing in it yet, the next by its number."""
-    batch_id = _next_id(seen)
-    return Batch(batch_id, now, (), batches.new_directory(staging, batch_id))
-
-
-def _next_id(seen: list[Row]) -> str:
-    number = max((int(row["batch_id"].removeprefix("batch-")) for row in seen), default=0) + 1
-    return f"batch-{number:06d}"
-
-
-def check_deliveries(lakehouse: Lakehouse, seen: list[Row]) -> None:
-    """Raise DataError where bronze holds a batch of which no delivery is known any more: a new one would replace it.
-
-    Args:
-        lakehouse: where.
-        seen: search_bronze.deliveries.
-    """
-    later = f"select min(batch_id) as batch_id from {{raw_search_terms}} where batch_id >= '{_next_id(seen)}'"  # noqa: S608
-    [lost] = lakehouse.ask(later, RAW_SEARCH_TERMS)
-    if lost["batch_id"] is not None:
-        raise DataError(
-            f"{RAW_SEARCH_TERMS.full_name} holds {lost['batch_id']}, of which {DELIVERIES.full_name} has no row: bring "
-            "that table back, from its Delta history or a backup; nothing was taken in"
-        )
-
-
-@dataclass(frozen=True)
-class _Past:
-    """What was ingested.
-
-    Attributes:
-        ingested: source_file of each content that counts.
-        taken_out: the row of each content that counts no more.
-        latest: of each name, the row of the content that counts and came last.
-    """
-
-    ingested: dict[str, str]
-    taken_out: dict[str, Row]
-    latest: dict[str, Row]
-
-    @classmethod
-    def of(cls, seen: list[Row]) -> "_Past":
-        ingested = sorted((row for row in seen if row["status"] == "ingested"), key=lambda row: row["batch_id"])
-        return cls(
-            {row["delivery_id"]: row["source_file"] for row in ingested},
-            {row["delivery_id"]: row for row in seen if row["status"] in corrections.TAKEN_OUT},
-            {row["source_file"]: row for row in ingested},
-        )
-
-
-def _inspect(part: Part, directory: Path, choice: Choice, past: _Past) -> Delivery:
-    """Stage a file that was not seen before, or say why it is not taken."""
-    status, reason, delivery_id = "rejected", "", None
-    try:
-        delivery = landing.stage(part, directory, choice)
-    except containers.ChangedError as error:
-        reason = str(error)  # no content: by the time it is hashed it may be whole, and must not be known then
-    except DataError as error:
-        reason, delivery_id = str(error), landing.content_id(part)
-    else:
-        delivery_id = delivery.delivery_id
-        known_name, before = choice.known_name(delivery.layout_name), past.latest.get(part.name)
-        if delivery_id in past.ingested:
-            status, reason = "duplicate", f"same content as {past.ingested[delivery_id]}"
-        elif delivery_id in past.taken_out:
-            reason = _why_not_again(past.taken_out[delivery_id])
-        elif before is None or landing.begins_with(part, before["bytes"], str(before["delivery_id"])):
-            why = "it goes on from what was taken in of it before"
-            return delivery if before is None else replace(delivery, replaces=before["delivery_id"], why=why)
-        elif known_name == "append":
-            return delivery
-        elif known_name == "replace":
-            why = f"layout {delivery.layout_name}: a file of a known name replaces the one before"
-            return replace(delivery, replaces=before["delivery_id"], why=why)
-        else:
-            # Adding it would count twice what both contents share, replacing it would drop what only the first one had.
-            reason = (
-                "a file of this name with other content was ingested before; deliver the new records under a new name, "
-                f"or run correct {before['delivery_id'][:12]} --by FILE, or let its layout say known_name: append or "
-                "replace"
-            )
-    return Delivery(delivery_id, part.name, landing.file_size(part.path), None, status, reason)
-
-
 def commit(lakehouse: Lakehouse, batch: Batch, *, seeks_twins: bool = True) -> Batch:
     """Write a sealed batch to bronze: raw records first, deliveries last. Doing it again changes nothing.
 
@@ -300,14 +174,6 @@ def _row(delivery: Delivery, batch: Batch) -> Row:
     own = {name: value for name, value in vars(delivery).items() if name in none}
     ours = {"layout": delivery.layout_name, "batch_id": batch.batch_id, "received_at": batch.received_at}
     return none | own | ours
-
-
-def _why_not_again(row: Row) -> str:
-    """Why a content is not taken that was taken out before."""
-    said = f"the same content came as {row['source_file']} and was {row['status']} ({row['reason']})"
-    if row["status"] == corrections.ERASED:
-        return said
-    return f"{said}; correct {row['delivery_id'][:12]} --restore brings it back"
 
 
 def _without_twins(lakehouse: Lakehouse, batch: Batch, seen: list[Row]) -> tuple[Batch, list[Delivery]]:
