@@ -69,7 +69,7 @@ MUTATIONS = {
         ),
         Mutation(
             "content_twice_in_a_batch_counts_once",
-            "medallion/ingest.py",
+            "medallion/new_files.py",
             "past.ingested[delivery.delivery_id] = name",
             "pass",
             ("medallion/test_flow.py",),
