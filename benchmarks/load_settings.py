@@ -19,25 +19,24 @@ from search_forecast.lakehouse import session as sessions
 from search_forecast.lakehouse.toolchain import jvm
 from search_forecast.synthetic import generate
 
-PARALLEL = "-XX:+UseParallelGC"
 PARQUET, SHUFFLE = "spark.sql.parquet.compression.codec", "spark.io.compression.codec"
 # Flags of the JVM for large work, and Spark's settings beside ours.
 TRIES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
-    "as it is": ((PARALLEL,), {}),
-    "G1 collector": (("-XX:+UseG1GC",), {}),
-    "serial collector": (("-XX:+UseSerialGC",), {}),
-    "quick compiler only": ((PARALLEL, "-XX:TieredStopAtLevel=1"), {}),
-    "huge methods compiled": ((PARALLEL, "-XX:-DontCompileHugeMethods"), {}),
-    "Parquet by zstd": ((PARALLEL,), {PARQUET: "zstd"}),
-    "Parquet by lz4": ((PARALLEL,), {PARQUET: "lz4_raw"}),
-    "shuffle by zstd": ((PARALLEL,), {SHUFFLE: "zstd"}),
-    "shuffle by snappy": ((PARALLEL,), {SHUFFLE: "snappy"}),
-    "no adaptive execution": ((PARALLEL,), {"spark.sql.adaptive.enabled": "false"}),
+    "as it is": ((), {}),
+    "G1 collector": (("-XX:-UseSerialGC", "-XX:+UseG1GC"), {}),
+    "parallel collector": (("-XX:-UseSerialGC", "-XX:+UseParallelGC"), {}),
+    "quick compiler only": (("-XX:TieredStopAtLevel=1",), {}),
+    "huge methods compiled": (("-XX:-DontCompileHugeMethods",), {}),
+    "Parquet by zstd": ((), {PARQUET: "zstd"}),
+    "Parquet by lz4": ((), {PARQUET: "lz4_raw"}),
+    "shuffle by zstd": ((), {SHUFFLE: "zstd"}),
+    "shuffle by snappy": ((), {SHUFFLE: "snappy"}),
+    "no adaptive execution": ((), {"spark.sql.adaptive.enabled": "false"}),
     "expressions interpreted": (
-        (PARALLEL,),
+        (),
         {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.codegen.wholeStage": "false"},
     ),
-    "stages not fused": ((PARALLEL,), {"spark.sql.codegen.wholeStage": "false"}),
+    "stages not fused": ((), {"spark.sql.codegen.wholeStage": "false"}),
 }
 COMET = {
     "spark.plugins": "org.apache.spark.CometPlugin",
@@ -50,8 +49,8 @@ COMET = {
 
 def load(name: str, source: str, lake: str, comet: str | None) -> None:
     """One try: ingest and clean in one session."""
-    flags, settings = TRIES[name] if name in TRIES else ((PARALLEL,), COMET | {"spark.jars": str(comet)})
-    jvm._BY_SIZE["large"] = flags
+    flags, settings = TRIES[name] if name in TRIES else ((), COMET | {"spark.jars": str(comet)})
+    jvm._ALWAYS += flags
     ours = sessions.settings
     sessions.settings = lambda size, cores=None: ours(size, cores) | settings
     sessions._by_size = lambda _size, _cores: {}  # which a session that runs would take over again

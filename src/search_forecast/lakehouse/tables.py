@@ -167,10 +167,15 @@ class Lakehouse:
             writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", replaced)
         if position is not None:
             writer = writer.option("userMetadata", position)
-        writer.saveAsTable(name)
+        location = self.location(table)
+        if location is None:
+            writer.saveAsTable(name)
+        else:  # to overwrite by name is planned as a replacement of the table, which costs up to twice as much
+            writer.save(str(location))
         self.commits[table.full_name] += 1
-        if is_empty and position is not None and self.position(table) != position:  # there were no rows
-            self.write(self.create([], table), table, where="false", position=position)
+        if location is not None and position is not None and self.position(table) != position:
+            nothing = self.create([], table).write.format("delta").mode("overwrite").option("replaceWhere", "false")
+            nothing.option("userMetadata", position).saveAsTable(name)  # by place, no rows for none are no commit
 
     def holds_none(self, table: Table, where: str) -> bool:
         """Whether it is known, without Spark, that no row of the table matches a predicate."""

@@ -15,17 +15,16 @@ _ALWAYS = (
     "-Djava.net.preferIPv4Stack=true",
     # The quick compiler alone is given 48 MB for its code, which the jobs in one session can fill: then Spark dies.
     "-XX:ReservedCodeCacheSize=240m",
+    # As fast as the parallel one, which takes two and a half times its memory: benchmarks/load_settings.py.
+    "-XX:+UseSerialGC",
 )
-_BY_SIZE = {
-    # The quick compiler and one collector thread: most of a short run is start-up and code that runs once.
-    "small": ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-    "large": ("-XX:+UseParallelGC",),
-}
+# The quick compiler alone: most of a short run is start-up and code that runs once.
+_NOT_LARGE = ("-XX:TieredStopAtLevel=1",)
 
 
 def flags(size: Literal["tiny", "small", "large"]) -> tuple[str, ...]:
     """Returns the JVM flags for work of a size."""
-    return _ALWAYS + _BY_SIZE["large" if size == "large" else "small"]
+    return _ALWAYS if size == "large" else _ALWAYS + _NOT_LARGE
 
 
 def heap_megabytes(size: Literal["tiny", "small", "large"]) -> int:
