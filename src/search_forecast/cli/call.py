@@ -156,7 +156,7 @@ class Call:
 
     def check_there(self, *, writes: bool = False) -> None:
         """Raise DataError where a command that only reads finds no local lakehouse, or half a one."""
-        from search_forecast.lakehouse.lock import check_restored
+        from search_forecast.lakehouse import half_restored
 
         if writes:
             return
@@ -164,7 +164,7 @@ class Call:
             raise DataError(
                 f"{self.command}: no lakehouse at {self.root}; run demo or ingest first, or say --lakehouse DIR"
             )
-        check_restored(self.root, self.command)
+        half_restored.refuse(self.root, self.command)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -172,10 +172,11 @@ class Call:
         if self.task_lakehouse is not None or self.catalog is not None:
             yield
             return
-        from search_forecast.lakehouse.lock import check_restored, exclusive
+        from search_forecast.lakehouse import half_restored
+        from search_forecast.lakehouse.lock import exclusive
 
         with exclusive(self.root, self.command):
-            check_restored(self.root, self.command)
+            half_restored.refuse(self.root, self.command)
             yield
 
     def registry(self, *, writes: bool = False) -> "Registry":

@@ -13,7 +13,6 @@ from search_forecast.errors import DataError, EnvironmentProblem
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 600.0
-HALF_RESTORED = ".restore.half"  # which backup it is that a restore is putting in its place
 
 
 @contextmanager
@@ -52,13 +51,6 @@ def exclusive(root: Path, command: str, wait_seconds: float = WAIT_SECONDS) -> I
             )
     finally:
         lock.release()
-
-
-def check_restored(root: Path, command: str) -> None:
-    """Raise DataError where a restore was killed half way: what it left would look like a lakehouse."""
-    if (root / HALF_RESTORED).is_file():
-        place = (root / HALF_RESTORED).read_text(encoding="utf-8")
-        raise DataError(f"{command}: {root} is half restored; say restore {place} again")
 
 
 def is_held(root: Path) -> bool:

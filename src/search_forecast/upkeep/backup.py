@@ -16,8 +16,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from search_forecast.errors import DataError, UsageError
+from search_forecast.lakehouse import half_restored
 from search_forecast.lakehouse.hashing import file_sha256
-from search_forecast.lakehouse.lock import HALF_RESTORED, exclusive
+from search_forecast.lakehouse.lock import exclusive
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ CONTENT = "lakehouse"
 _PART = ".part"
 _OURS = re.compile(r"\d{8}-\d{6}\.part")  # a backup that was killed
 _RESTORING = f".restore{_PART}"
-_NOT_COPIED = (".lock", ".lock.holder", _RESTORING, HALF_RESTORED)
+_NOT_COPIED = (".lock", ".lock.holder", _RESTORING, half_restored.NOTE)
 DATABASE = ".db"
 _BESIDE_DATABASE = (".db-journal", ".db-wal", ".db-shm")  # SQLite's own backup takes them in
 
@@ -133,7 +134,7 @@ def restore(place: Path, root: Path) -> dict[str, Any]:
         DataError: `place` is no backup, or a file of it is gone or changed.
     """
     entries, was_there = read_manifest(place).files, root.is_dir()
-    part, half = root / _RESTORING, root / HALF_RESTORED
+    part, half = root / _RESTORING, root / half_restored.NOTE
     if was_there and not half.exists():
         _check_empty(root)
     try:
