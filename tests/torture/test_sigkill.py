@@ -139,6 +139,14 @@ def put_back(lake: Path, backups: Path) -> None:
     shutil.rmtree(backups)
 
 
+def shown(lake: Path, *words: str) -> None:
+    """Bring into the tables what a command left beside them: a backup, or spellings that gold is to be counted by."""
+    if words[0] == "backup":
+        put_back(lake, Path(words[1]))
+    if words[0] == "load-spellings":
+        done(lake, "aggregate")
+
+
 def prepared(name: str, root: Path, request: pytest.FixtureRequest) -> tuple[Path, tuple[str, ...]]:
     """A lakehouse, and the command that is to be killed on it."""
     if name in MODELS:
@@ -193,8 +201,7 @@ def test_a_command_killed_at_any_moment_and_run_again_leaves_the_same_rows(
     before, words = prepared(name, tmp_path, request)
     undisturbed = Path(shutil.copytree(before, tmp_path / "undisturbed"))
     seconds = done(undisturbed, *words)
-    if name == "backup":
-        put_back(undisturbed, Path(words[1]))
+    shown(undisturbed, *words)
     expected, models = tables(undisturbed), champions(undisturbed)
     assert expected
     if name in COPIES:
@@ -212,8 +219,7 @@ def test_a_command_killed_at_any_moment_and_run_again_leaves_the_same_rows(
                 os.killpg(process.pid, signal.SIGKILL)
                 at_work += 1
         done_again(lake, *words)
-        if name == "backup":
-            put_back(lake, Path(words[1]))
+        shown(lake, *words)
         found = tables(lake)
         for table, content in expected.items():
             assert found[table] == content, f"{name} killed after {moment:.1f} of {seconds:.1f} s: {table}"
