@@ -25,11 +25,14 @@ pytestmark = [pytest.mark.spark, pytest.mark.timeout(4 * 3600)]
 MEDALLION = ("medallion", "withdraw", "replace", "erase", "maintain")
 DEMAND = ("train", "score", "monitor", "promote", "replay")
 MODELS = ("train-regression", "score-model", "import-model")
-NAMES = (*MEDALLION, *DEMAND, *MODELS)
+LOADS = ("load-calendar", "load-spellings", "load-measurements")
+COPIES = ("backup", "restore")
+NAMES = (*MEDALLION, *DEMAND, "trends", *MODELS, *LOADS, *COPIES)
 # Times, and what a run that was killed and said again numbers anew: a second version of a model.
 _OF_THE_RUN = ("_at", "model_version")
 _OF_A_VERSION = ("term_forecasts", "backtest_metrics", "forecast_accuracy", "demand_drift", "model_scores")
 FIRST, DAYS = date(2025, 3, 3), 98
+HEAVY_MEGABYTES = 500
 QUICK = ("--candidates", "theta", "--windows", "3", "--floor", "1")
 _GROWTH = "search_gold.infant_growth"
 REGRESSION = ("train-regression", "--table", _GROWTH, "--features", "height_cm", "--label", "weight_kg")
@@ -66,12 +69,18 @@ def champions(lake: Path) -> dict[str, tuple[str | None, ...]]:
     }
 
 
-def done(lake: Path, *words: str) -> float:
-    """Run a command to its end; the seconds that it took."""
-    start = time.monotonic()
+def said_by(lake: Path, *words: str) -> str:
+    """Run a command to its end; what it said."""
     with started(lake, *words) as process:
         _, said = process.communicate()
     assert process.returncode == 0, said
+    return said
+
+
+def done(lake: Path, *words: str) -> float:
+    """Run a command to its end; the seconds that it took."""
+    start = time.monotonic()
+    said_by(lake, *words)
     return time.monotonic() - start
 
 
@@ -79,6 +88,9 @@ def done_again(lake: Path, *words: str) -> None:
     """Say it once more, as it was; `replay`, which must not know the future, says from where it goes on."""
     with started(lake, *words) as process:
         _, said = process.communicate()
+    if words[0] == "restore" and process.returncode == 2:
+        assert f"{lake} is there already" in said  # it was whole when the kill came
+        return
     if words[0] == "replay" and process.returncode == 2:
         start = re.findall(r"go on --from (\S+),", said)[0]
         if start <= words[-1]:
@@ -99,6 +111,14 @@ def forecast(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def heavy(forecast: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with so much in it that copying takes longer than starting to."""
+    lake = Path(shutil.copytree(forecast, tmp_path_factory.mktemp("heavy") / "lake"))
+    (lake / "_mlflow" / "heavy").write_bytes(random.Random(1).randbytes(2**20) * HEAVY_MEGABYTES)
+    return lake
+
+
+@pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lakehouse with a regression, and its files beside it."""
     lake = tmp_path_factory.mktemp("measured") / "lake"
@@ -106,6 +126,25 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done(lake, *REGRESSION, "--name", "weight")
     done(lake, "export-model", "weight", str(lake.parent / "model"))
     return lake
+
+
+def put_back(lake: Path, backups: Path) -> None:
+    """Put in the lakehouse's place what its latest backup holds, in which nothing is wrong."""
+    places = [path for path in backups.iterdir() if path.is_dir()]
+    assert not [path for path in places if path.suffix]  # no half a one is left
+    time.sleep(1)  # their names are seconds
+    assert "rotted" not in said_by(lake, "backup", "--verify", str(backups))
+    shutil.rmtree(lake)
+    done(lake, "restore", str(max(places)))
+    shutil.rmtree(backups)
+
+
+def shown(lake: Path, *words: str) -> None:
+    """Bring into the tables what a command left beside them: a backup, or spellings that gold is to be counted by."""
+    if words[0] == "backup":
+        put_back(lake, Path(words[1]))
+    if words[0] == "load-spellings":
+        done(lake, "aggregate")
 
 
 def prepared(name: str, root: Path, request: pytest.FixtureRequest) -> tuple[Path, tuple[str, ...]]:
@@ -117,7 +156,15 @@ def prepared(name: str, root: Path, request: pytest.FixtureRequest) -> tuple[Pat
             "score-model": ("score-model", "weight", "--table", _GROWTH),
             "import-model": ("import-model", str(lake.parent / "model"), "--name", "other"),
         }[name]
-    if name in DEMAND:
+    if name in COPIES:
+        heavy: Path = request.getfixturevalue("heavy")
+        backups, empty = root / "backups", root / "before"
+        if name == "backup":
+            return heavy, ("backup", str(backups))
+        done(heavy, "backup", str(backups))
+        empty.mkdir()
+        return empty, ("restore", str(next(path for path in backups.iterdir() if path.is_dir())))
+    if name in (*DEMAND, "trends"):
         lake = shutil.copytree(request.getfixturevalue("forecast"), root / "before")
         if name == "promote":
             done(lake, "train", *QUICK)
@@ -127,8 +174,9 @@ def prepared(name: str, root: Path, request: pytest.FixtureRequest) -> tuple[Pat
             "monitor": ("monitor",),
             "promote": ("promote", "search_demand", "2", "--force", "test"),
             "replay": ("replay", "--from", day(76), *QUICK, "--to", day(83)),
+            "trends": ("trends",),
         }[name]
-    files, new = erasing.delivered(root / "in"), root / "new"
+    files, new, fixtures = erasing.delivered(root / "in"), root / "new", PROJECT / "fixtures"
     new.mkdir()
     (new / "c.csv").write_text(HEADER + "1,3,2024,Hat\n4,3,2024,shoes\n4,3,2024,\n", encoding="utf-8")
     return lakes.taken_in(root / "before", *files), {
@@ -137,17 +185,28 @@ def prepared(name: str, root: Path, request: pytest.FixtureRequest) -> tuple[Pat
         "replace": ("correct", "a.csv", "--by", str(new / "c.csv"), "--why", "test"),
         "erase": erasing.WORDS,
         "maintain": ("maintain",),
-    }[name]
+        "load-calendar": ("load-calendar", "--country", "DE", "--from", "2024-01-01", "--to", "2024-12-31",
+                          "--events", str(fixtures / "events.csv")),
+        "load-spellings": ("load-spellings", str(fixtures / "spellings.csv")),
+        "load-measurements": ("load-measurements", "--source", str(fixtures / "infant_growth.csv")),
+    }[name]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_command_killed_at_any_moment_and_run_again_leaves_the_same_rows(
     name: str, tmp_path: Path, request: pytest.FixtureRequest, note: Callable[[str, str, str], None]
 ) -> None:
-    count, chance = request.config.getoption("--kills") // len(NAMES), random.Random(request.config.getoption("--seed"))
+    turns, chance = range(request.config.getoption("--kills")), random.Random(request.config.getoption("--seed"))
+    count = max(1, len(turns[NAMES.index(name) :: len(NAMES)]))
     before, words = prepared(name, tmp_path, request)
     undisturbed = Path(shutil.copytree(before, tmp_path / "undisturbed"))
-    seconds, expected, models = done(undisturbed, *words), tables(undisturbed), champions(undisturbed)
+    seconds = done(undisturbed, *words)
+    shown(undisturbed, *words)
+    expected, models = tables(undisturbed), champions(undisturbed)
+    assert expected
+    if name in COPIES:
+        copied: Path = request.getfixturevalue("heavy")
+        assert (expected, models) == (tables(copied), champions(copied))
     at_work = 0
     for number in range(count):
         # Evenly over the time it takes, a little off so that another seed meets other moments.
@@ -160,6 +219,7 @@ def test_a_command_killed_at_any_moment_and_run_again_leaves_the_same_rows(
                 os.killpg(process.pid, signal.SIGKILL)
                 at_work += 1
         done_again(lake, *words)
+        shown(lake, *words)
         found = tables(lake)
         for table, content in expected.items():
             assert found[table] == content, f"{name} killed after {moment:.1f} of {seconds:.1f} s: {table}"

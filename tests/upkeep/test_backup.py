@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -205,6 +206,54 @@ def test_a_lakehouse_that_comes_while_one_is_restored_stays(
     with pytest.raises(UsageError, match="is there already"):
         task.restore(place, tmp_path / "restored")
     assert theirs.read_text() == "mine"
+
+
+@pytest.mark.parametrize("tidies_up", [True, False])
+def test_a_restore_stopped_while_it_puts_things_in_place_leaves_no_lakehouse_and_is_done_by_the_next(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Any], tidies_up: bool
+) -> None:
+    place = Path(task.backup(lake, tmp_path / "backups", NOW)["backup"])
+    without_models = lakes.whole(tmp_path / "other")
+    other = Path(task.backup(without_models, tmp_path / "backups", LATER)["backup"])
+    restored, rename = tmp_path / "lake", Path.rename
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(path: Path, target: Path) -> Path:
+        if path.name == "search_gold":
+            raise KilledError
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        if not tidies_up:
+            patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(KilledError):
+            task.restore(place, restored)
+    assert {path.name for path in restored.iterdir()} >= {"_mlflow", "search_bronze"}
+
+    again = f"{restored} is half restored; say restore {place} again"
+    for words in (("check",), ("query", "top_terms"), ("clean",), ("backup", str(tmp_path / "backups"))):
+        code, said = run(*words)
+        assert (code, again in said) == (1, True), said
+    with pytest.raises(UsageError, match="is there already"):  # of the first it would leave the models
+        task.restore(other, restored)
+    assert again in run("check")[1]
+
+    task.restore(place, restored)
+    assert content(restored) == content(lake)
+    assert names_in(restored / "_mlflow" / "mlflow.db") == ["first"]
+    assert {path.name for path in restored.iterdir()} - {path.name for path in lake.iterdir()} == set()
+
+
+def test_what_a_killed_restore_copied_is_in_no_backup(lake: Path, tmp_path: Path) -> None:
+    before = content(lake)
+    (lake / ".restore.part").mkdir()
+    (lake / ".restore.part" / "rows").write_text("of another lakehouse")
+    place = task.backup(lake, tmp_path / "backups", NOW)["backup"]
+    task.restore(Path(place), tmp_path / "restored")
+    assert content(tmp_path / "restored") == before
 
 
 def test_modes_and_tables_behind_links_are_kept(lake: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """One call of the command line: what the flags of all commands say, and the lakehouse and registry that they name."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -155,19 +155,29 @@ class Call:
         return COMPRESSION * stored + ROW_BYTES * gold_rows + new
 
     def check_there(self, *, writes: bool = False) -> None:
-        """Raise DataError where a command that only reads finds no local lakehouse."""
-        if not writes and not self.root.is_dir():
+        """Raise DataError where a command that only reads finds no local lakehouse, or half a one."""
+        from search_forecast.lakehouse import half_restored
+
+        if writes:
+            return
+        if not self.root.is_dir():
             raise DataError(
                 f"{self.command}: no lakehouse at {self.root}; run demo or ingest first, or say --lakehouse DIR"
             )
+        half_restored.refuse(self.root, self.command)
 
-    def locked(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def locked(self) -> Iterator[None]:
         """The lock on a local lakehouse; nothing for a task of a job, whose lakehouse is locked already."""
         if self.task_lakehouse is not None or self.catalog is not None:
-            return nullcontext()
+            yield
+            return
+        from search_forecast.lakehouse import half_restored
         from search_forecast.lakehouse.lock import exclusive
 
-        return exclusive(self.root, self.command)
+        with exclusive(self.root, self.command):
+            half_restored.refuse(self.root, self.command)
+            yield
 
     def registry(self, *, writes: bool = False) -> "Registry":
         """The registry that belongs to the lakehouse."""

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from search_forecast.errors import DataError, UsageError
+from search_forecast.lakehouse import half_restored
 from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.lakehouse.lock import exclusive
 
@@ -26,7 +27,7 @@ CONTENT = "lakehouse"
 _PART = ".part"
 _OURS = re.compile(r"\d{8}-\d{6}\.part")  # a backup that was killed
 _RESTORING = f".restore{_PART}"
-_NOT_COPIED = (".lock", ".lock.holder", _RESTORING)
+_NOT_COPIED = (".lock", ".lock.holder", _RESTORING, half_restored.NOTE)
 DATABASE = ".db"
 _BESIDE_DATABASE = (".db-journal", ".db-wal", ".db-shm")  # SQLite's own backup takes them in
 
@@ -118,6 +119,9 @@ def _backup(root: Path, into: Path, now: datetime, *, is_verified: bool) -> dict
 def restore(place: Path, root: Path) -> dict[str, Any]:
     """Make a lakehouse of a backup, where there is none yet; every file is compared with its hash first.
 
+    One that was killed while it put directories in their places left a note: others refuse that half lakehouse, and
+    the next restore begins anew.
+
     Args:
         place: a backup's directory.
         root: the lakehouse to make; whoever writes there waits.
@@ -130,18 +134,22 @@ def restore(place: Path, root: Path) -> dict[str, Any]:
         DataError: `place` is no backup, or a file of it is gone or changed.
     """
     entries, was_there = read_manifest(place).files, root.is_dir()
-    if was_there:
+    part, half = root / _RESTORING, root / half_restored.NOTE
+    if was_there and not half.exists():
         _check_empty(root)
     try:
         with exclusive(root, "restore"):
+            if half.exists():
+                _take_back(root, entries, part)
             _check_empty(root)
-            part = root / _RESTORING
             shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
             try:
                 _copy_checked(place, entries, part)
                 _check_empty(root)
+                half.write_text(str(place.absolute()), encoding="utf-8")
                 for path in sorted(part.iterdir()):
                     path.rename(root / path.name)
+                half.unlink()
                 shutil.copymode(place / CONTENT, root)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
@@ -150,6 +158,15 @@ def restore(place: Path, root: Path) -> dict[str, Any]:
             shutil.rmtree(root)
         raise
     return {"lakehouse": str(root), "files": len(entries), "bytes": sum(entry.size for entry in entries.values())}
+
+
+def _take_back(root: Path, entries: dict[str, Entry], part: Path) -> None:
+    """Move back what a killed restore had put in its place, but nothing that the backup does not name."""
+    part.mkdir(exist_ok=True)
+    names = {Path(relative).parts[0] for relative in entries}
+    for path in sorted(root.iterdir()):
+        if path.name in names:
+            path.rename(part / path.name)
 
 
 def _copy_checked(place: Path, entries: dict[str, Entry], part: Path) -> None:
@@ -204,11 +221,11 @@ def _latest(into: Path, lakehouse: str) -> tuple[Path, dict[str, Entry]]:
 
 def _files(root: Path) -> Iterator[Path]:
     """The files of a lakehouse; scratch, locks and what SQLite keeps beside its database are none of it."""
-    scratch, seen = root / "_staging" / "scratch", set()
+    scratch, seen = (root / "_staging" / "scratch", root / _RESTORING), set()
     # A table may lie on another disk, behind a link; one that leads back up is followed once.
     for place, directories, names in os.walk(root, followlinks=True, onerror=_raise):
         real = os.path.realpath(place)
-        if real in seen or Path(place) == scratch:
+        if real in seen or Path(place) in scratch:
             directories.clear()
             continue
         seen.add(real)

@@ -1,0 +1,14 @@
+"""What a restore leaves that is stopped while it puts tables in place: fewer of them, so it looks like a lakehouse."""
+
+from pathlib import Path
+
+from search_forecast.errors import DataError
+
+NOTE = ".restore.half"  # its content is the backup's directory
+
+
+def refuse(root: Path, command: str) -> None:
+    """Raise DataError, with what to do, where such a half lies."""
+    if (root / NOTE).is_file():
+        place = (root / NOTE).read_text(encoding="utf-8")
+        raise DataError(f"{command}: {root} is half restored; say restore {place} again")
