@@ -10,5 +10,5 @@ NOTE = ".restore.half"  # its content is the backup's directory
 def refuse(root: Path, command: str) -> None:
     """Raise DataError, with what to do, where such a half lies."""
     if (root / NOTE).is_file():
-        place = (root / NOTE).read_text(encoding="utf-8")
+        place = (root / NOTE).read_text(encoding="utf-8") or "BACKUP"  # it was killed as it wrote this
         raise DataError(f"{command}: {root} is half restored; say restore {place} again")
