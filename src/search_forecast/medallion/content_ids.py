@@ -16,7 +16,7 @@ def new_bytes(staging: Path, source: Path) -> int:
     """The bytes of the files at a source whose content is not noted."""
     noted = notes.read(staging, _NOTE)
     files = [source] if source.is_file() else source.rglob("*")
-    return sum(file.stat().st_size for file in files if file.is_file() and Part(file.absolute()).name not in noted)
+    return sum(landing.file_size(file) for file in files if file.is_file() and Part(file.absolute()).name not in noted)
 
 
 class ContentIds:
