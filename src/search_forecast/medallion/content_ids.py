@@ -1,5 +1,6 @@
 """What content the files of a landing directory have, without reading again those that nobody touched since."""
 
+import os.path
 from datetime import datetime
 from pathlib import Path
 
@@ -64,7 +65,8 @@ class ContentIds:
 
     def save(self) -> None:
         """Keep what was noted of the files seen now, and of others still there, but for members of zip files."""
-        others = (name for name in self._before.keys() - self._seen.keys() if Path(name).exists())
+        others = self._before.keys() - self._seen.keys()
+        others = {name for name in others if os.path.exists(name)}  # noqa: PTH110 - Path's fails in another's folder
         note = {name: self._before[name] for name in others} | self._seen
         if note != self._before:
             notes.write(self._staging, _NOTE, note)
