@@ -473,3 +473,27 @@ def test_a_value_of_a_parquet_file_that_python_has_none_of_is_one_line(tmp_path:
 
 def test_a_file_that_goes_while_it_is_asked_for_its_size_has_none(tmp_path: Path) -> None:
     assert landing.file_size(tmp_path / "gone") == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "records_in_it"),
+    [
+        (b'day,month,year,searchterm,"page\nviews",clicks', 1),
+        (b'"day\r\n(of month)";month;year;searchterm;"a\r\n\r\nb"', 1),  # no name of ours, and two that go on
+        (b'day,month,year,searchterm,"page\n1,1,2024,tv,\n2,1,2024,hat,"x",', 3),  # never closed
+    ],
+)
+def test_a_name_in_the_header_may_go_on_in_the_next_line(tmp_path: Path, header: bytes, records_in_it: int) -> None:
+    delimiter = b";" if b";" in header else b","
+    (tmp_path / "a.csv").write_bytes(header + b"\n" + delimiter.join([b"1", b"1", b"2024", b"mop", b"3", b"4"]) + b"\n")
+    if header.startswith(b'"'):
+        with pytest.raises(DataError, match=r"missing day in .*\(of month\)"):
+            landing.stage(Part(tmp_path / "a.csv"), tmp_path)
+        return
+
+    delivery = landing.stage(Part(tmp_path / "a.csv"), tmp_path)
+
+    assert delivery.record_count == records_in_it
+    if records_in_it == 1:
+        [row] = parquet.read_table(tmp_path / f"{delivery.delivery_id}.parquet").to_pylist()
+        assert (row["searchterm"], row["extra_fields"]) == ("mop", [("page views", "3"), ("clicks", "4")])
