@@ -61,3 +61,9 @@ def test_a_header_without_each_column_once_is_refused_by_name(header: str, messa
 def test_a_first_line_that_is_too_long_for_the_csv_module_is_refused_too() -> None:
     with pytest.raises(DataError, match="missing day, month, year, searchterm"):
         layout_of("x" * 200_000)
+
+
+def test_a_very_wide_header_takes_no_longer_for_each_name() -> None:
+    names = [*(f"name {place}" for place in range(50_000)), ""]
+    columns = layout_of(",".join(["day", "month", "year", "searchterm", *names, "name 1"])).columns
+    assert columns[-2:] == ("column_50005", "name 1_50006")

@@ -177,3 +177,40 @@ def test_an_error_of_the_one_who_reads_is_not_told_as_one_of_the_file(tmp_path: 
 
     with pytest.raises(OSError, match="No space left"), containers.opened(Part(path)):
         raise OSError("No space left on device")
+
+
+@pytest.mark.parametrize("is_in_directory", [False, True])
+def test_a_name_in_a_zip_file_that_is_no_utf_8_though_it_says_so_is_one_line(
+    tmp_path: Path, *, is_in_directory: bool
+) -> None:
+    packed = zipped({"ä.csv": CONTENT})  # twice: before the content, and in the directory at the end
+    place = packed.rfind("ä".encode()) if is_in_directory else packed.find("ä".encode())
+    (tmp_path / "a.zip").write_bytes(packed[:place] + b"\xff\xff" + packed[place + 2 :])
+    (tmp_path / "b.csv").write_bytes(CONTENT)
+
+    batch, _ = stage_new_files(tmp_path / "lake", landing.survey(tmp_path), Choice(tmp_path), [], NOW)
+
+    assert [each.status for each in batch.deliveries] == ["rejected", "ingested"]
+    assert "zip file is broken" in str(batch.deliveries[0].reason)
+
+
+def test_a_broken_member_packed_by_lzma_is_one_line(tmp_path: Path) -> None:
+    packed = bytearray(zipped({"a.csv": CONTENT}, zipfile.ZIP_LZMA))
+    packed[60:90] = b"\xff" * 30
+    (tmp_path / "a.zip").write_bytes(packed)
+
+    (part,) = landing.survey(tmp_path / "a.zip").parts
+
+    with pytest.raises(DataError, match="the member of the zip file is broken"):
+        landing.stage(part, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_members_of_one_name_are_refused_as_only_one_of_them_can_be_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for content in (CONTENT, CONTENT + b"2024-03-02,hat,1\n"):
+            archive.writestr("a.csv", content)
+
+    (part,) = landing.survey(tmp_path / "a.zip").parts
+
+    assert "several members of this name" in str(part.problem)

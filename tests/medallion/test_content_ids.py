@@ -4,11 +4,13 @@ import os
 import zipfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
 
-from search_forecast.medallion import landing
+from search_forecast.lakehouse import notes
+from search_forecast.medallion import erase, landing
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
 from search_forecast.medallion.content_ids import ContentIds
@@ -108,3 +110,23 @@ def test_a_file_that_changes_while_it_is_read_is_not_noted(source: Path) -> None
     ids.save()
 
     assert shop.run()[0] == {"a.csv": "rejected"}
+
+
+def test_a_folder_of_another_run_that_may_not_be_looked_into_by_now_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, stat = str(tmp_path / "theirs" / "a.csv"), os.stat
+    notes.write(tmp_path / "staging", "content_ids", {theirs: [1, 2, 3, "0" * 64]})
+
+    def refused(path: Any, **others: Any) -> os.stat_result:
+        if str(path) == theirs:
+            raise PermissionError(13, "Permission denied", theirs)
+        return stat(path, **others)
+
+    monkeypatch.setattr(os, "stat", refused)
+
+    ContentIds(tmp_path / "staging", datetime.now(timezone.utc)).save()
+
+    assert notes.read(tmp_path / "staging", "content_ids") == {}
+    tables = mock.Mock(ask=lambda *_: [{"source_file": theirs, "erased_count": 1}])
+    assert erase._delivered_files(tables) == []

@@ -11,7 +11,9 @@ import pytest
 
 from search_forecast import cli
 from search_forecast.errors import DataError, UsageError
-from search_forecast.medallion import corrections, landing, layouts, overlap
+from search_forecast.lakehouse.contracts import CORRECTIONS, DELIVERIES
+from search_forecast.lakehouse.forgetting import Sought
+from search_forecast.medallion import corrections, erase, landing, layouts, overlap
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.corrections import Decision
 from search_forecast.medallion.new_files import stage_new_files
@@ -198,3 +200,53 @@ def test_a_command_that_does_not_say_what_and_why_is_wrong_usage_of_one_line(
     assert cli.main(["--lakehouse", str(tmp_path / "lake"), *words]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "lake").exists()
+
+
+class Tables:
+    """Of a lakehouse what corrections are written with."""
+
+    root = None
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows, self.written = rows, list[tuple[list[Any], str | None]]()
+
+    def ask(self, *_: object) -> list[dict[str, Any]]:
+        return self.rows
+
+    def create(self, rows: list[Any], _: object) -> list[Any]:
+        return rows
+
+    def write(self, rows: list[Any], _: object, where: str | None = None) -> None:
+        self.written.append((rows, where))
+
+
+def full(delivery_id: str | None, **others: Any) -> dict[str, Any]:
+    none = dict.fromkeys(DELIVERIES.schema.names)
+    return none | {"delivery_id": delivery_id, "source_file": f"{delivery_id}.csv", "batch_id": "batch-000001"} | others
+
+
+def test_the_reason_of_a_file_that_could_not_be_read_is_changed_with_those_of_others() -> None:
+    rows = [full("aa", reason="pen drive"), full(None, reason="Bad CRC-32 for file 'pen drive.csv'"), full("bb")]
+    changes = [row | {"reason": "erased"} for row in rows[:2]]
+    tables: Any = Tables([])
+
+    corrections.commit(tables, rows, changes)
+
+    [(written, where)] = tables.written
+    assert where == "delivery_id is null or delivery_id in ('aa')"
+    place = DELIVERIES.schema.names.index("reason")
+    assert [row[place] for row in written] == ["erased", "erased"]
+
+
+def test_a_reason_that_was_given_for_an_earlier_decision_is_erased_too() -> None:
+    decisions = [
+        dict.fromkeys(CORRECTIONS.schema.names) | {"why": why} for why in ("of Anna@example.com, by mail", "test data")
+    ]
+    tables: Any = Tables(decisions)
+
+    erase._clear_corrections(tables, Sought(frozenset({"anna@example.com"})))
+
+    [(written, where)] = tables.written
+    place = CORRECTIONS.schema.names.index("why")
+    assert ([row[place] for row in written], where) == (["erased", "test data"], None)
+    assert CORRECTIONS in erase.HOLDING_TEXT

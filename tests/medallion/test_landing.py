@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -421,3 +422,78 @@ def test_a_record_nested_too_deeply_is_refused(tmp_path: Path, monkeypatch: pyte
 
     with pytest.raises(DataError, match="a record is nested too deeply"):
         landing.stage(Part(delivered(tmp_path, HEADER + RECORDS)), tmp_path)
+
+
+def test_what_was_staged_of_a_refused_file_is_not_taken_for_that_of_another_layout(tmp_path: Path) -> None:
+    source, content = tmp_path / "in", b"day,month,year,query,product\n1,2,2021,alpha,P1\n"
+    for folder, term in (("aa", "query"), ("bb", "product")):
+        layout = f"description: d\nterm: {term}\ndate: {{day: day, month: month, year: year}}\n"
+        delivered(source / "_layouts", layout.encode(), f"{folder}.yml")
+        delivered(source / folder, content, "a.csv")
+    choice = Choice(source, layouts=layouts.load(source / "_layouts"))
+    other = Delivery("0" * 64, str(source / "aa" / "a.csv"), 1, 1, "ingested", None)
+
+    batch, _ = stage_new_files(
+        tmp_path / "staging", landing.survey(source), choice, [{**vars(other), "batch_id": "batch-000001"}], NOW
+    )
+
+    assert [(each.status, each.layout_name) for each in batch.deliveries] == [("rejected", None), ("ingested", "bb")]
+    assert parquet.read_table(batch.staged_file(batch.deliveries[1]))["searchterm"].to_pylist() == ["P1"]
+
+
+def test_the_files_of_a_delta_tables_partitions_are_no_deliveries(tmp_path: Path) -> None:
+    table = tmp_path / "shop" / "sales"
+    for name in ("_delta_log/00000000000000000000.json", "day=1/a.parquet", "day=1/hour=2/b.parquet"):
+        delivered((table / name).parent, b"", Path(name).name)
+    delivered(tmp_path / "shop", HEADER, "a.csv")
+
+    survey = landing.survey(tmp_path)
+
+    assert [part.path.name for part in survey.parts] == ["a.csv"]
+    assert {why for name, why in survey.passed_over.items() if name.endswith(".parquet")} == {"a Delta table's own"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([2**61], pa.timestamp("us")),
+        pa.array([2**30], pa.date32()),
+        pa.array([1], pa.timestamp("us", tz="Mars/Base")),
+        pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xff")),
+    ],
+    ids=["year 75,000", "day 2^30", "no time zone", "no UTF-8"],
+)
+def test_a_value_of_a_parquet_file_that_python_has_none_of_is_one_line(tmp_path: Path, values: pa.Array) -> None:
+    columns = {name: [1] for name in ("day", "month", "year", "searchterm")} | {"more": values}
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+
+    with pytest.raises(DataError, match="no Parquet file that can be read"):
+        landing.stage(Part(tmp_path / "a.parquet"), tmp_path)
+
+
+def test_a_file_that_goes_while_it_is_asked_for_its_size_has_none(tmp_path: Path) -> None:
+    assert landing.file_size(tmp_path / "gone") == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "records_in_it"),
+    [
+        (b'day,month,year,searchterm,"page\nviews",clicks', 1),
+        (b'"day\r\n(of month)";month;year;searchterm;"a\r\n\r\nb"', 1),  # no name of ours, and two that go on
+        (b'day,month,year,searchterm,"page\n1,1,2024,tv,\n2,1,2024,hat,"x",', 3),  # never closed
+    ],
+)
+def test_a_name_in_the_header_may_go_on_in_the_next_line(tmp_path: Path, header: bytes, records_in_it: int) -> None:
+    delimiter = b";" if b";" in header else b","
+    (tmp_path / "a.csv").write_bytes(header + b"\n" + delimiter.join([b"1", b"1", b"2024", b"mop", b"3", b"4"]) + b"\n")
+    if header.startswith(b'"'):
+        with pytest.raises(DataError, match=r"missing day in .*\(of month\)"):
+            landing.stage(Part(tmp_path / "a.csv"), tmp_path)
+        return
+
+    delivery = landing.stage(Part(tmp_path / "a.csv"), tmp_path)
+
+    assert delivery.record_count == records_in_it
+    if records_in_it == 1:
+        [row] = parquet.read_table(tmp_path / f"{delivery.delivery_id}.parquet").to_pylist()
+        assert (row["searchterm"], row["extra_fields"]) == ("mop", [("page views", "3"), ("clicks", "4")])

@@ -320,3 +320,11 @@ def test_the_page_explains_every_key_and_its_example_is_read_as_it_says(tmp_path
         assert f"`{key}`" in page
     for name in layouts.load().keys() - set(REFUSING):
         assert f"| `{name}` |" in page
+
+
+def test_a_file_that_fits_no_layout_says_so_where_the_origins_is_chosen_by_name_only(tmp_path: Path) -> None:
+    own = layouts.load()
+    own["origin"] = own["origin"].model_copy(update={"choose": "by_name"})
+    (tmp_path / "a.csv").write_text("foo,bar\n1,2\n")
+    with pytest.raises(DataError, match="the first line must name the columns"):
+        landing.stage(Part(tmp_path / "a.csv"), tmp_path, Choice(tmp_path, layouts=own))

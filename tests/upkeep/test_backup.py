@@ -300,3 +300,22 @@ def test_the_commands_say_what_they_did(lake: Path, tmp_path: Path, run: Callabl
     assert run("restore", done["backup"])["lakehouse"] == str(tmp_path / "lake")
     assert run("check")["is_whole"] is True
     assert run("restore", done["backup"])[0] == 2
+
+
+def test_a_file_whose_name_is_no_utf_8_is_backed_up_and_restored(lake: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"stock \xfc.txt")
+    (lake / name).write_text("theirs")
+
+    place = Path(task.backup(lake, tmp_path / "backups", NOW)["backup"])
+    task.restore(place, tmp_path / "restored")
+
+    assert (tmp_path / "restored" / name).read_text() == "theirs"
+    assert task.backup(lake, tmp_path / "backups", LATER)["copied_bytes"] < 20_000  # linked to the one before
+
+
+def test_a_table_behind_a_link_to_what_is_not_there_is_not_left_out_in_silence(lake: Path, tmp_path: Path) -> None:
+    (lake / "search_gold").rename(tmp_path / "other disk")
+    (lake / "search_gold").symlink_to(tmp_path / "not mounted")
+
+    with pytest.raises(DataError, match="search_gold is a link to what is not there"):
+        task.backup(lake, tmp_path / "backups", NOW)

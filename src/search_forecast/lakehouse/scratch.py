@@ -43,7 +43,10 @@ def remove_stale(directories: Iterable[Path]) -> None:
 
 def is_stale(directory: Path) -> bool:
     """Whether it is so old that no run can be at work in it any more."""
-    return time.time() - directory.stat().st_mtime > STALE_SECONDS
+    try:
+        return time.time() - directory.stat().st_mtime > STALE_SECONDS
+    except FileNotFoundError:  # its run has ended since it was listed
+        return False
 
 
 def save_rows(df: DataFrame, directory: Path) -> DataFrame:

@@ -67,6 +67,11 @@ class Batch:
         """Where they lie counted by their dates."""
         return self.directory / f"{delivery.delivery_id}{_COUNTS}"
 
+    def unstage(self, delivery: Delivery) -> None:
+        """Remove what is staged of a delivery, if anything is."""
+        for file in (self.staged_file(delivery), self.counted_file(delivery)):
+            file.unlink(missing_ok=True)
+
 
 def new_directory(staging: Path, batch_id: str) -> Path:
     """A directory to stage a batch in, which no other run has."""

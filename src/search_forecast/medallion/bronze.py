@@ -146,13 +146,13 @@ def standard_name(name: str) -> str:
 
 def _unique(names: list[str]) -> list[str]:
     """Name the nameless by their place, and number those that appear again: each name is a key of `extra_fields`."""
-    result: list[str] = []
+    result: dict[str, None] = {}  # in order, and fast where there are many
     for position, name in enumerate(names, start=1):
         candidate = name or f"column_{position}"
         while candidate in result:
             candidate = f"{candidate}_{position}"
-        result.append(candidate)
-    return result
+        result[candidate] = None
+    return list(result)
 
 
 def _shortened(text: str, limit: int = 80) -> str:

@@ -101,10 +101,10 @@ class Choice:
 
 def _nearest(problems: dict[str, DataError]) -> DataError:
     """What to say where no layout fits: what the nearest one lacks, the origin's where others are no nearer."""
-    origin = problems[layouts.origin().name]
-    if not isinstance(origin, MissingColumnsError):
-        return origin
-    nearest, name = origin, layouts.origin().name
+    name = layouts.origin().name if layouts.origin().name in problems else next(iter(problems))
+    nearest = origin = problems[name]
+    if not isinstance(nearest, MissingColumnsError):
+        return nearest
     for other, problem in problems.items():
         if isinstance(problem, MissingColumnsError) and problem.share > nearest.share:
             nearest, name = problem, other

@@ -2,10 +2,12 @@
 
 import bz2
 import gzip
+import lzma
 import os
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +30,12 @@ MAX_MEMBERS = 10_000
 MAX_RATIO, MANY_BYTES = 200, 2**30  # so many bytes may come out of one, once so many have
 HIDDEN = "a program's own, or an upload under way (its name, or a folder's, begins with a dot or an underscore)"
 UNREADABLE = "its ending is none that is read"
+_TWICE = "the zip file has several members of this name, of which one alone could be read; pack each under its own"
 _READ_BYTES = 2**20
+# A name that is no UTF-8, though the archive says so, is a ValueError.
+_COMPLAINTS = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, OSError, ValueError),
+)
 
 
 class ChangedError(DataError):
@@ -90,7 +97,11 @@ def parts(path: Path, root: Path | None = None) -> tuple[list[Part], dict[str, s
     if len(members) > MAX_MEMBERS:
         problem = f"the zip file has over {MAX_MEMBERS:,} members; deliver several zip files"
         return [replace(whole, problem=problem)], {}
-    inside = [replace(whole, member=item.filename, problem=_problem(item)) for item in members]
+    counts = Counter(item.filename for item in members)
+    inside = [
+        replace(whole, member=item.filename, problem=_TWICE if counts[item.filename] > 1 else _problem(item))
+        for item in {item.filename: item for item in members}.values()
+    ]
     reasons = {part: _why_passed_over(str(part.member)) for part in inside if part.problem is None}
     return [part for part in inside if not reasons.get(part)], {part.name: why for part, why in reasons.items() if why}
 
@@ -211,7 +222,7 @@ def _told(problem: str, advice: str) -> Iterator[None]:
     """What a decompressor complains of, in one line."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except _COMPLAINTS as error:
         raise DataError(f"{problem} ({' '.join(str(error).split())}); {advice}") from error
 
 

@@ -1,5 +1,6 @@
 """What content the files of a landing directory have, without reading again those that nobody touched since."""
 
+import os.path
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def new_bytes(staging: Path, source: Path) -> int:
     """The bytes of the files at a source whose content is not noted."""
     noted = notes.read(staging, _NOTE)
     files = [source] if source.is_file() else source.rglob("*")
-    return sum(file.stat().st_size for file in files if file.is_file() and Part(file.absolute()).name not in noted)
+    return sum(landing.file_size(file) for file in files if file.is_file() and Part(file.absolute()).name not in noted)
 
 
 class ContentIds:
@@ -64,7 +65,8 @@ class ContentIds:
 
     def save(self) -> None:
         """Keep what was noted of the files seen now, and of others still there, but for members of zip files."""
-        others = (name for name in self._before.keys() - self._seen.keys() if Path(name).exists())
+        others = self._before.keys() - self._seen.keys()
+        others = {name for name in others if os.path.exists(name)}  # noqa: PTH110 - Path's fails in another's folder
         note = {name: self._before[name] for name in others} | self._seen
         if note != self._before:
             notes.write(self._staging, _NOTE, note)

@@ -200,10 +200,14 @@ def commit(
         where: which rows those replace.
     """
     news = {_key(row): row for row in changes}
-    ids = sorted({delivery_id for delivery_id, _, _ in news})
+    ids = {delivery_id for delivery_id, _, _ in news}
     # A content may have been seen under several names: a row for each.
     affected = [news.get(_key(row), row) for row in rows if row["delivery_id"] in ids]
-    conditions = [*([where] if where else []), *([f"delivery_id in ({literals(ids)})"] if ids else [])]
+    conditions = [where] if where else []
+    if None in ids:  # of files that could not be read
+        conditions.append("delivery_id is null")
+    if named := sorted(ids - {None}):
+        conditions.append(f"delivery_id in ({literals(named)})")
     if conditions:
         log(lakehouse, rows)  # what the rows say now is said nowhere else once they change
         names = DELIVERIES.schema.names

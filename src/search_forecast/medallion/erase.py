@@ -1,6 +1,7 @@
 """`erase`: the right to be forgotten. Nothing of it stays in tables, in their history or in files under way."""
 
 import logging
+import os.path
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from search_forecast.lakehouse.contracts import (
     ACCEPTED_SPELLINGS,
     BACKTEST_METRICS,
     CALENDAR_EVENTS,
+    CORRECTIONS,
     DAILY_TERM_COUNTS,
     DELIVERIES,
     MODEL_SCORES,
@@ -44,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 _MADE_ELSEWHERE = (TERM_FORECASTS, BACKTEST_METRICS, MODEL_SCORES, CALENDAR_EVENTS, TERM_PROFILE, TERM_TRENDS)
 HOLDING_TEXT = (
-    *(DELIVERIES, RAW_SEARCH_TERMS, SEARCH_EVENTS, REJECTED_RECORDS),
+    *(DELIVERIES, CORRECTIONS, RAW_SEARCH_TERMS, SEARCH_EVENTS, REJECTED_RECORDS),
     *(DAILY_TERM_COUNTS, TERM_SUMMARY, ACCEPTED_SPELLINGS, TERM_VARIANTS, *_MADE_ELSEWHERE),
 )
 _TEXT_FIELDS, _NUMBER_FIELDS = ("malformed_record",), ("day", "month", "year", "date", "count")
@@ -117,6 +119,7 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
     clean(lakehouse, parameters.cleaning, now)
     aggregate(lakehouse)
     reconcile(lakehouse, now)
+    _clear_corrections(lakehouse, what)
     similar = _similar_count(lakehouse, what)
     tables = [table for table in HOLDING_TEXT if lakehouse.exists(table)]
     for table in tables:
@@ -140,7 +143,8 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
 def _delivered_files(lakehouse: Lakehouse) -> list[str]:
     """The files, zip files too, from which records were erased, as far as they still lie where they were taken from."""
     names = [Path(row["source_file"]) for row in corrections.deliveries(lakehouse) if row["erased_count"]]
-    return sorted({str(path) for name in names for path in (name, *name.parents) if path.is_file()})
+    paths = {path for name in names for path in (name, *name.parents)}
+    return sorted(str(path) for path in paths if os.path.isfile(path))  # noqa: PTH113 - as in ContentIds.save
 
 
 def _marked(raw: DataFrame, what: Sought, delivery_id: str | None) -> DataFrame:
@@ -189,6 +193,15 @@ def _decided(
 
 def _cleared(text: str | None, what: Sought) -> str | None:
     return "erased" if text is not None and what.is_in(text) else text
+
+
+def _clear_corrections(lakehouse: Lakehouse, what: Sought) -> None:
+    """Let no reason of an earlier decision hold it: once it was logged, the delivery's own says so no more."""
+    rows = lakehouse.ask("select * from {corrections}", CORRECTIONS)
+    cleared = [row | {"why": _cleared(row["why"], what)} for row in rows]
+    if cleared != rows:
+        values: list[tuple[object, ...]] = [tuple(row[name] for name in CORRECTIONS.schema.names) for row in cleared]
+        lakehouse.write(lakehouse.create(values, CORRECTIONS), CORRECTIONS)
 
 
 def _keep(lakehouse: Lakehouse, table: Table, column: str, what: Sought) -> None:

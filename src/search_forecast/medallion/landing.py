@@ -73,7 +73,10 @@ def more_layouts(source: Path) -> list[Path]:
 
 def file_size(path: Path) -> int:
     """Size in bytes, 0 where the file has gone."""
-    return path.stat().st_size if path.exists() else 0
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def content_id(part: Part) -> str | None:
@@ -240,10 +243,10 @@ def _leads_out(path: Path, source: Path) -> bool:
 
 def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str | None:
     """Why a file is no delivery; None where it is one. `tables` keeps which directories are Delta tables."""
-    directory = path.parent
-    if tables.setdefault(directory, (directory / "_delta_log").is_dir()):
-        return "a Delta table's own"
     folders = path.relative_to(source.absolute()).parts[:-1]
+    above = path.parents[: len(folders) + 1] if path.suffix == ".parquet" else (path.parent,)  # a partition's, perhaps
+    if any(tables.setdefault(directory, (directory / "_delta_log").is_dir()) for directory in above):
+        return "a Delta table's own"
     if path.name.startswith(".") or any(name.startswith((".", "_")) for name in folders):
         return containers.HIDDEN
     if path.name in OURS:

@@ -38,18 +38,25 @@ def stage_new_files(
     batch, content_ids = new_batch(staging, seen, now), content_ids or ContentIds(staging, now)
     past = _Past.of(seen)
     names = {row["source_file"] for row in seen}
-    rows = {(row["delivery_id"], row["source_file"]): row for row in seen}
+    # Of a content that was rejected and then taken, what became of it at last.
+    in_order = sorted(seen, key=lambda row: bool(row["status"] != "rejected"))
+    rows = {(row["delivery_id"], row["source_file"]): row for row in in_order}
     new, known = [], []
     for part in survey.parts:
         name = part.name
         # Only a file whose name is known may be known: the others are hashed while they are staged.
         row = rows.get((content_ids.get(part), name)) if name in names else None
-        if row is not None:
+        if row is not None and not _may_be_taken_now(part, row, batch.directory, choice, past):
             known.append(Delivery(row["delivery_id"], name, row["bytes"], None, row["status"], row["reason"]))
             continue
         stamp = content_ids.stamp(part)
         delivery = _inspect(part, batch.directory, choice, past)
         content_ids.note(part, stamp, delivery.delivery_id)
+        if delivery.status == "rejected" and delivery.delivery_id not in past.ingested:
+            batch.unstage(delivery)  # the next file may have this content by another layout, and be taken
+        if row is not None and (delivery.delivery_id, delivery.status) == (row["delivery_id"], "rejected"):
+            known.append(delivery)
+            continue
         if delivery.status == "ingested" and delivery.delivery_id is not None:
             past.ingested[delivery.delivery_id] = name
         new.append(delivery)
@@ -105,6 +112,19 @@ class _Past:
             {row["delivery_id"]: row for row in seen if row["status"] in corrections.TAKEN_OUT},
             {row["source_file"]: row for row in ingested},
         )
+
+
+def _may_be_taken_now(part: Part, row: Row, directory: Path, choice: Choice, past: _Past) -> bool:
+    """Whether a file that was rejected may have a layout by now, or one that takes a known name: somebody mended it."""
+    content_id = row["delivery_id"]
+    if row["status"] != "rejected" or content_id in past.ingested or content_id in past.taken_out:
+        return False
+    try:
+        with containers.opened(part) as file:
+            layout = landing.open_records(part, file, directory, choice).export.name
+    except (DataError, RecursionError):
+        return False
+    return part.name not in past.latest or choice.known_name(layout) != "reject"
 
 
 def _inspect(part: Part, directory: Path, choice: Choice, past: _Past) -> Delivery:

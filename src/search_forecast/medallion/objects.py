@@ -98,7 +98,7 @@ def _rows(path: Path) -> Iterator[list[dict[str, Any]]]:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(_BATCH_ROWS):
                 yield batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, ArithmeticError, LookupError) as error:  # of values, such as a year
         raise DataError(
             f"no Parquet file that can be read ({' '.join(str(error).split())}); deliver it again"
         ) from error

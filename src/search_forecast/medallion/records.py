@@ -20,6 +20,7 @@ MAX_QUOTED_BYTES = 64 * 2**10  # of a record with line breaks in it; so much is 
 _NOTHING = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*\n)*")  # byte order marks and blank lines
 _LINE_FEED, _QUOTE = b'\n"'
 _ESCAPED = re.compile(rb'\\(["\\])')
+_END_OF_NAME = re.compile(rb'([^"]*)"([^\n]*\n)')  # of what goes on in quotes
 _SEPARATOR_LINE = re.compile(rb'"?sep=."?', re.IGNORECASE)  # what Excel puts first
 
 
@@ -41,6 +42,7 @@ def read(content: Callable[[int], bytes], export: ExportLayout | None = None) ->
     header, blocks = _first_line(blocks, export)
     if _SEPARATOR_LINE.fullmatch(header):
         header, blocks = _first_line(blocks, export)
+    header, blocks = _whole_header(header, blocks, export)
     layout, is_header = _layout(header, export)
     if not is_header:
         blocks = chain([header + b"\n"], blocks)
@@ -130,6 +132,23 @@ def _first_line(blocks: Iterator[bytes], export: ExportLayout) -> tuple[bytes, I
             if comment is None or not line.startswith(comment):
                 return line, chain([rest], blocks)
     return b"", iter(())
+
+
+def _whole_header(header: bytes, blocks: Iterator[bytes], export: ExportLayout) -> tuple[bytes, Iterator[bytes]]:
+    """The header with the lines in which a name in quotes goes on, as spreadsheets write it, and what follows.
+
+    Where a quote was never closed records follow, which have delimiters in them: then it is the line alone.
+    """
+    if export.quoting == "none" or header.count(b'"') % 2 == 0:
+        return header, blocks
+    block, (beginning, _, text) = next(blocks, b""), header.rpartition(b'"')
+    end = _END_OF_NAME.match(block, 0, MAX_QUOTED_BYTES)
+    for delimiter in (each.encode() for each in export.delimiters):
+        is_open = (delimiter + beginning).rstrip(b" ").endswith(delimiter)
+        if is_open and end and delimiter not in text + end[1] and end[2].startswith((delimiter, b"\n")):
+            rest = end[0].removesuffix(b"\n").replace(b"\n", b" ")
+            return header + b" " + rest, chain([block[end.end() :]], blocks)
+    return header, chain([block], blocks)
 
 
 def _text(header: bytes, names: str) -> str:

@@ -196,11 +196,12 @@ def read_manifest(place: Path) -> Manifest:
         DataError: it is none, or its manifest can't be read.
     """
     try:
-        manifest = TypeAdapter(Manifest).validate_json((place / MANIFEST).read_bytes())
+        # Not by pydantic's own reader of JSON: that refuses the name of a file that is no UTF-8.
+        manifest = TypeAdapter(Manifest).validate_python(json.loads((place / MANIFEST).read_bytes()))
         if not manifest.files or any("\0" in relative for relative in manifest.files):
             raise ValueError(place)
         return manifest
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         known = sorted(path.parent.name for path in place.glob(f"*/{MANIFEST}"))
         hint = f"; it holds backups: {', '.join(known[-3:])}" if known else ""
         raise DataError(f"{place} is no backup, or its {MANIFEST} can't be read{hint}") from error
@@ -232,6 +233,8 @@ def _files(root: Path) -> Iterator[Path]:
         directories.sort()
         for name in sorted(names):
             path = Path(place, name)
+            if path.is_symlink() and not path.exists():
+                raise DataError(f"backup: {path} is a link to what is not there: bring that back, or remove the link")
             if name not in _NOT_COPIED and not name.endswith(_BESIDE_DATABASE) and path.is_file():
                 yield path
 
