@@ -45,3 +45,11 @@ def test_alerts_quote_the_names_that_a_deployment_puts_in():
     for name, alert in resources("prod", "alerts").items():
         assert "`main`.`search_gold`." in alert["query_text"], name
         assert "main." not in alert["query_text"], name
+
+
+def test_a_task_that_must_not_be_retried_says_so_to_serverless_compute():
+    """Serverless compute retries what fails, of its own accord: a second training is a second version."""
+    for name, job in resources("prod", "jobs").items():
+        for task in job["tasks"]:
+            if "python_wheel_task" in task and not task.get("max_retries"):
+                assert task.get("disable_auto_optimization") is True, (name, task["task_key"])

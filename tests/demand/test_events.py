@@ -229,6 +229,7 @@ def test_an_event_that_is_known_to_change_nothing_does_not_get_what_its_kind_cha
         ("from,event,kind\n27.11.2026,sale,campaign\n", "line 2: from '27.11.2026' is no day such as 2026-11-27"),
         ("from,to,event,kind\n2026-11-27,2026-11-20,sale,campaign\n", "is no span of 1 to 366 days"),
         ("from,to,event,kind\n2016-11-27,2026-11-20,sale,campaign\n", "is no span of 1 to 366 days"),
+        ("from,to,event,kind\n9999-12-31,2026-11-27,sale,campaign\n", "is no span of 1 to 366 days"),
         ("from,event,kind\n2026-11-27,sale,discount\n", "kind 'discount' is none of campaign, closure"),
         ("from,event,kind\n2026-12-25,Christmas,holiday\n", "holidays come with --country"),
         ("from,event,kind\n2026-11-27,,campaign\n", "line 2: event needs a name"),
@@ -246,3 +247,9 @@ def test_values_are_not_changed_by_looking(tmp_path: Path) -> None:
     before: Floats = EVENTFUL.values.copy()
     counted(EVENTFUL, 14)
     np.testing.assert_array_equal(EVENTFUL.values, before)
+
+
+def test_an_event_may_be_on_the_last_day_there_is(tmp_path: Path) -> None:
+    [(day, *_)] = read_events(written(tmp_path, "from,event,kind\n9999-12-31,sale,campaign\n"))
+
+    assert day.isoformat() == "9999-12-31"

@@ -185,3 +185,19 @@ def test_the_command_promotes_there(uc: Workspace, models: Registry, capsys: pyt
     assert cli.main(["promote", "weight", "1", *workspace_flags, "--force", "x" * 1001, "--json"]) == 2
     assert "at most 1000 characters" in capsys.readouterr().err
     assert cli.main(["promote", "weight", "1", *workspace_flags, "--alias", "v1", "--json"]) == 2
+
+
+def test_the_gate_against_the_champion_does_not_keep_another_alias_from_a_version(
+    uc: Workspace, models: Registry
+) -> None:
+    known(uc, 2, {"champion": 1})
+    uc.models[f"{PREFIX}weight"]["versions"][1]["tags"] = {"gate": "passed", "gate_reason": "b", "gate_against": "1"}
+    promoted = promote_latest(models, "weight", "canary", NOW)
+    assert (promoted["is_promoted"], promoted["holder"]) == (True, 2)
+
+
+def test_an_experiment_is_found_by_the_path_that_a_deployment_gives_it(uc: Workspace, files: Path) -> None:
+    uc.experiments["/Users/ann@example.com/.bundle/search/dev/[dev ann] search"] = "1"
+    path = "/Workspace/Users/ann@example.com/.bundle/search/dev/[dev ann] search"
+    assert publish(Registry(None, prefix=PREFIX, experiment=path), files).number == 1
+    assert len(uc.experiments) == 1

@@ -136,6 +136,8 @@ class Workspace(ThreadingHTTPServer):
         return {"experiment": {"experiment_id": "1", "name": asked["experiment_name"], "lifecycle_stage": "active"}}
 
     def experiments_create(self, asked: Fields) -> Fields:
+        # The workspace leaves /Workspace out of a name, and finds none by a name with it (mlflow/mlflow#11077).
+        asked["name"] = asked["name"].removeprefix("/Workspace")
         if asked["name"] in self.experiments:
             raise RefusedError(400, "RESOURCE_ALREADY_EXISTS", "already exists")
         self.experiments[asked["name"]] = "1"

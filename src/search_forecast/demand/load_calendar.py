@@ -105,7 +105,7 @@ def _days_of(values: dict[str, str], where: str, normalise: Callable[[str], str]
     first = _date(values["from"], "from", where)
     last = _date(values["to"], "to", where) if values.get("to") else first
     event, kind = values["event"], values["kind"].lower()
-    if not first <= last < first + timedelta(days=LONGEST_DAYS):
+    if not 0 <= (last - first).days < LONGEST_DAYS:
         raise DataError(f"{where}: from {first} to {last} is no span of 1 to {LONGEST_DAYS} days")
     if kind not in KINDS:
         other = "; holidays come with --country" if kind == "holiday" else ""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from search_forecast.errors import DataError, UsageError
-from search_forecast.models.registry import LONGEST_TAG, Registry, Version, check_alias
+from search_forecast.models.registry import CHAMPION, LONGEST_TAG, Registry, Version, check_alias
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,9 @@ def promote_latest(models: Registry, name: str, alias: str, now: datetime) -> di
     passed, reason = _gate(latest)
     holder = "none" if present is None else str(present.number)
     is_present = present is not None and present.number == latest.number
-    if passed and not is_present and latest.tags.get("gate_against", holder) != holder:
+    # The gate compares with the champion: of another alias it says nothing.
+    is_compared = alias == CHAMPION and not is_present
+    if passed and is_compared and latest.tags.get("gate_against", holder) != holder:
         against = latest.tags["gate_against"]
         passed, reason = False, f"compared with version {against}, but {alias} is version {holder} now: train again"
     if passed:

@@ -115,6 +115,9 @@ class Registry:
     def _experiment_id(self) -> str:
         client, name = self._connection.client, self._experiment
         location = None if self._root is None else (self._root / "artifacts").absolute().as_uri()
+        if self._root is None:
+            # A bundle's path begins so; the workspace leaves that out and finds nothing by it (mlflow/mlflow#11077).
+            name = name.removeprefix("/Workspace")
         if client.get_experiment_by_name(name) is None:
             unless_there(lambda: client.create_experiment(name, artifact_location=location))
         experiment: Any = client.get_experiment_by_name(name)
