@@ -12,6 +12,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from search_forecast.cli import output
+from search_forecast.cli.models import _show_prediction
+from search_forecast.models.registry import Version
 
 
 @pytest.fixture
@@ -211,3 +213,12 @@ def test_what_spark_says_of_wrong_sql_is_printed_by_us_alone(capsys):
     assert capsys.readouterr().err == ""
     assert isinstance(logger, PySparkLogger)
     assert "SQLQueryContextLogger" in inspect.getsource(AnalysisException._log_exception)  # still called so
+
+
+def test_what_a_model_of_others_calls_its_label_moves_no_cursor(capsys):
+    version = Version("weight", 1, (), {}, 0, "")
+    answer = {"inputs": {"a": 1}, "label": "\x1b[2Jsales", "prediction": 1.0, "predicted_label": "b\x1b]0;x\x07",
+              "warning": None, "spark_ml_class": "org.apache.spark.ml.regression.LinearRegressionModel"}  # fmt: skip
+    _show_prediction(version, answer)
+
+    assert "\x1b" not in capsys.readouterr().out

@@ -1,14 +1,19 @@
 """Intervals around forecasts."""
 
 import math
+from datetime import date
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pyspark.sql import SparkSession
 from scipy import stats
 
-from search_forecast.demand.forecasting import intervals
+from search_forecast.demand.forecasting import calibration, intervals
+from search_forecast.demand.forecasting.candidates import chosen
+from search_forecast.demand.forecasting.forecasts import Forecaster
+from search_forecast.demand.forecasting.forecasts import _forecast as forecast
 from support.series import DAY
 
 
@@ -97,3 +102,23 @@ def test_few_days_without_a_backtest_make_intervals_that_hold_what_they_say() ->
         inside.append([((lower <= values[18:]) & (values[18:] <= upper)).mean() for lower, upper in found.values()])
 
     assert np.mean(inside, axis=0) == pytest.approx(intervals.LEVELS, abs=0.015)
+
+
+def test_terms_that_are_always_the_same_leave_the_others_their_intervals(spark: SparkSession) -> None:
+    noisy = np.abs(np.random.default_rng(3).normal(size=(3, 12 * 7)))
+    rows = [*noisy.tolist(), *[[0.0] * 84] * 5, *[[1e-9] * 84] * 2]  # more than half never err
+    assessed = spark.createDataFrame([(scores, 84) for scores in rows], "scores array<double>, score_count bigint")
+
+    learnt = calibration.multipliers(assessed, 7)[-1]
+
+    own = intervals.widening(learnt, noisy[0].reshape(-1, 7))
+    assert intervals.half_width(learnt, 7, own).mean(axis=0) == pytest.approx([1.28, 1.96], rel=0.25)
+
+
+@pytest.mark.parametrize("counts", [[8.0], [8.0, *[math.nan] * 60], [*[math.nan] * 60, 8.0]])
+def test_days_that_were_filled_in_make_no_interval_narrower(counts: list[float]) -> None:
+    made = Forecaster(date(2026, 1, 1), DAY, chosen(["historic_mean"]), {})
+
+    rows = forecast(made, made.history(counts, "mop"), None, 1)
+
+    assert rows["upper_95"][0] - rows["lower_95"][0] > 2 * math.sqrt(8)

@@ -144,7 +144,8 @@ def _show_forecast(version: "Version", answer: dict[str, Any]) -> None:
 def _show_prediction(version: "Version", answer: dict[str, Any]) -> None:
     inputs = ", ".join(f"{name}={value}" for name, value in answer["inputs"].items())
     text = f" ({answer['predicted_label']})" if answer["predicted_label"] is not None else ""
-    output.line(f"{version}: {inputs} -> {answer['label'] or 'prediction'} {answer['prediction']}{text}")
+    said = f"{version}: {inputs} -> {answer['label'] or 'prediction'} {answer['prediction']}{text}"
+    output.line(output.printable(said))  # labels are those of whoever trained the model
     if answer["warning"]:
         output.line(f"warning: {answer['warning']}")
     output.line(f"(a {answer['spark_ml_class'].rpartition('.')[2]}; export-model says how to load it in Python)")

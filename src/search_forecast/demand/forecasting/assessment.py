@@ -115,7 +115,7 @@ def assessed(
         "reason": _reason(test),
     }
     if not test.cutoffs:
-        error = intervals.unmeasured_error(test.history.values, test.history.frequency)
+        error = intervals.unmeasured_error(test.history.values[test.is_known], test.history.frequency)
         alone = base | {"candidate": c.MEAN, "weight_ratio": weighted.get(c.MEAN, 0.0)}
         return [selection | {"typical_error": error}, alone]
     selection |= _measured(test, honest) | _spread(test, honest)

@@ -13,10 +13,11 @@ from search_forecast.demand.forecasting.history import Floats
 
 _ACCURACY = 10_000  # of quantiles: at most one rank in so many wrong, in a memory that does not grow with the scores
 ODD = 3  # times the middle term's mean score: such a term says nothing about the others' intervals
+UNERRING = 1e-3  # typical errors, a mean score below it: nor does a term that is always the same
 
 
 def multipliers(assessed: DataFrame, horizon: int) -> dict[int, intervals.Multipliers]:
-    """Quantiles of the normalised errors of all terms but odd ones, by step.
+    """Quantiles of the normalised errors of all terms but odd and unerring ones, by step.
 
     Args:
         assessed: of `assessment.assessments`.
@@ -29,8 +30,9 @@ def multipliers(assessed: DataFrame, horizon: int) -> dict[int, intervals.Multip
     scored = assessed.where(F.size("scores") > 0).withColumn(
         "mean_score", F.expr("aggregate(filter(scores, s -> not isnan(s)), 0D, (a, s) -> a + s) / score_count")
     )
-    middle = scored.agg(F.percentile_approx("mean_score", 0.5, _ACCURACY).alias("middle"))
-    alike = scored.crossJoin(F.broadcast(middle)).where(F.col("mean_score") <= ODD * F.col("middle"))
+    erring = scored.where(F.col("mean_score") > UNERRING)
+    middle = erring.agg(F.percentile_approx("mean_score", 0.5, _ACCURACY).alias("middle"))
+    alike = erring.crossJoin(F.broadcast(middle)).where(F.col("mean_score") <= ODD * F.col("middle"))
     places = alike.select(F.posexplode("scores").alias("place", "score")).where(~F.isnan("score"))
     cells = places.select(
         (F.col("place") % horizon + 1).alias("step"),

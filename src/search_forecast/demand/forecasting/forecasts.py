@@ -88,17 +88,18 @@ class Champion:
     widening: Floats
 
     @classmethod
-    def unmeasured(cls, history: History) -> "Champion":
-        """The mean, and a guess at its errors."""
-        error = intervals.unmeasured_error(history.values, history.frequency)
+    def unmeasured(cls, known: History) -> "Champion":
+        """The mean, and a guess at its errors by the counts that are known: what was filled in tells nothing."""
+        error = intervals.unmeasured_error(known.values, known.frequency)
         ones = np.ones(len(intervals.LEVELS))
-        return cls({c.MEAN: 1.0}, error, intervals.is_count_based(history.recent()), ones)
+        return cls({c.MEAN: 1.0}, error, intervals.is_count_based(known.recent()), ones)
 
 
 def _forecast(forecaster: Forecaster, history: History, champion: Champion | None, horizon: int) -> dict[str, Any]:
-    history = replace(history, values=mended(history)[0])
+    values, is_known, _ = mended(history)
+    history = replace(history, values=values)
     known = counted(history, horizon)
-    champion = champion or Champion.unmeasured(history)
+    champion = champion or Champion.unmeasured(replace(history, values=values[is_known]))
     by_name, _ = c.forecasts(history, horizon, c.with_members(champion.weights, forecaster.candidates))
     weighted = {name: weight for name, weight in champion.weights.items() if name in by_name}
     weighted, by_name = at_new_level(weighted or {c.MEAN: 1.0}, by_name, history)
