@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from search_forecast.lakehouse import contracts
-from search_forecast.medallion import silver
+from search_forecast.medallion import clean, silver
 from search_forecast.medallion.reading import ORIGIN, Reading
 
 if TYPE_CHECKING:
@@ -191,3 +192,14 @@ def test_lines_that_are_no_search_are_rejected_for_that_alone(judged: dict[str, 
 
 def test_records_of_the_origin_beside_them_are_read_as_ever(judged: dict[str, tuple[object, ...]]) -> None:
     assert judged["origin"] == (MARCH, 1, [])
+
+
+def test_a_day_after_the_last_that_python_has_is_waited_for_until_that_one(spark: SparkSession) -> None:
+    """At half past eleven on the last evening of 9999 it is 10000 in Tokyo."""
+    values = {"date": "9999-12-31T23:30:00Z", "batch_id": "b", "delivery_id": "d", "reject_reasons": ["date_in_future"]}
+    row = tuple(values.get(name) for name in contracts.REJECTED_RECORDS.schema.names)
+    schema = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in contracts.REJECTED_RECORDS.schema)
+    house: Any = SimpleNamespace(read=lambda _table: spark.createDataFrame([row], schema))
+    delivery = {"delivery_id": "d", "batch_id": "b", "status": "ingested", "reading": TOKYO.text()}
+
+    assert clean._found_early_days(house, [delivery], {"b"}) == {"b": "9999-12-31"}

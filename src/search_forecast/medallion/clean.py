@@ -1,7 +1,7 @@
 """`clean`: raw records to search_silver, batch by batch."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -156,7 +156,8 @@ def _found_early_days(lakehouse: Lakehouse, deliveries: list[Row], batch_ids: se
     records = lakehouse.read(REJECTED_RECORDS)  # before F, which needs Spark
     records = records.where(F.col("batch_id").isin(*batch_ids) & F.array_contains("reject_reasons", "date_in_future"))
     dated = silver.with_event_date(records, _readings(deliveries, batch_ids)).where("event_date is not null")
-    days = dated.groupBy("batch_id").agg(F.min("event_date").alias("day"))
+    # The last day that Python has: east of UTC the last one of 9999 is the first of 10000.
+    days = dated.groupBy("batch_id").agg(F.least(F.min("event_date"), F.lit(date.max)).alias("day"))
     return {row["batch_id"]: row["day"].isoformat() for row in days.collect()}
 
 
