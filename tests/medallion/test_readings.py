@@ -200,6 +200,6 @@ def test_a_day_after_the_last_that_python_has_is_waited_for_until_that_one(spark
     row = tuple(values.get(name) for name in contracts.REJECTED_RECORDS.schema.names)
     schema = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in contracts.REJECTED_RECORDS.schema)
     house: Any = SimpleNamespace(read=lambda _table: spark.createDataFrame([row], schema))
-    delivery = {"delivery_id": "d", "batch_id": "b", "status": "ingested", "reading": TOKYO.text()}
+    delivery = {"delivery_id": "d", "batch_id": "b", "status": "ingested", "reading": TOKYO.text}
 
     assert clean._found_early_days(house, [delivery], {"b"}) == {"b": "9999-12-31"}
