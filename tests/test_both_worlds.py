@@ -166,11 +166,16 @@ def assert_holds(world: World, job: str, checks: Sequence[Check]) -> None:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for both: what the workspace's stand-in is given comes to tables that hold something."""
+    """One for both, as both run the jobs by the same runner: what one was given is known to the other."""
     return tmp_path_factory.mktemp("worlds") / "lake"
 
 
-@pytest.fixture(params=[here, stand_in, in_workspace])
+@pytest.fixture(scope="module")
+def delivery(tmp_path_factory: pytest.TempPathFactory) -> Delivery:
+    return Delivery(tmp_path_factory.mktemp("delivery"))
+
+
+@pytest.fixture(params=[stand_in, here, in_workspace])
 def world(
     request: pytest.FixtureRequest, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
@@ -196,9 +201,7 @@ def log_in(server: Workspace, monkeypatch: pytest.MonkeyPatch, directory: Path) 
     monkeypatch.setattr(worlds, "POLL_SECONDS", 0.01)
 
 
-def test_what_is_delivered_comes_out_as_plain_python_says(world: World, tmp_path: Path) -> None:
-    delivery = Delivery(tmp_path)
-
+def test_what_is_delivered_comes_out_as_plain_python_says(world: World, delivery: Delivery) -> None:
     world.deliver(delivery.files)
     world.run("medallion")
 
@@ -215,8 +218,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Workspac
         yield server
 
 
-def test_wrong_tables_are_all_named_with_their_task_and_the_run(tmp_path: Path) -> None:
-    delivery = Delivery(tmp_path)
+def test_wrong_tables_are_all_named_with_their_task_and_the_run(delivery: Delivery) -> None:
     right = {check.question: list(check.rows) for check in delivery.checks()}
     totals, batches = (question for question in right if "daily_totals" in question or "gold}.batches" in question)
     world = SimpleNamespace(name="dev", latest_run="http://run/70", rows=right.__getitem__)
@@ -235,9 +237,7 @@ def test_wrong_tables_are_all_named_with_their_task_and_the_run(tmp_path: Path) 
     ]
 
 
-def test_a_delivery_has_searches_and_every_kind_of_rejected_record(tmp_path: Path) -> None:
-    delivery = Delivery(tmp_path)
-
+def test_a_delivery_has_searches_and_every_kind_of_rejected_record(delivery: Delivery) -> None:
     assert delivery.searches.rejected_by_reason.keys() == set(reference.REASONS)
     assert len(delivery.searches.search_count_by_term) > 5
     assert all(term.startswith(f"{delivery.mark} ") for term in delivery.searches.search_count_by_term)

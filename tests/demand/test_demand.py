@@ -71,10 +71,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lakehouse with a promoted version 1 and its forecasts. Tests may add to it, none removes."""
     root = tmp_path_factory.mktemp("demand") / "lake"
     write_counts(root, FIRST, searches())
-    trained = command(root, "train", *QUICK)
-    assert (trained["version"], trained["series"]) == (1, 4)
-    assert command(root, "promote", "search_demand")["is_promoted"] is True
-    assert command(root, "score")["added"] == 4 * 14 * 2
+    first, last = day(DAYS - 1), day(DAYS + 5)  # one week: the next would begin the day after
+    (week,) = command(root, "replay", "--from", first.isoformat(), "--to", last.isoformat(), *QUICK)
+    assert (week["as_of"], week["champion"], week["is_trained"], week["is_promoted"]) == (str(first), 1, True, True)
+    assert week["added"] == 4 * 14 * 2
+    assert "no champion yet" in week["reason"]
+    assert command(root, "models", "search_demand", "1")["tags"]["trained_to"] == str(first)
     return root
 
 
@@ -143,6 +145,19 @@ def test_a_version_does_not_forecast_days_that_it_was_trained_on(
 ) -> None:
     assert command(lake, "score", "--as-of", day(60).isoformat()) == 2
     assert f"as of {day(60)} it would know the future: train --as-of {day(60)} first" in capsys.readouterr().err
+
+
+def test_replay_does_not_know_the_future(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(lake, "replay", "--from", day(60).isoformat(), "--to", day(90).isoformat()) == 2
+    said = capsys.readouterr().err
+    assert "replay: a version of search_demand was trained on days up to" in said
+    assert f"so it would know the future; go on --from {day(DAYS - 1) + timedelta(days=7)}, or" in said
+    (lake / "search_gold" / "term_forecasts").rename(lake / "before")  # as a kill in that week leaves it
+    assert command(lake, "replay", "--from", day(60).isoformat(), "--to", day(90).isoformat()) == 2
+    assert f"go on --from {day(DAYS - 1)}, or" in capsys.readouterr().err
+    (lake / "before").rename(lake / "search_gold" / "term_forecasts")
+    assert command(lake, "replay", "--from", "2025-06-01", "--to", "2025-05-01") == 2
+    assert command(lake, "replay", "--from", "June", "--to", "2025-05-01") == 2
 
 
 def test_one_gold_schema_holds_one_demand_model(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -366,21 +381,23 @@ def test_a_version_is_reproduced_from_what_it_recorded(lake: Path) -> None:
     assert (found["verdict"], found["is_reproduced"], found["differences"]) == ("identical", True, {})
 
 
-def test_weeks_are_forecast_by_weeks_and_coherent_forecasts_add_up(tmp_path: Path) -> None:
+def test_weeks_are_forecast_by_weeks_and_coherent_forecasts_add_up_without_days_to_come(tmp_path: Path) -> None:
     random = np.random.default_rng(2)
     levels = {"tv": 10, "radio": 20}
-    write_counts(tmp_path, FIRST, {term: (random.poisson(level, 300) + 1).tolist() for term, level in levels.items()})
+    counts = {term: [*(random.poisson(level, 280) + 1).tolist(), *[999] * 20] for term, level in levels.items()}
+    write_counts(tmp_path, FIRST, counts)
 
-    weeks = ("--frequency", "week", "--horizon", "4", "--step", "2")
+    weeks = ("--frequency", "week", "--horizon", "4", "--step", "2", "--as-of", day(279).isoformat())
     trained = command(tmp_path, "train", *weeks, "--coherent", "--candidates", "theta", "--windows", "5")
     command(tmp_path, "promote", "search_demand")
-    command(tmp_path, "score")
+    command(tmp_path, "score", *weeks[-2:])
 
     rows = [row for row in table(tmp_path, "term_forecasts") if row["interval_level"] == 0.8]
     by_term = {term: [row for row in rows if row["term"] == term] for term in (*levels, "(total)")}
     assert trained["series"] == 3
     assert all(sorted(row["horizon_days"] for row in part) == [7, 14, 21, 28] for part in by_term.values())
     assert {row["target_date"].weekday() for row in rows} == {0}
+    assert {row["made_on_date"] for row in rows} == {day(273)}  # the Monday of the last week
     assert all(60 < row["forecast"] < 95 for row in by_term["tv"])
     for total in by_term["(total)"]:
         parts = [row["forecast"] for row in rows if row["target_date"] == total["target_date"] and row != total]
@@ -431,7 +448,7 @@ def test_monitoring_trains_where_there_is_no_champion_and_leaves_a_good_one_alon
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(PROJECT)
-    write_counts(tmp_path, FIRST, {"tv": searches()["tv"]})
+    write_counts(tmp_path, FIRST, {"tv": searches()["tv"][:27]})  # too short for a backtest
 
     first = command(tmp_path, "run", "monitoring")
     second = command(tmp_path, "run", "monitoring")

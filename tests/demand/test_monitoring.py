@@ -12,6 +12,7 @@ from search_forecast.demand.monitor import monitor
 from search_forecast.errors import DataError
 from search_forecast.lakehouse import contracts
 from search_forecast.lakehouse.tables import Lakehouse
+from support import lakes
 from support.monitored import PARAMETERS, counts_of, day, forecasts_of, made, poisson, totals_of
 
 if TYPE_CHECKING:
@@ -22,13 +23,18 @@ def test_the_job_keeps_both_tables_and_says_whether_to_train_again(spark: SparkS
     lakehouse = Lakehouse(spark, tmp_path / "lake", tmp_path / "staging")
     counts = {"laptop": poisson(20, 60, 1), "tablet": poisson(20, 60, 2), "console": [0] * 45 + [40] * 15}
     points = [p for term in ("laptop", "tablet") for p in made(term, 44, 14, forecast=20.0)]
-    with pytest.raises(DataError, match="holds no complete day"):
-        monitor(lakehouse, 1, (day(0), day(44)), latest_trained_to=None, parameters=PARAMETERS)
-    lakehouse.write(counts_of(spark, counts), contracts.DAILY_TERM_COUNTS)
-    lakehouse.write(totals_of(spark, counts, incomplete=(59,)), contracts.DAILY_TOTALS)
-    lakehouse.write(forecasts_of(spark, points), contracts.TERM_FORECASTS)
     older = (2, "2025-12-01/2025-12-07", day(-35), day(-29), 1, 1, 1, 0.0, 0.0, 0.0, 1.0, False)
-    lakehouse.write(lakehouse.create([older], contracts.DEMAND_DRIFT), contracts.DEMAND_DRIFT)
+    outdated = (1, day(2), "1-7", day(3), day(9), 1, 1, 0.5, 0.5, None, 1.0, 0.0)
+    tables = {
+        "daily_term_counts": counts_of(spark, counts),
+        "daily_totals": totals_of(spark, counts, incomplete=(59,)),
+        "term_forecasts": forecasts_of(spark, points),
+        # What was said of the champion before goes; of another version it stays.
+        "demand_drift": lakehouse.create([older, (1, *older[1:])], contracts.DEMAND_DRIFT),
+        "forecast_accuracy": lakehouse.create([outdated], contracts.FORECAST_ACCURACY),
+    }
+    for name, rows in tables.items():
+        lakes.append(tmp_path / "lake", name, [row.asDict() for row in rows.collect()])
 
     def run(as_of: date | None = None) -> tuple[dict[str, Any], list[Any], list[Any]]:
         trained = (day(0), day(44))
@@ -37,12 +43,13 @@ def test_the_job_keeps_both_tables_and_says_whether_to_train_again(spark: SparkS
         accuracy, drift = (sorted(map(tuple, lakehouse.read(table).collect())) for table in tables)
         return said, accuracy, drift
 
-    earlier, *tables = run(as_of=day(50))
+    with pytest.raises(DataError, match="holds no complete day"):
+        run(as_of=day(-1))
+    earlier, *rows_of_earlier = run(as_of=day(50))
     said, accuracy, drift = run()
 
     assert (earlier["needs_retrain"], earlier["reason"]) == ("false", "nothing to compare yet")
-    assert tables == [[], [older]]
-    assert run() == (said, accuracy, drift)
+    assert rows_of_earlier == [[], [older]]
     assert [row[2] for row in accuracy] == ["1-14", "1-7", "8-14"]
     assert [(row[0], row[-1]) for row in drift] == [(1, True), (1, True), (2, False)]
     reason = said.pop("reason")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -18,13 +19,16 @@ from search_forecast.lakehouse.contracts import (
     TERM_SUMMARY,
     TERM_VARIANTS,
 )
+from search_forecast.lakehouse.contracts.base import literals
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
-from search_forecast.medallion.aggregate import aggregate
+from search_forecast.medallion.aggregate import AGGREGATED, aggregate
 from search_forecast.medallion.spellings import Spellings, load_spellings
+from support import delta, lakes
 from support.flow import KilledError, killed_writing, rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
@@ -41,16 +45,37 @@ class Shop:
         self.own_terms: dict[str, str] = {}
         self._random = random.Random(13)
 
-    def put(self, batch_id: str, searches: list[Search]) -> None:
-        """Let a batch hold these searches, as `clean` writes it."""
-        self.batches[batch_id] = searches
-        values: list[tuple[object, ...]] = [(*search, "d", batch_id) for search in searches]
-        self.house.write(self.house.create(values, SEARCH_EVENTS), SEARCH_EVENTS, where=f"batch_id = '{batch_id}'")
+    def begin(self, searches: list[Search], **own_terms: str) -> None:
+        """Write the first batch, the accepted spellings, and gold that shows them, without Spark."""
+        self.batches, self.own_terms = {"batch-000001": searches}, own_terms
+        spellings = [{"variant": variant, "term": term} for variant, term in own_terms.items()]
+        lakes.append(self.root, "accepted_spellings", spellings)
+        values = [dict(zip(SEARCH_EVENTS.schema.names, row, strict=True)) for row in self._events("batch-000001")]
+        lakes.append(self.root, "search_events", values)
+        for name, content in self._gold().items():
+            names = delta.CONTRACTS[name].schema.names
+            values = [dict(zip(names, row, strict=True)) for row in content]
+            lakes.append(self.root, name, values, self.spellings.position(1) if name.startswith("term_") else None)
+
+    @property
+    def spellings(self) -> Spellings:
+        return Spellings(tuple(sorted(self.own_terms.items())))
+
+    def put(self, **batches: list[Search]) -> None:
+        """Let batches hold these searches, as `clean` writes them."""
+        news = {f"batch-{name[1:]:0>6}": searches for name, searches in batches.items()}
+        self.batches |= news
+        values = [row for name in news for row in self._events(name)]
+        own_rows = f"batch_id in ({literals(list(news))})"
+        self.house.write(self.house.create(values, SEARCH_EVENTS), SEARCH_EVENTS, where=own_rows)
 
     def accept(self, **own_terms: str) -> None:
         """Let spellings count for other terms, and only these."""
         self.own_terms = own_terms
-        load_spellings(self.house, Spellings(tuple(sorted(own_terms.items()))))
+        load_spellings(self.house, self.spellings)
+
+    def _events(self, batch_id: str) -> list[tuple[object, ...]]:
+        return [(*search, "d", batch_id) for search in self.batches[batch_id]]
 
     def searches(self, count: int, days: list[int], terms: str) -> list[Search]:
         """Random searches on some days since the first, for terms of one letter or in capitals."""
@@ -62,6 +87,11 @@ class Shop:
         ]
 
     def assert_gold_is_right(self) -> None:
+        for name, content in self._gold().items():
+            assert self._rows(name) == content, name
+
+    def _gold(self) -> dict[str, set[tuple[Any, ...]]]:
+        """What plain Python counts."""
         by_day_term, variants = Counter[tuple[date, str]](), Counter[tuple[str, str | None, str, str]]()
         for day, typed, text, count in (search for batch in self.batches.values() for search in batch):
             term, rule = self.own_terms.get(typed, typed), "exact" if typed == text else "case"
@@ -79,15 +109,18 @@ class Shop:
             if (on := days[term])
         }
 
-        assert self._rows("daily_term_counts") == {(day, term, n) for (day, term), n in by_day_term.items()}
         first, last = min(by_day), max(by_day)
         quietest = min((n for day, n in by_day.items() if first < day < last), default=0)
-        assert self._rows("daily_totals") == {
+        totals = {
             (day, by_day[day], sum(d == day for d, _ in by_day_term), first < day < last or by_day[day] >= quietest)
             for day in (first + timedelta(days=number) for number in range((last - first).days + 1))
         }
-        assert self._rows("term_summary") == summary
-        assert self._rows("term_variants") == {(*of, text, n, rule) for (*of, text, rule), n in variants.items()}
+        return {
+            "daily_term_counts": {(day, term, n) for (day, term), n in by_day_term.items()},
+            "daily_totals": totals,
+            "term_summary": summary,
+            "term_variants": {(*of, text, n, rule) for (*of, text, rule), n in variants.items()},
+        }
 
     def _rows(self, name: str) -> set[tuple[Any, ...]]:
         found = rows(self.root, f"search_gold/{name}")
@@ -101,9 +134,10 @@ def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return Shop(Lakehouse(spark, root, root / "_staging", reader=reader(root)), root)
 
 
-def plans_and_rows(shop: Shop) -> tuple[dict[str, str], list[int]]:
-    """Aggregate; the plan of each table that is written, and how many rows each `collect` brought."""
-    plans, collected = {}, []
+@contextmanager
+def plans_and_rows(shop: Shop) -> Iterator[tuple[dict[str, str], list[int]]]:
+    """The plan of each table that is written meanwhile, and how many rows each `collect` brings."""
+    plans, collected = dict[str, str](), list[int]()
     write, collect = Lakehouse.write, type(shop.house.spark.range(0)).collect
 
     def noting(house: Lakehouse, df: DataFrame, table: Any, **options: Any) -> None:
@@ -118,51 +152,49 @@ def plans_and_rows(shop: Shop) -> tuple[dict[str, str], list[int]]:
         mock.patch.object(Lakehouse, "write", noting),
         mock.patch.object(type(shop.house.spark.range(0)), "collect", counting),
     ):
+        yield plans, collected
+
+
+def aggregate_killed_writing(shop: Shop, name: str) -> None:
+    with mock.patch.object(Lakehouse, "write", killed_writing(name)), pytest.raises(KilledError):
         aggregate(shop.house)
-    return plans, collected
 
 
 def test_gold_is_right_whatever_comes_and_goes(shop: Shop) -> None:
-    shop.accept(e="f", i="a", x="y")
-    shop.put("batch-000001", shop.searches(60, list(range(20)), "abcdef"))
-    assert aggregate(shop.house)["is_full"]
-    shop.assert_gold_is_right()
-
-    shop.put("batch-000002", [*shop.searches(20, [21, 24], "aefgh"), *shop.searches(2, [3], "ai")])
-    with mock.patch.object(gold, "term_summary", side_effect=gold.term_summary) as summed:
-        plans, collected = plans_and_rows(shop)
-    assert len(summed.call_args.args) == 3  # from what it held
+    shop.begin(shop.searches(60, list(range(20)), "abcdef"), e="f", i="a", x="y")
+    news = [*shop.searches(20, [21, 24], "aefgh"), *shop.searches(2, [3], "ai")]
+    shop.put(b2=news, b3=shop.searches(30, [25], "abxyz"))
+    with (
+        plans_and_rows(shop) as (plans, collected),
+        mock.patch.object(gold, "term_summary", side_effect=gold.term_summary) as summed,
+    ):
+        aggregate_killed_writing(shop, "term_summary")
+        done = aggregate(shop.house)
+    assert done == {"is_full": False, "days": 4, "silver_version": shop.house.version(SEARCH_EVENTS)}
+    [call] = summed.call_args_list  # it was there already after the kill
+    assert len(call.args) == 3  # from what it held
     shop.assert_gold_is_right()
     assert_plans_are_those_of_a_few_days(plans)
-    assert max(collected) == 3
+    assert plans.keys() == {table.name for table in AGGREGATED}
+    assert max(collected) == 4
 
-    shop.put("batch-000003", shop.searches(30, [25], "abxyz"))
-    with (
-        mock.patch.object(Lakehouse, "write", killed_writing("term_summary")),
-        pytest.raises(KilledError),
-    ):
-        aggregate(shop.house)
-    assert aggregate(shop.house) == {"is_full": False, "days": 1, "silver_version": shop.house.version(SEARCH_EVENTS)}
+    shop.put(b2=news[5:], b3=[])  # corrected; withdrawn: the range ends earlier, terms vanish
+    corrected = aggregate(shop.house)
+    assert (corrected["is_full"], corrected["days"] > 1) == (False, True)
     shop.assert_gold_is_right()
 
-    shop.put("batch-000002", shop.batches["batch-000002"][5:])  # corrected
-    shop.put("batch-000003", [])  # withdrawn: the range ends earlier, terms vanish
-    assert aggregate(shop.house)["days"] > 1
-    shop.assert_gold_is_right()
-
-    shop.put("batch-000004", [])  # of rejected records only
+    shop.put(b4=[])  # of rejected records only
     before = [shop.house.version(table) for table in (DAILY_TERM_COUNTS, DAILY_TOTALS)]
     assert aggregate(shop.house)["days"] == 0
     assert aggregate(shop.house)["days"] == 0
     assert [shop.house.version(table) for table in (DAILY_TERM_COUNTS, DAILY_TOTALS)] == before
 
-    shop.accept()
-    with mock.patch.object(Lakehouse, "write", killed_writing("term_variants")), pytest.raises(KilledError):
-        aggregate(shop.house)
+    shop.accept(e="g")
+    aggregate_killed_writing(shop, "term_variants")
     assert shop.house.position(TERM_VARIANTS) is None  # or the list of before, loaded again, would find gold up to date
     assert aggregate(shop.house)["is_full"]
     shop.assert_gold_is_right()
-    assert shop.house.position(TERM_SUMMARY) == f"search_events@{shop.house.version(SEARCH_EVENTS)}"
+    assert shop.house.position(TERM_SUMMARY) == shop.spellings.position(shop.house.version(SEARCH_EVENTS))
 
 
 def assert_plans_are_those_of_a_few_days(plans: dict[str, str]) -> None:

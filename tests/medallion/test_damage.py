@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -88,7 +88,10 @@ def test_a_path_that_looks_like_a_pattern_is_a_path(house: Lakehouse) -> None:
 def test_a_day_that_has_come_is_judged_again_and_the_shop_says_which_day_it_is(
     house: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aggregate(house)
+    assert house.root is not None
+    searches = {(date(2024, 3, 1), "hat"): 1, (date(2024, 3, 2), "red shoes"): 1}
+    variants = {("hat", "hat"): 1, ("red shoes", "red\nshoes"): 1}
+    lakes.shown(house.root, searches, variants, house.version(SEARCH_EVENTS))
     assert reconcile(house, NOW)["rejected_count"] == 4  # a batch that is done
     with monkeypatch.context() as patch:
         patch.setattr(Lakehouse, "write", killed_writing("search_events"))
@@ -96,7 +99,6 @@ def test_a_day_that_has_come_is_judged_again_and_the_shop_says_which_day_it_is(
             clean(house, CleanParameters("Pacific/Kiritimati"), NOW)
 
     assert clean(house, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == ["batch-000001"]
-    assert house.root is not None
     without_spark = Lakehouse(no_spark, house.root, house.staging, reader=reader(house.root))
     assert clean(without_spark, CleanParameters("Pacific/Kiritimati"), NOW)["batches"] == []
     assert terms(house) == ["hat", "late", "logged", "red shoes"]
@@ -111,8 +113,11 @@ def test_a_day_that_has_come_is_judged_again_and_the_shop_says_which_day_it_is(
 
 
 def test_gold_is_rebuilt_where_its_files_or_the_changes_since_are_gone(
-    house: Lakehouse, caplog: pytest.LogCaptureFixture
+    house: Lakehouse, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def everything(*_: object) -> None:
+        raise KilledError
+
     aggregate(house)
     before = totals(house)
     lose(house, TERM_SUMMARY)
@@ -126,16 +131,18 @@ def test_gold_is_rebuilt_where_its_files_or_the_changes_since_are_gone(
 
     assert totals(house) == before
     assert "a data file of search_gold.daily_term_counts, search_gold.term_summary is gone" in caplog.text
-    deliver(house, "b.csv", "1,3,2024,hat\n")
+    more = house.create([(NOW.date(), "hat", "hat", 1, "d", "batch-000002")], SEARCH_EVENTS)
+    house.write(more, SEARCH_EVENTS, where="batch_id = 'batch-000002'")
     name = house.open(SEARCH_EVENTS)
     house.spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
     house.spark.sql(f"optimize {name} full")
     house.spark.sql(f"vacuum {name} retain 0 hours")
 
-    assert aggregate(house)["is_full"]
-
-    assert totals(house) == before | {"hat": 2}
-    assert aggregate(house)["days"] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("search_forecast.medallion.aggregate._rebuild", everything)  # what it does is seen above
+        with pytest.raises(KilledError):
+            aggregate(house)
+    assert "what changed in silver after version" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -141,15 +141,19 @@ def taken_in(root: Path, *files: Path, now: datetime | None = None) -> Path:
         }
         add(root, layers)
     all_of_it = reference.expected([record for raw in records.values() for record in raw], now.date())
-    shown, counted = f"search_events@{len(files)}", all_of_it.daily_term_counts
-    append(
-        root, "daily_term_counts", [{"event_date": d, "term": t, "search_count": n} for (d, t), n in counted.items()]
-    )
-    append(root, "daily_totals", totals(counted))
-    append(root, "term_summary", summaries(counted), shown)
-    variants = all_of_it.variants.items()
-    rows = [{"term": term, "searched_as": typed, "search_count": n, "rule": "exact"} for (term, typed), n in variants]
-    append(root, "term_variants", rows, shown)
+    return shown(root, all_of_it.daily_term_counts, all_of_it.variants, len(files))
+
+
+def shown(
+    root: Path, counts: Mapping[tuple[date, str], int], variants: Mapping[tuple[str, str], int], version: int
+) -> Path:
+    """Write gold that shows a version of silver."""
+    rows = [{"event_date": day, "term": term, "search_count": n} for (day, term), n in counts.items()]
+    append(root, "daily_term_counts", rows)
+    append(root, "daily_totals", totals(counts))
+    append(root, "term_summary", summaries(counts), f"search_events@{version}")
+    typed = [{"term": t, "searched_as": text, "search_count": n, "rule": "exact"} for (t, text), n in variants.items()]
+    append(root, "term_variants", typed, f"search_events@{version}")
     return root
 
 
