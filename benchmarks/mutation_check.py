@@ -72,7 +72,7 @@ MUTATIONS = {
             "medallion/new_files.py",
             "past.ingested[delivery.delivery_id] = name",
             "pass",
-            ("medallion/test_flow.py",),
+            ("medallion/test_landing.py",),
         ),
         Mutation(
             "batch_half_in_silver_is_cleaned_again",
