@@ -43,6 +43,9 @@ def test_the_job_keeps_both_tables_and_says_whether_to_train_again(spark: SparkS
         accuracy, drift = (sorted(map(tuple, lakehouse.read(table).collect())) for table in tables)
         return said, accuracy, drift
 
+    empty = Lakehouse(spark, tmp_path / "empty", tmp_path / "staging")
+    with pytest.raises(DataError, match="holds no complete day"):
+        monitor(empty, 1, (day(0), day(44)), latest_trained_to=None, parameters=PARAMETERS)
     with pytest.raises(DataError, match="holds no complete day"):
         run(as_of=day(-1))
     earlier, *rows_of_earlier = run(as_of=day(50))

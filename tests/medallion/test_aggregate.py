@@ -196,6 +196,11 @@ def test_gold_is_right_whatever_comes_and_goes(shop: Shop) -> None:
     shop.assert_gold_is_right()
     assert shop.house.position(TERM_SUMMARY) == shop.spellings.position(shop.house.version(SEARCH_EVENTS))
 
+    shop.accept()
+    assert aggregate(shop.house)["is_full"]
+    shop.assert_gold_is_right()
+    assert shop.house.position(TERM_SUMMARY) == f"search_events@{shop.house.version(SEARCH_EVENTS)}"
+
 
 def assert_plans_are_those_of_a_few_days(plans: dict[str, str]) -> None:
     """No row goes through Python or meets all rows of a table, and a table by day is read by its days."""

@@ -170,7 +170,7 @@ class Lakehouse:
         location = self.location(table)
         if location is None:
             writer.saveAsTable(name)
-        else:  # to overwrite by name is planned as a replacement of the table, which costs up to twice as much
+        else:  # to overwrite by name is planned as a replacement of the table, which takes longer
             writer.save(str(location))
         self.commits[table.full_name] += 1
         if location is not None and position is not None and self.position(table) != position:

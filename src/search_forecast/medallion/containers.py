@@ -33,9 +33,7 @@ UNREADABLE = "its ending is none that is read"
 _TWICE = "the zip file has several members of this name, of which one alone could be read; pack each under its own"
 _READ_BYTES = 2**20
 # A name that is no UTF-8, though the archive says so, is a ValueError.
-_COMPLAINTS = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, OSError, ValueError),
-)
+_COMPLAINTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError)
 
 
 class ChangedError(DataError):

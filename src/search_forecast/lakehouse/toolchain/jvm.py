@@ -15,7 +15,7 @@ _ALWAYS = (
     "-Djava.net.preferIPv4Stack=true",
     # The quick compiler alone is given 48 MB for its code, which the jobs in one session can fill: then Spark dies.
     "-XX:ReservedCodeCacheSize=240m",
-    # As fast as the parallel one, which takes two and a half times its memory: benchmarks/load_settings.py.
+    # On two cores as fast as the parallel one, in two fifths of its memory: benchmarks/load_settings.py.
     "-XX:+UseSerialGC",
 )
 # The quick compiler alone: most of a short run is start-up and code that runs once.

@@ -6,6 +6,7 @@ workspace's experiment and Unity Catalog, where a model is called `<catalog>.<go
 A version appears in one step, after its files are complete: its tags come with it, its record is one of its files.
 """
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -117,7 +118,7 @@ class Registry:
         location = None if self._root is None else (self._root / "artifacts").absolute().as_uri()
         if self._root is None:
             # A bundle's path begins so; the workspace leaves that out and finds nothing by it (mlflow/mlflow#11077).
-            name = name.removeprefix("/Workspace")
+            name = re.sub("^/Workspace(?=/)", "", name)
         if client.get_experiment_by_name(name) is None:
             unless_there(lambda: client.create_experiment(name, artifact_location=location))
         experiment: Any = client.get_experiment_by_name(name)
