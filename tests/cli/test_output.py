@@ -222,3 +222,9 @@ def test_what_a_model_of_others_calls_its_label_moves_no_cursor(capsys):
     _show_prediction(version, answer)
 
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_json_says_null_for_what_is_no_number(capsys):
+    output.rows(["n", "of"], [(float("nan"), [1.5, float("-inf")])], form="json")
+    output.result({"prediction": float("inf")}, is_json=True)
+    assert capsys.readouterr().out.splitlines() == ['[{"n": null, "of": [1.5, null]}]', '{"prediction": null}']

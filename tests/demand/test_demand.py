@@ -339,8 +339,9 @@ def test_predict_shows_one_forecast_and_says_what_is_wrong(lake: Path, capsys: p
     answer = command(lake, "predict", "search_demand", "term=laptop", "horizon=2", "--version", "1")
 
     assert 50 < answer["lower"] < answer["forecast"] < answer["upper"] < 1500
-    assert command(lake, "predict", "search_demand", "term=Laptop", "horizon=2") == 2
-    assert "'Laptop' has no series of its own" in capsys.readouterr().err
+    assert command(lake, "predict", "search_demand", "term= LAPTOP ", "horizon=2", "--version", "1") == answer
+    assert command(lake, "predict", "search_demand", "term=Laptops", "horizon=2") == 2
+    assert "'laptops' has no series of its own" in capsys.readouterr().err
     assert command(lake, "predict", "search_demand", "term=tv", "horizon=15") == 2
     assert "forecasts 1 to 14 periods ahead" in capsys.readouterr().err
     assert command(lake, "score-model", "search_demand", "--input", "term=tv") == 2

@@ -15,7 +15,7 @@ import pytest
 from pyarrow import parquet
 
 from search_forecast.errors import DataError
-from search_forecast.medallion import batches, containers, landing, layouts, records, splitting
+from search_forecast.medallion import batches, containers, landing, layouts, reading, records, splitting
 from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.bronze import Layout
 from search_forecast.medallion.choice import Choice
@@ -497,3 +497,18 @@ def test_a_name_in_the_header_may_go_on_in_the_next_line(tmp_path: Path, header:
     if records_in_it == 1:
         [row] = parquet.read_table(tmp_path / f"{delivery.delivery_id}.parquet").to_pylist()
         assert (row["searchterm"], row["extra_fields"]) == ("mop", [("page views", "3"), ("clicks", "4")])
+
+
+@pytest.mark.parametrize(("header", "spelled"), [(b"Event Type", "Event Type"), (b"event_type", "event_type")])
+def test_a_column_that_says_what_a_search_is_may_be_spelled_as_the_file_likes(
+    tmp_path: Path, header: bytes, spelled: str
+) -> None:
+    text = "description: x\nterm: q\ndate: {column: d, formats: [iso]}\nonly: {column: event_type, equals: [search]}\n"
+    (tmp_path / "mine.yml").write_text(text, encoding="utf-8")
+    path = delivered(tmp_path, b"d,q," + header + b"\n2024-03-01,tv,search\n2024-03-01,tv,click\n")
+
+    delivery = landing.stage(Part(path), tmp_path, Choice(path, "mine", layouts=layouts.load(tmp_path)))
+
+    [extra, _] = parquet.read_table(tmp_path / f"{delivery.delivery_id}.parquet")["extra_fields"].to_pylist()
+    assert reading.parse(delivery.reading).only_column == spelled
+    assert extra == [(spelled, "search")]

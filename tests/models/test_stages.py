@@ -94,6 +94,19 @@ def test_a_label_indexer_in_front_and_its_text_at_the_end(
     assert missing == (None, None, "no prediction without a number for: shop")
 
 
+def test_an_input_may_have_a_dot_in_its_name(spark: SparkSession, parts: dict[str, Any]) -> None:
+    renamed = SQLTransformer(statement="SELECT *, `a.b` AS x, 2D AS y FROM __THIS__")
+    pipeline = PipelineModel([renamed, parts["assembler"], parts["line"]])
+    rows = spark.createDataFrame([(3.0,), (9.0,), (None,)], "`a.b` double")
+    answers = scoring.scored(pipeline, rows, {"a.b": "double"}, {"a.b": (1.0, 4.0)}).collect()
+    warnings = {row["inputs"]: row["warning"] for row in answers}
+    assert warnings == {
+        '{"a.b":3.0}': None,
+        '{"a.b":9.0}': "a.b is outside 1 to 4, the range seen in training: an extrapolation",
+        '{"a.b":null}': "no prediction without a number for: a.b",
+    }
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pyspark's fit leaves its threads
 def test_a_cross_validated_pipeline_is_its_best_model(spark: SparkSession, table: DataFrame, tmp_path: Path) -> None:
     estimator = Pipeline(

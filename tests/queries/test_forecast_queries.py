@@ -406,6 +406,8 @@ def test_a_forecast_made_before_any_complete_day_is_drawn_alone(ask_of: Answer) 
         pytest.param([accuracy(7, -0.5, 3), accuracy(14, 0.2, 1), accuracy(14, -0.3, 2)], 1, id="highest of latest"),
         pytest.param([accuracy(7, -0.5, 2), accuracy(14, 0.2, 1)], 0, id="another version's"),
         pytest.param([accuracy(7, -0.5, window="8-14"), accuracy(0, 0.5)], 0, id="another window's"),
+        pytest.param([accuracy(7 * n, -0.5, window="1-5") for n in range(1, 4)], 3, id="forecasts of five days"),
+        pytest.param([accuracy(7 * n, -0.5, window="1-14") for n in range(1, 4)], 0, id="whole forecasts"),
         pytest.param([], 0, id="no forecast yet"),
     ],
 )

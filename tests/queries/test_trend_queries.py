@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from search_forecast.errors import DataError
 from search_forecast.queries import catalogue
 from search_forecast.queries.answers import answer
 from search_forecast.queries.local import LocalEngine
@@ -104,6 +105,22 @@ def test_the_terms_of_a_status_in_the_last_whole_period_or_another(
     assert [row[0] for row in asked(trends, "trending_terms", **values)] == terms
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"period": "2023-01-03"}, "no week begins on 2023-01-03; the first on 2023-01-02, the last on 2024-01-08"),
+        (
+            {"grain": "month", "period": "2024-02-01"},
+            "no month begins on 2024-02-01; the first on 2023-01-01, the last on 2024-01-01",
+        ),
+    ],
+)
+def test_a_period_of_which_there_is_none_is_said(trends: LocalEngine, values: dict[str, str], said: str) -> None:
+    with pytest.raises(DataError) as raised:
+        asked(trends, "trending_terms", **values)
+    assert str(raised.value) == f"query trending_terms: {said}"
+
+
 def test_the_trend_of_a_term_has_the_same_period_a_year_before(trends: LocalEngine) -> None:
     weeks = [(row[0], *row[6:10]) for row in asked(trends, "trend_of_term", term="TV")]
     assert weeks == [
@@ -152,3 +169,5 @@ def test_a_term_breaks_out_where_its_same_weekdays_say_far_less(tmp_path: Path) 
     assert found[0][1:] == (25, round(sum(scaled) / 6, 2), round(max(scaled), 2), 6)
     assert asked(lake, "breakouts", minimum="13") == found[:1]
     assert asked(lake, "breakouts", day=(MONDAY + timedelta(days=20)).isoformat()) == []  # too few weekdays before
+    with pytest.raises(DataError, match="breakouts: no data on 2030-01-01; it runs from 2023-01-02 to 2023-02-18"):
+        asked(lake, "breakouts", day="2030-01-01")

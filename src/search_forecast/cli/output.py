@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import shlex
 import shutil
@@ -101,7 +102,7 @@ def result(values: Mapping[str, Any], *, is_json: bool) -> None:
     """Print what a command did: one JSON object, or a line for each value. Later tasks of a job can read the values."""
     task_values.publish(values)
     if is_json:
-        print(json.dumps(values, default=str))
+        print(json.dumps(_finite(values), default=str))
         return
     for name, value in values.items():
         print(f"{name.replace('_', ' ')}: {text_of(value, decimals=None)}")
@@ -111,12 +112,22 @@ def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) 
     """Print rows as a `table`, as `json` (a list of objects) or as `csv` (for a spreadsheet: no cell is a formula)."""
     listed = list(values)
     if form == "json":
-        text = json.dumps([dict(zip(columns, row, strict=True)) for row in listed], default=str, ensure_ascii=False)
+        objects = _finite([dict(zip(columns, row, strict=True)) for row in listed])
+        text = json.dumps(objects, default=str, ensure_ascii=False)
         print("".join(json.dumps(c)[1:-1] if _is_hidden(c) else c for c in text))
     elif form == "csv":
         spreadsheet.write(sys.stdout, columns, listed, printable if sys.stdout.isatty() else str)
     else:
         table(columns, listed)
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows neither NaN nor infinities: null."""
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def records(values: Sequence[Mapping[str, Any]]) -> None:

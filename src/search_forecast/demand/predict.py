@@ -9,6 +9,7 @@ import pandas as pd
 
 from search_forecast.demand.version_files import VersionFiles
 from search_forecast.errors import UsageError
+from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.models import model_inputs
 from search_forecast.models.model_inputs import Input
 from search_forecast.models.registry import Registry, Version
@@ -26,6 +27,7 @@ def predict_demand(models: Registry, version: Version, inputs: Sequence[Input]) 
         UsageError: a value is missing, the horizon is out of range, or the term has no series.
     """
     values = model_inputs.values(inputs, INPUTS, f"predict {version.name}")
+    values["term"] = normaliser()(str(values["term"]))
     with tempfile.TemporaryDirectory() as directory:
         model = VersionFiles.of(models, version, Path(directory)).model()
         try:
@@ -34,8 +36,8 @@ def predict_demand(models: Registry, version: Version, inputs: Sequence[Input]) 
             raise UsageError(f"predict {version.name}: {error}") from error
     if pd.isna(row["forecast"]):
         raise UsageError(
-            f"predict {version.name}: {values['term']!r} has no series of its own (too rare, or not normalised: lower "
-            f"case, single spaces); the rare terms together are (other)"
+            f"predict {version.name}: {values['term']!r} has no series of its own (too rare, or never searched); "
+            f"the rare terms together are (other)"
         )
     return {
         "model": version.name,

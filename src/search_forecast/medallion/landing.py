@@ -116,7 +116,7 @@ def stage(part: Part, directory: Path, choice: Choice | None = None) -> Delivery
     try:
         with containers.opened(part) as file:
             opened = open_records(part, file, directory, choice)
-            reading = opened.export.reading(choice.time_zone)
+            reading = opened.export.reading(choice.time_zone, opened.layout.columns)
             record_count = batches.write(opened.blocks, opened.layout, reading, directory / "partial")
     except RecursionError as error:
         raise DataError("a record is nested too deeply to be read") from error

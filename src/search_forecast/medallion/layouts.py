@@ -1,7 +1,7 @@
 """How the exports of other systems are laid out: layouts/*.yml, one a file, and what may stand in one."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -152,11 +152,12 @@ class ExportLayout(_Part):
         date = self.date.fields if self.date else {}
         return date | {"searchterm": self.term} | ({"count": self.count.column} if self.count else {})
 
-    def reading(self, time_zone: str) -> Reading:
+    def reading(self, time_zone: str, columns: Sequence[str] = ()) -> Reading:
         """What makes searches of such a file's records.
 
         Args:
             time_zone: Of the shop, where the layout does not say it.
+            columns: Of the file, which may spell them with other blanks or another case.
         """
         date, count = self.date or DateRule.model_construct(), self.count
         return Reading(
@@ -168,15 +169,17 @@ class ExportLayout(_Part):
             decimal=count.decimal if count else ".",
             decimals=count.decimals if count else "refuse",
             total_pattern=self.totals.pattern if self.totals else None,
-            total_columns=tuple(map(self._column, self.totals.columns)) if self.totals else (),
-            only_column=self._column(self.only.column) if self.only else None,
+            total_columns=tuple(self._column(name, columns) for name in self.totals.columns) if self.totals else (),
+            only_column=self._column(self.only.column, columns) if self.only else None,
             only_values=tuple(self.only.equals) if self.only else (),
         )
 
-    def _column(self, name: str) -> str:
-        """A column by its role where it has one."""
+    def _column(self, name: str, columns: Sequence[str]) -> str:
+        """A column by its role where it has one, else as the file spells it."""
         standard = bronze.standard_name(name)
-        return next((role for role, names in self.fields.items() if standard in map(bronze.standard_name, names)), name)
+        role = next((role for role, names in self.fields.items() if standard in map(bronze.standard_name, names)), name)
+        alike = [column for column in columns if bronze.standard_name(column) == standard]
+        return role if role in self.fields or name in alike or not alike else alike[0]
 
 
 def load(*directories: Path) -> dict[str, ExportLayout]:

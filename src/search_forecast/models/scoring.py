@@ -34,9 +34,9 @@ def scored(
     """
     stages = s.flat(model)
     at = s.prediction(stages)
-    inputs = F.to_json(F.struct(*(F.col(f"`{name}`") for name in signature)), {"ignoreNullFields": "false"})
+    inputs = F.to_json(F.struct(*map(_own, signature)), {"ignoreNullFields": "false"})
     marked = rows.withColumns({"_inputs": inputs, "_missing": _missing(signature)})
-    predicted = model.transform(marked.where("_missing = ''").select(*rows.columns))
+    predicted = model.transform(marked.where("_missing = ''").select(*map(_own, rows.columns)))
     lost = [name for name in rows.columns if name not in predicted.columns]
     if lost:
         raise DataError(f"the model does not hand on its input {lost[0]}: its SQL must select every column (*)")
@@ -50,7 +50,9 @@ def scored(
         by_inputs = predicted.select(inputs.alias("_inputs"), *answers).dropDuplicates(["_inputs"])
         together = marked.join(by_inputs, "_inputs", how="left")
     else:
-        complete = predicted.select(*rows.columns, inputs.alias("_inputs"), F.lit("").alias("_missing"), *answers)
+        complete = predicted.select(
+            *map(_own, rows.columns), inputs.alias("_inputs"), F.lit("").alias("_missing"), *answers
+        )
         together = complete.unionByName(marked.where("_missing <> ''"), allowMissingColumns=True)
     number = F.when(~F.isnan("_number"), F.col("_number"))
     return together.select(
@@ -61,15 +63,21 @@ def scored(
     )
 
 
+def _own(name: str) -> Column:
+    """A column by its name, which may hold a dot."""
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
 def _missing(signature: Mapping[str, str]) -> Column:
     """The inputs of a row that no model can use, with commas."""
     unusable = {
         name: (
-            F.col(name).isNull() | F.isnan(name) | (F.abs(F.col(name)) == math.inf)
+            value.isNull() | F.isnan(value) | (F.abs(value) == math.inf)
             if kind in ("double", "float")
-            else F.col(name).isNull()
+            else value.isNull()
         )
         for name, kind in signature.items()
+        for value in [_own(name)]
     }
     return F.concat_ws(", ", *(F.when(is_bad, F.lit(name)) for name, is_bad in unusable.items()))
 
@@ -89,5 +97,6 @@ def _warnings(
         if name in ranges:
             low, high = ranges[name]
             text = f"{name} is outside {low:g} to {high:g}, the range seen in training: an extrapolation"
-            warnings.append(F.when(is_complete & ((F.col(name) < low) | (F.col(name) > high)), F.lit(text)))
+            value = _own(name)
+            warnings.append(F.when(is_complete & ((value < low) | (value > high)), F.lit(text)))
     return warnings

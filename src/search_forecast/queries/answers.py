@@ -71,6 +71,7 @@ def answer(engine: Engine, query: Query, values: Mapping[str, str]) -> Answer:
     for parameter in query.parameters:
         if parameter.type == "TERM":
             _check_term(engine, query, str(bound[parameter.name]))
+    _check_grain(engine, query, bound)
     notes = [_check_period(engine, query, bound)]
     rows = engine.run(query.sql, bound, query.inputs)
     return replace(rows, note="; ".join(note for note in (*notes, rows.note) if note) or None)
@@ -92,7 +93,7 @@ def _check_term(engine: Engine, query: Query, term: str) -> None:
 
 def _check_period(engine: Engine, query: Query, bound: Mapping[str, object]) -> str | None:
     """Raise where no day of the data lies in the period asked for; else say if it reaches beyond the data."""
-    days = (bound.get("from"), bound.get("to"))
+    days = (bound.get("from", bound.get("day")), bound.get("to", bound.get("day")))
     if days == (None, None):
         return None
     range_of_data = "select min(event_date) as first_day, max(event_date) as last_day from daily_totals"
@@ -101,5 +102,20 @@ def _check_period(engine: Engine, query: Query, bound: Mapping[str, object]) -> 
         return None
     begin, end = (days[0] or first, days[1] or last)
     if begin > last or end < first:
-        raise DataError(f"query {query.name}: no data from {begin} to {end}; it runs from {first} to {last}")
+        asked = f"on {begin}" if begin == end else f"from {begin} to {end}"
+        raise DataError(f"query {query.name}: no data {asked}; it runs from {first} to {last}")
     return f"the data runs from {first} to {last}" if begin < first or end > last else None
+
+
+def _check_grain(engine: Engine, query: Query, bound: Mapping[str, object]) -> None:
+    """Raise where no week or month of the data begins on the day asked for."""
+    if bound.get("period") is None:
+        return
+    starts = (
+        "select min(period_start_date), max(period_start_date), count_if(period_start_date = :period) from term_trends"
+    )
+    values = {name: bound[name] for name in ("grain", "period")}
+    [(first, last, count)] = engine.run(f"{starts} where grain = :grain", values, ["term_trends"]).rows
+    if not count and first is not None:
+        grain, period = values["grain"], values["period"]
+        raise DataError(f"query {query.name}: no {grain} begins on {period}; the first on {first}, the last on {last}")

@@ -7,7 +7,7 @@ with latest as (
     max(made_on_date) as made_on_date,
     max_by(model_version, struct(made_on_date, model_version)) as model_version
   from forecast_accuracy
-  where window = '1-7'
+  where window like '1-_' and window <= '1-7'
 ),
 
 weeks as (
@@ -15,7 +15,7 @@ weeks as (
   from forecast_accuracy
   inner join latest
     on latest.model_version = forecast_accuracy.model_version
-  where forecast_accuracy.window = '1-7'
+  where forecast_accuracy.window like '1-_' and forecast_accuracy.window <= '1-7'
   group by floor(datediff(latest.made_on_date, forecast_accuracy.made_on_date) / 7)
   order by max(forecast_accuracy.made_on_date) desc
   limit 5
