@@ -102,8 +102,7 @@ def _check_period(engine: Engine, query: Query, bound: Mapping[str, object]) -> 
         return None
     begin, end = (days[0] or first, days[1] or last)
     if begin > last or end < first:
-        asked = f"on {begin}" if begin == end else f"from {begin} to {end}"
-        raise DataError(f"query {query.name}: no data {asked}; it runs from {first} to {last}")
+        raise DataError(f"query {query.name}: no data from {begin} to {end}; it runs from {first} to {last}")
     return f"the data runs from {first} to {last}" if begin < first or end > last else None
 
 
