@@ -42,29 +42,20 @@ def term_trends(counts: DataFrame, totals: DataFrame, first: date, last: date) -
     of_all = _compared(_by_period(days, first, last), first, last)
     of_all = of_all.withColumnsRenamed({name: f"all_{name}" for name in ("search_count", *_COMPARED)})
     is_complete = F.count_if("is_complete_day").alias("complete_day_count")
-    complete = (
-        days.select(F.explode(_periods()).alias("of"), "is_complete_day")
-        .groupBy(*(f"of.{name}" for name in _KEY))
-        .agg(is_complete)
-    )
+    complete = days.select("is_complete_day", _periods()).groupBy(*_KEY).agg(is_complete)
     whole = of_all.drop("square_sum").join(complete, list(_KEY), how="left")
-    changes = (
+    shares = (
         of_terms.drop("searched_day_count")
         .where("search_count > 0 or previous > 0")
         .join(F.broadcast(whole), list(_KEY), how="inner")
-        .withColumn("z", _change())
     )
-    return _published(_judged(changes), first)
+    return _published(_judged(_with_change(shares)), first)
 
 
 def _periods() -> Column:
-    """The week and the month of a day."""
-    return F.array(
-        *(
-            F.struct(F.lit(grain).alias("grain"), F.trunc("event_date", grain).alias("period_start_date"))
-            for grain in GRAINS
-        )
-    )
+    """A row each for the week and the month of a day."""
+    values = [value for grain in GRAINS for value in (F.lit(grain), F.trunc("event_date", grain))]
+    return F.stack(F.lit(len(GRAINS)), *values).alias(*_KEY)
 
 
 def _by_period(daily: DataFrame, first: date, last: date, *keys: str) -> DataFrame:
@@ -73,15 +64,15 @@ def _by_period(daily: DataFrame, first: date, last: date, *keys: str) -> DataFra
     Beside all its days over those like the first days of the last period (`head_count`) and those like the last days of
     the first one (`tail_count`), which the data may have cut short.
     """
-    days = daily.withColumn("of", F.explode(_periods()))
-    place = F.datediff("event_date", "of.period_start_date")
+    days = daily.select("*", _periods())
+    place = F.datediff("event_date", "period_start_date")
     ends = {grain: [F.datediff(F.lit(day), F.trunc(F.lit(day), grain)) for day in (first, last)] for grain in GRAINS}
-    is_week = F.col("of.grain") == "week"
+    is_week = F.col("grain") == "week"
     first_place, last_place = (
         F.when(is_week, week).otherwise(month) for week, month in zip(ends["week"], ends["month"], strict=True)
     )
     count = F.col("search_count")
-    return days.groupBy("of.grain", "of.period_start_date", *keys).agg(
+    return days.groupBy(*_KEY, *keys).agg(
         F.sum("search_count").alias("search_count"),
         F.sum(F.when(place <= last_place, count).otherwise(0)).alias("head_count"),
         F.sum(F.when(place >= first_place, count).otherwise(0)).alias("tail_count"),
@@ -105,50 +96,60 @@ def _compared(periods: DataFrame, first: date, last: date, *keys: str) -> DataFr
     year_following = _later(year, months=1, days=7)
     was_cut = _later(start, months=-1, days=-7) < F.lit(first)
 
-    def role(name: str, target: Column, count: Column) -> Column:
-        own = [F.when(F.lit(name == "current"), F.col(each)).alias(each) for each in _OWN]
-        compared = [(count if name == each else F.lit(0)).cast("bigint").alias(each) for each in _COMPARED]
-        return F.struct(target.alias("target"), *own, *compared)
+    def role(name: str, target: Column, count: Column) -> list[Column]:
+        own = [F.when(F.lit(name == "current"), F.col(each)) for each in _OWN]
+        compared = [(count if name == each else F.lit(0)).cast("bigint") for each in _COMPARED]
+        return [target, *own, *compared]
 
     def over_its_days(target: Column) -> Column:
         is_cut = F.date_sub(_later(target, months=1, days=7), 1) > F.lit(last)
         return F.when(is_cut, F.col("head_count")).otherwise(counted)
 
-    roles = F.array(
+    roles = [
         role("current", start, F.when(was_cut, F.col("tail_count")).otherwise(counted)),
         role("previous", following, over_its_days(following)),
         role("year_current", year, F.when(was_cut, 0).otherwise(over_its_days(year))),
         role("year_previous", year_following, F.when(start < F.lit(first), 0).otherwise(over_its_days(year_following))),
-    )
+    ]
+    # Not an array of structs to explode, which would be made for every row.
+    values = F.stack(F.lit(len(roles)), *(value for values in roles for value in values))
     return (
-        periods.select("grain", *keys, F.explode(roles).alias("of"))
-        .where(F.col("of.target") <= F.lit(last))
-        .groupBy("grain", F.col("of.target").alias("period_start_date"), *keys)
-        .agg(*(F.coalesce(F.sum(f"of.{name}"), F.lit(0)).alias(name) for name in (*_OWN, *_COMPARED)))
+        periods.select("grain", *keys, values.alias("period_start_date", *_OWN, *_COMPARED))
+        .where(F.col("period_start_date") <= F.lit(last))
+        .groupBy(*_KEY, *keys)
+        .agg(*(F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in (*_OWN, *_COMPARED)))
     )
 
 
-def _change() -> Column:
-    """How far a term's share moved, in standard deviations of searches that come one by one.
+def _with_change(shares: DataFrame) -> DataFrame:
+    """With `z`: how far a term's share moved, in standard deviations of searches that come one by one.
 
     Null where that can't be told. Where a year ago tells how the season moved it, that is what is expected, as
-    uncertain as those counts make it.
+    uncertain as those counts make it. Step by step, as Spark would write out in full each column that another one uses.
     """
     current, previous, year_current, year_previous = map(F.col, _COMPARED)
     all_current, all_previous, all_year, all_year_previous = (F.col(f"all_{name}") for name in _COMPARED)
-    both = current + previous
-    year_both = year_current + year_previous
-    tells = (year_both >= F.greatest(F.lit(MIN_SEARCH_COUNT), both * YEAR_AGO_RATIO)) & (all_year_previous > 0)
+    both, year_both = current + previous, year_current + year_previous
+    is_seasonal = (year_both >= F.greatest(F.lit(MIN_SEARCH_COUNT), both * YEAR_AGO_RATIO)) & (all_year_previous > 0)
     growth = (year_current + 0.5) / all_year / ((year_previous + 0.5) / all_year_previous)
-    season = F.when(tells & (all_year > 0), growth).otherwise(1.0)
-    chance = all_current * season / (all_current * season + all_previous)
     # Variances of the logarithms of the two growths.
     own, of_year = 1 / (current + 0.5) + 1 / (previous + 0.5), 1 / (year_current + 0.5) + 1 / (year_previous + 0.5)
-    certainty = F.when(tells & (all_year > 0), own / (own + of_year)).otherwise(1.0)
-    others = 1 - both / (all_current + all_previous)  # a term that is most of all searches varies less
-    is_told = (both >= MIN_SEARCH_COUNT) & (all_current > 0) & (all_previous > 0) & (others > 0)
-    z = significance.signed_root_deviance(current, previous, chance) * F.sqrt(certainty / others)
-    return F.when(is_told, z)
+    expected = all_current * F.col("season")
+    of_all = F.try_divide(both, all_current + all_previous)
+    steps = (
+        {"is_seasonal": is_seasonal & (all_year > 0), "others": 1 - of_all},  # a term that is most of all varies less
+        {
+            "season": F.when(F.col("is_seasonal"), growth).otherwise(1.0),
+            "certainty": F.when(F.col("is_seasonal"), own / (own + of_year)).otherwise(1.0),
+        },
+        {"chance": F.try_divide(expected, expected + all_previous)},
+    )
+    for step in steps:
+        shares = shares.withColumns(step)
+    is_told = (both >= MIN_SEARCH_COUNT) & (all_current > 0) & (all_previous > 0) & (F.col("others") > 0)
+    deviance = significance.signed_root_deviance(current, previous, F.col("chance"))
+    z = F.when(is_told, deviance * F.sqrt(F.col("certainty") / F.col("others")))
+    return shares.withColumn("z", z).drop(*(name for step in steps for name in step))
 
 
 def _judged(changes: DataFrame) -> DataFrame:
@@ -177,7 +178,8 @@ def _with_dispersion(changes: DataFrame) -> DataFrame:
     of_grain = {}
     for name in GRAINS:
         change = F.when(grain == name, F.col("z"))
-        periods = F.count_distinct(F.when(change.isNotNull(), F.col("period_start_date")))
+        # Not count_distinct, for which Spark gives every row out twice.
+        periods = F.array_size(F.collect_set(F.when(change.isNotNull(), F.col("period_start_date"))))
         ends = [F.percentile_approx(change, F.lit(part), F.lit(1000)) for part in (0.75, 0.25)]
         pools.append(F.when(periods >= MIN_CHANGES, _squared_scale(*ends)).alias(f"{name}_pool"))
         own = F.coalesce(_squared_scale(*(F.percentile(change, part).over(term) for part in (0.75, 0.25))), F.lit(0.0))
@@ -234,12 +236,10 @@ def term_profile(counts: DataFrame) -> DataFrame:
         search_gold.term_profile: one row per (term, profile, value) with a search.
     """
     values = {"weekday": F.weekday("event_date") + 1, "month": F.month("event_date")}
-    kinds = [
-        F.struct(F.lit(kind).alias("profile"), value.cast("bigint").alias("value")) for kind, value in values.items()
-    ]
+    kinds = [column for kind, value in values.items() for column in (F.lit(kind), value.cast("bigint"))]
     by_value = (
-        counts.withColumn("of", F.explode(F.array(*kinds)))
-        .groupBy("term", "of.profile", "of.value")
+        counts.select("term", "search_count", F.stack(F.lit(len(values)), *kinds).alias("profile", "value"))
+        .groupBy("term", "profile", "value")
         .agg(F.sum("search_count").alias("search_count"))
     )
     share = F.col("search_count") / F.sum("search_count").over(Window.partitionBy("term", "profile"))
