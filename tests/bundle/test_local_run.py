@@ -396,6 +396,32 @@ def test_a_job_that_takes_too_long_is_stopped(tmp_path):
     assert states(done) == {"a": "TIMEDOUT", "b": "CANCELED"}
 
 
+def test_nothing_starts_once_the_job_has_taken_too_long(tmp_path):
+    def endless():
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            time.sleep(0.01)
+
+    tasks = [wheel(f"t{number}", "endless", timeout_seconds=600) for number in range(runner._SIDE_BY_SIDE + 1)]
+    commands = Commands(endless=endless)
+    done = run(bundle_of(tmp_path, tasks, timeout_seconds=1), tmp_path, commands)
+
+    assert len(commands.called) < len(tasks)
+    assert (set(states(done).values()), done.state) == ({"TIMEDOUT"}, "TIMEDOUT")
+    assert {task.error for task in done.tasks.values()} == {"took longer than the job may take"}
+
+
+def test_a_task_that_waits_for_another_attempt_gets_none_once_the_job_has_taken_too_long(tmp_path):
+    def fail():
+        raise OSError("disk hiccup")
+
+    commands = Commands(flaky=fail)
+    tasks = [wheel("a", "flaky", max_retries=3, min_retry_interval_millis=1500)]
+    done = run(bundle_of(tmp_path, tasks, timeout_seconds=1), tmp_path, commands)
+
+    assert (commands.called, states(done), done.state) == (["flaky"], {"a": "TIMEDOUT"}, "TIMEDOUT")
+
+
 # --- repairs
 
 
