@@ -496,6 +496,22 @@ def test_dry_run_prints_the_resolved_graph_and_starts_nothing(tmp_path, capsys):
     assert not lake.exists()
 
 
+def test_one_task_of_an_earlier_run_has_the_values_of_those_before_it(tmp_path):
+    tasks = [
+        wheel("first", "ingest"),
+        wheel("second", "aggregate", "{{tasks.first.values.n}}", depends_on=after("first")),
+        wheel("third", "reconcile", depends_on=after("second")),
+    ]
+    bundle = bundle_of(tmp_path, tasks)
+    run(bundle, tmp_path, Commands(ingest=lambda: task_values.set_value("n", 5), aggregate=DataError("no")))
+    one, rest = Commands(), Commands()
+
+    done = run(bundle, tmp_path, one, tasks=("second",), is_repair=True)
+    run(bundle, tmp_path, rest, is_repair=True)
+
+    assert (one.called, done.state, rest.called) == (["aggregate 5"], "SUCCESS", ["reconcile"])
+
+
 def test_dry_run_of_a_target_shows_its_names_as_json(tmp_path, capsys):
     assert main(["--lakehouse", str(tmp_path), "run", "medallion", "--dry-run", "--json", "--target", "dev"]) == 0
 

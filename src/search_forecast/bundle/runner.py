@@ -165,7 +165,8 @@ def start(bundle: Bundle, order: Order, lakehouse: Path, target: str | None, now
     if order.tasks:
         chosen = [replace(t, depends_on=tuple(d for d in t.depends_on if d.task_key in order.tasks)) for t in job.tasks]
         job = replace(job, tasks=tuple(task for task in chosen if task.key in order.tasks))
-        run.tasks = {key: task for key, task in run.tasks.items() if key in order.tasks}
+        # Of an earlier run those that succeeded stay, for their values.
+        run.tasks = {k: task for k, task in run.tasks.items() if k in order.tasks or task.state is State.SUCCESS}
     return job, run
 
 
