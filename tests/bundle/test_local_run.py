@@ -249,6 +249,21 @@ def test_what_a_task_prints_and_logs_goes_to_its_own_log(tmp_path, capsys):
 
 
 def test_a_failure_leaves_out_what_depends_on_it_and_is_explained(tmp_path):
+def test_a_path_that_is_no_unicode_stops_no_task_and_spoils_no_record(tmp_path):
+    tasks = [wheel("a", "ingest", "{{job.parameters.source}}")]
+    bundle = bundle_of(tmp_path, tasks, parameters=[{"name": "source", "default": "x"}])
+    seen = []
+
+    def ingest(source):
+        print(source)
+        seen.append(source)
+
+    done = run(bundle, tmp_path, Commands(ingest=ingest), {"source": "shop-\udce9"})
+
+    assert (seen, done.state) == (["shop-\udce9"], "SUCCESS")
+    assert runs.last(tmp_path / "lake", "flow", None).state == "SUCCESS"
+
+
     tasks = [
         wheel("first", "clean"),
         wheel("second", "aggregate", depends_on=after("first")),

@@ -60,7 +60,7 @@ class Attempts:
         task_run.log, task_run.error = str(log), None
         log.parent.mkdir(parents=True, exist_ok=True)
         attempts = 0
-        with log.open("a", encoding="utf-8") as file, streams.to(file):
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as file, streams.to(file):
             while True:
                 attempts += 1
                 task_run.attempts += 1

@@ -73,7 +73,8 @@ class JobRun:
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / "run.json"
         part = path.with_suffix(".part")
-        part.write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
+        # A path whose bytes are no Unicode would make JSON that can't be read.
+        part.write_text(json.dumps(self.as_dict(), indent=1, ensure_ascii=False), encoding="utf-8", errors="replace")
         part.replace(path)
 
     def as_dict(self) -> dict[str, Any]:
