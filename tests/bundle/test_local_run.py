@@ -14,6 +14,7 @@ from search_forecast.bundle.configuration import User, load
 from search_forecast.bundle.graph import State
 from search_forecast.bundle.references import at_run_time, substitute
 from search_forecast.cli import entry, main
+from search_forecast.cli.bundle import VOLUMES, _largest_source
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse import task_values
 
@@ -263,6 +264,7 @@ def test_a_path_that_is_no_unicode_stops_no_task_and_spoils_no_record(tmp_path):
     assert (seen, done.state) == (["shop-\udce9"], "SUCCESS")
     assert runs.last(tmp_path / "lake", "flow", None).state == "SUCCESS"
 
+def test_a_failure_leaves_out_what_depends_on_it_and_is_explained(tmp_path):
 
     tasks = [
         wheel("first", "clean"),

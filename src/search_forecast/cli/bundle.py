@@ -97,7 +97,7 @@ def _run_here(
     if all(task.state.value == "SUCCESS" for task in job_run.tasks.values()):
         output.line(f"run {job.key}: nothing to repair, the last run succeeded ({job_run.directory})")
         return 0
-    with call.opened(writes=True, source=_largest_source(job_run)) as lakehouse:
+    with call.opened(writes=True, source=_largest_source(job_run, call.root, bundle)) as lakehouse:
         job_run = _run_tasks(bundle, job, job_run, parse, lakehouse, call.event_log)
     call.values = {"job": job_run.job, "run_id": job_run.run_id, "state": job_run.state}
     if call.json:
@@ -259,10 +259,10 @@ def _plan(job: "Job", job_run: "JobRun") -> dict[str, Any]:
     return {"job": job.key, "parameters": job_run.parameters, "tasks": tasks}
 
 
-def _largest_source(job_run: "JobRun") -> Path | None:
+def _largest_source(job_run: "JobRun", root: Path, bundle: "Bundle") -> Path | None:
     """The parameter that names files to read, which the size of the Spark session is chosen by."""
-    paths = [Path(value) for value in job_run.parameters.values() if value]
-    return next((path for path in paths if path.exists()), None)
+    paths = (_local_path(value, root, bundle) for value in job_run.parameters.values() if value)
+    return next((Path(path) for path in paths if os.path.exists(path)), None)  # noqa: PTH110 - takes any text
 
 
 def _local_path(text: str, root: Path, bundle: "Bundle") -> str:
