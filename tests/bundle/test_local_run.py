@@ -249,7 +249,6 @@ def test_what_a_task_prints_and_logs_goes_to_its_own_log(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_failure_leaves_out_what_depends_on_it_and_is_explained(tmp_path):
 def test_a_path_that_is_no_unicode_stops_no_task_and_spoils_no_record(tmp_path):
     tasks = [wheel("a", "ingest", "{{job.parameters.source}}")]
     bundle = bundle_of(tmp_path, tasks, parameters=[{"name": "source", "default": "x"}])
@@ -264,8 +263,8 @@ def test_a_path_that_is_no_unicode_stops_no_task_and_spoils_no_record(tmp_path):
     assert (seen, done.state) == (["shop-\udce9"], "SUCCESS")
     assert runs.last(tmp_path / "lake", "flow", None).state == "SUCCESS"
 
-def test_a_failure_leaves_out_what_depends_on_it_and_is_explained(tmp_path):
 
+def test_a_failure_leaves_out_what_depends_on_it_and_is_explained(tmp_path):
     tasks = [
         wheel("first", "clean"),
         wheel("second", "aggregate", depends_on=after("first")),
@@ -439,6 +438,16 @@ def test_a_task_that_waits_for_another_attempt_gets_none_once_the_job_has_taken_
     assert (commands.called, states(done), done.state) == (["flaky"], {"a": "TIMEDOUT"}, "TIMEDOUT")
 
 
+def test_files_in_a_volume_here_count_for_the_size_of_the_session(tmp_path):
+    bundle = bundle_of(tmp_path, [wheel("a", "x")])
+    landing = tmp_path / "lake" / VOLUMES / "main/b/landing"
+    landing.mkdir(parents=True)
+    _, pending = start(bundle, tmp_path)
+
+    pending.parameters = {"text": "x" * 5000, "source": "/Volumes/main/b/landing"}
+    assert _largest_source(pending, tmp_path / "lake", bundle) == landing
+
+
 # --- repairs
 
 
@@ -487,32 +496,6 @@ def test_one_task_runs_alone(tmp_path):
     assert (commands.called, states(done)) == (["clean"], {"second": "SUCCESS"})
 
 
-def test_ctrl_c_stops_the_tasks_and_keeps_the_run_for_a_repair(tmp_path):
-    def interrupt():
-        raise KeyboardInterrupt
-
-    bundle = bundle_of(tmp_path, [wheel("a", "stop"), wheel("b", "x", depends_on=after("a"))])
-    with pytest.raises(KeyboardInterrupt):
-        run(bundle, tmp_path, Commands(stop=interrupt))
-
-    assert runs.last(tmp_path / "lake", "flow", None).state == "CANCELED"
-
-
-# --- the command
-
-
-def test_dry_run_prints_the_resolved_graph_and_starts_nothing(tmp_path, capsys):
-    lake = tmp_path / "lake"
-
-    assert main(["--lakehouse", str(lake), "run", "medallion", "--dry-run", "--param", "source=files"]) == 0
-
-    shown = capsys.readouterr().out
-    assert "parameter source=files" in shown
-    assert "aggregate (after clean; up to 2 retries)" in shown
-    assert "--gold-schema=search_gold" in shown
-    assert not lake.exists()
-
-
 def test_one_task_of_an_earlier_run_has_the_values_of_those_before_it(tmp_path):
     tasks = [
         wheel("first", "ingest"),
@@ -527,6 +510,48 @@ def test_one_task_of_an_earlier_run_has_the_values_of_those_before_it(tmp_path):
     run(bundle, tmp_path, rest, is_repair=True)
 
     assert (one.called, done.state, rest.called) == (["aggregate 5"], "SUCCESS", ["reconcile"])
+
+
+def test_ctrl_c_stops_the_tasks_and_keeps_the_run_for_a_repair(tmp_path):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    bundle = bundle_of(tmp_path, [wheel("a", "stop"), wheel("b", "x", depends_on=after("a"))])
+    with pytest.raises(KeyboardInterrupt):
+        run(bundle, tmp_path, Commands(stop=interrupt))
+
+    assert runs.last(tmp_path / "lake", "flow", None).state == "CANCELED"
+
+
+# --- the command
+
+
+def test_a_failed_run_says_the_command_that_goes_on_with_it(tmp_path, capsys, monkeypatch):
+    flags = ["--bronze-schema=b", "--silver-schema=s", "--gold-schema=g", "--catalog=${var.catalog}"]
+    bundle_of(tmp_path, [wheel("first", "check", *flags)])
+    monkeypatch.chdir(tmp_path)
+    lake = tmp_path / "my lake"
+    lake.mkdir()
+
+    asked = ["run", "flow", "--target", "prod", "--var", "mail=to whom", "--lakehouse", str(lake)]
+    assert main(asked) == 1
+
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith(f"run flow --from-failed --target prod --var 'mail=to whom' --lakehouse '{lake}'")
+    assert main(["--lakehouse", str(lake), "runs"]) == 0
+    assert f"run flow --from-failed --target prod --lakehouse '{lake}'" in capsys.readouterr().err
+
+
+def test_dry_run_prints_the_resolved_graph_and_starts_nothing(tmp_path, capsys):
+    lake = tmp_path / "lake"
+
+    assert main(["--lakehouse", str(lake), "run", "medallion", "--dry-run", "--param", "source=files"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "parameter source=files" in shown
+    assert "aggregate (after clean; up to 2 retries)" in shown
+    assert "--gold-schema=search_gold" in shown
+    assert not lake.exists()
 
 
 def test_dry_run_of_a_target_shows_its_names_as_json(tmp_path, capsys):

@@ -105,8 +105,22 @@ def _run_here(
     else:
         run_view.summary(job_run)
     if not job_run.state.startswith("SUCCESS"):
-        raise DataError(run_view.failure(job_run))
+        again = (output.program(), "run", *_from_failed(job_run), *_same_bundle(asked), call.lakehouse_flag)
+        raise DataError(f"{run_view.failure(job_run)}; then go on with: {' '.join(filter(None, again))}")
     return 0
+
+
+def _from_failed(job_run: "JobRun") -> list[str]:
+    """What `run` is to be told to go on with a run: its target too, by which it is looked for."""
+    of_target = ["--target", output.shell_word(job_run.target)] if job_run.target is not None else []
+    return [job_run.job, "--from-failed", *of_target]
+
+
+def _same_bundle(asked: Mapping[str, Any]) -> list[str]:
+    """The flags by which the bundle was read, but for its target."""
+    root = ["--bundle", output.shell_word(asked["root"])] if asked["root"] is not None else []
+    variables = (output.shell_word(f"{name}={value}") for name, value in asked["variables"])
+    return [*root, *(word for text in variables for word in ("--var", text))]
 
 
 def _run_tasks(
@@ -296,7 +310,7 @@ def runs(call: Call, job: str | None, limit: int) -> int:
         rows.append((run.started_at[:19].replace("T", " "), run.job, state, round(run.seconds, 1), what))
     call.rows(("started_at", "job", "state", "seconds", "result"), rows)
     if rows and rows[0][2] in ("FAILED", "TIMEDOUT", "KILLED", "CANCELED"):
-        call.hint(f"run {rows[0][1]} --from-failed")
+        call.hint(" ".join(["run", *_from_failed(listed[0])]))
     return 0
 
 
