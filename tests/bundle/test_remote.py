@@ -100,6 +100,32 @@ def test_a_failed_remote_run_ends_with_1_and_the_tasks_error(workspace, capsys):
     assert f"see {workspace.url}/jobs/7/runs/70" in said
 
 
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        (
+            "jobs.JobsAPI.get_run",
+            "run --remote: run 70 goes on in the workspace, out of sight from here: the workspace did",
+        ),
+        ("jobs.JobsAPI.list", "run --remote: the workspace did not answer: "),
+        ("jobs.JobsAPI.run_now", "run --remote: the workspace did not answer: "),
+        ("files.FilesAPI.upload", "upload: a.csv: the workspace did not answer: "),
+    ],
+)
+@pytest.mark.usefixtures("workspace")
+def test_a_workspace_that_answers_no_more_is_named(monkeypatch, files, capsys, lost, message):
+    def no_answer(*_, **__):
+        raise TimeoutError("Timed out after 0:01:00")
+
+    monkeypatch.setattr(f"databricks.sdk.service.{lost}", no_answer)
+
+    assert main(["upload", str(files[0])] if "upload" in lost else ["run", "medallion", "--remote"]) == 3
+
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"search-forecast: {message}")
+    assert said.endswith("Timed out after 0:01:00")
+
+
 def test_a_job_whose_name_differs_by_case_is_another(workspace):
     workspace.jobs[JOB.upper()] = 8
 

@@ -90,6 +90,7 @@ def upload(
 
     Raises:
         DataError: a file of that name is there, or the volume is not.
+        EnvironmentProblem: it is not allowed, or the workspace does not answer.
     """
     total, directory = 0, volume if layout is None else f"{volume}/{layout}"
     with _progress(console) as start:
@@ -111,6 +112,10 @@ def upload(
                 raise EnvironmentProblem(f"upload: not allowed to write {directory}: {_one_line(error)}") from error
             except DatabricksError as error:
                 raise DataError(f"upload: {file.name}: {_one_line(error)}") from error
+            except OSError as error:
+                if error.filename is not None:  # the file here
+                    raise
+                raise EnvironmentProblem(f"upload: {file.name}: {_no_answer(error)}") from error
             total += size
     return {"directory": directory, "files": len(files), "bytes": total}
 
@@ -126,6 +131,7 @@ def run(
     Raises:
         UsageError: the bundle has no such job.
         DataError: it is not deployed, or the workspace refused to run it.
+        EnvironmentProblem: the workspace does not answer.
     """
     jobs = bundle.resources("jobs")
     if key not in jobs:
@@ -145,6 +151,9 @@ def run(
         except KeyboardInterrupt:
             _ask_to_cancel(client, run_id, console)
             raise
+        except OSError as error:
+            text = f"run {run_id} goes on in the workspace, out of sight from here: {_no_answer(error)}"
+            raise EnvironmentProblem(f"run --remote: {text}") from error
         state = ended.state.result_state or ended.state.life_cycle_state if ended.state else None
         result = {
             "job": name,
@@ -155,6 +164,8 @@ def run(
         return {**result, "error": _first_error(client, ended)}
     except DatabricksError as error:
         raise DataError(f"run --remote: {_one_line(error)}") from error
+    except OSError as error:
+        raise EnvironmentProblem(f"run --remote: {_no_answer(error)}") from error
 
 
 def _follow(client: WorkspaceClient, run_id: int, console: Console) -> "Run":
@@ -243,6 +254,10 @@ class _Counted:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
+
+
+def _no_answer(error: OSError) -> str:
+    return f"the workspace did not answer: {_one_line(error)}"
 
 
 def _one_line(error: BaseException) -> str:
