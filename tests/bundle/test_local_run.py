@@ -582,6 +582,26 @@ def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path, capsys, arguments, me
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["report"], "job flow: a: report is no command for a task; nothing was started"),
+        (["aggregate", "--catalog=main", "--gold-schema=g"],
+         "job flow: a: aggregate needs --bronze-schema, --silver-schema too, to find the tables in a workspace"),
+        (["aggregate", "--bronze-schema=b", "--silver-schema=s", "--gold-schema=g"],
+         "job flow: a: aggregate needs --catalog too, to find the tables in a workspace; nothing was started"),
+    ],
+)  # fmt: skip
+def test_a_command_that_could_not_run_in_a_workspace_is_refused(tmp_path, capsys, monkeypatch, command, message):
+    bundle_of(tmp_path, [wheel("a", *command)])
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["run", "flow"]) == 2
+
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / ".lakehouse").exists()
+
+
 # --- in a workspace
 
 

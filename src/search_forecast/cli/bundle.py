@@ -255,8 +255,18 @@ def _check_commands(job: "Job", parameters: Mapping[str, str], parse: Callable[[
                 parsed = parse(sample_command(task, parameters))
             except UsageError as error:
                 raise UsageError(f"job {job.key}: {task.key}: {error}; nothing was started") from error
-            if not parsed.is_task or None in (parsed.call.schemas[layer] for layer in LAYERS):
-                raise UsageError(f"job {job.key}: {task.key}: {parsed.call.command} is no command for a task")
+            problem = _no_task(parsed)
+            if problem:
+                raise UsageError(f"job {job.key}: {task.key}: {parsed.call.command} {problem}; nothing was started")
+
+
+def _no_task(parsed: Task) -> str | None:
+    """Why a command line could not be a task's in a workspace; None where it could."""
+    if not parsed.is_task:
+        return "is no command for a task"
+    names = {"--catalog": parsed.call.catalog, **{f"--{layer}-schema": parsed.call.schemas[layer] for layer in LAYERS}}
+    missing = ", ".join(flag for flag, name in names.items() if name is None)
+    return f"needs {missing} too, to find the tables in a workspace" if missing else None
 
 
 def _plan(job: "Job", job_run: "JobRun") -> dict[str, Any]:
