@@ -233,6 +233,23 @@ def shop(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_the_commands_of_a_job_that_is_called_are_checked_before_anything_starts(tmp_path, monkeypatch, capsys):
+    flags = ["--bronze-schema=b", "--silver-schema=s", "--gold-schema=g", "--catalog=main"]
+    first = wheel("first", "aggregate", *flags)
+    settings = {**CALL["run_job_task"], "job_parameters": {"days": "{{job.parameters.days}}"}}
+    flow = {"tasks": [first, {**CALL, "depends_on": after("first"), "run_job_task": settings}]}
+    maintain = wheel("a", "maintain", "--retention-days={{job.parameters.days}}", *flags)
+    days = [{"name": "days", "default": "30"}]
+    bundle_of(tmp_path, {"flow": {**flow, "parameters": days}, "other": {"tasks": [maintain], "parameters": days}})
+    monkeypatch.chdir(tmp_path)
+
+    assert cli.main(["run", "flow", "--param", "days=many"]) == 2
+
+    assert "job other: a: maintain: Invalid value for '--retention-days': 'many' is not" in capsys.readouterr().err
+    assert not (tmp_path / ".lakehouse").exists()
+    assert cli.main(["run", "flow", "--param", "days=60", "--dry-run"]) == 0
+
+
 @pytest.fixture
 def planned(shop, capsys):
     """The parameters of the job's task, as a dry run shows them."""

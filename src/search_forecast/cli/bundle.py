@@ -88,7 +88,7 @@ def _run_here(
 
     order = runner.Order(asked["job"], parameters, tuple(asked["tasks"]), asked["from_failed"])
     job, job_run = runner.start(bundle, order, call.root, asked["target"], call.now())
-    _check_commands(job, job_run.parameters, parse)
+    _check_commands(bundle, job, job_run.parameters, parse)
     if asked["dry_run"]:
         if call.json:
             return call.result(_plan(job, job_run))
@@ -245,11 +245,19 @@ def _bundle_of(asked: Mapping[str, Any]) -> "Callable[..., Bundle]":
     return load
 
 
-def _check_commands(job: "Job", parameters: Mapping[str, str], parse: Callable[[Sequence[str]], Task]) -> None:
-    """Raise UsageError for a task whose command line is wrong, before anything starts."""
-    from search_forecast.bundle.values import sample_command
+def _check_commands(
+    bundle: "Bundle", job: "Job", parameters: Mapping[str, str | None], parse: Callable[[Sequence[str]], Task]
+) -> None:
+    """Raise UsageError for a task, of a job that is called too, whose command line is wrong, before anything starts."""
+    from search_forecast.bundle.faults import called_job
+    from search_forecast.bundle.graph import read_job
+    from search_forecast.bundle.values import sample_command, sample_parameters
 
     for task in job.tasks:
+        called = called_job(task)
+        if called is not None:
+            inner = read_job(bundle, called)
+            _check_commands(bundle, inner, {**inner.parameters, **sample_parameters(task, parameters)}, parse)
         if task.kind == "python_wheel_task":
             try:
                 parsed = parse(sample_command(task, parameters))
