@@ -52,6 +52,9 @@ def test_past_runs_are_listed_with_what_came_of_them(run: Callable[..., Any], tm
         assert run("runs", "monitoring")[0]["state"] == "RUNNING"
     code, said = run("runs", "medalion")
     assert (code, "did you mean medallion" in said) == (2, True)
+    for no_job in (str(lake), "a**", "*"):
+        code, said = run("runs", no_job)
+        assert (code, f"no run of {no_job}" in said) == (2, True)
 
 
 def test_a_run_whose_record_is_damaged_is_not_gone_on_with(tmp_path: Path) -> None:

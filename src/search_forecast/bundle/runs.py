@@ -132,9 +132,10 @@ def last(lakehouse: Path, job: str, target: str | None) -> JobRun:
 def listed(lakehouse: Path, job: str | None) -> list[JobRun]:
     """The runs of a job, or of all jobs, the latest first; a record that can't be read is left out."""
     runs = []
-    for path in (lakehouse / DIRECTORY).glob(f"{job or '*'}/*/run.json"):
-        with suppress(DataError):
-            runs.append(_read(path))
+    for path in (lakehouse / DIRECTORY).glob("*/*/run.json"):
+        if job in (None, path.parent.parent.name):
+            with suppress(DataError):
+                runs.append(_read(path))
     return sorted(runs, key=lambda run: (run.started_at, run.run_id), reverse=True)
 
 
