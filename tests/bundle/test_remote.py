@@ -35,6 +35,16 @@ def test_upload_puts_files_into_the_landing_volume_of_the_target(workspace, file
     assert "a.csv: 26,000 bytes" in shown.err
 
 
+def test_the_run_that_comes_next_has_the_login_of_the_upload(workspace, files, capsys, monkeypatch, tmp_path):
+    (tmp_path / "none.cfg").write_text(f"[my shop]\nhost = {workspace.url}\ntoken = {workspace.token}\n")
+    for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN"):
+        monkeypatch.delenv(name)
+
+    assert main(["upload", str(files[0]), "--profile", "my shop"]) == 0
+
+    assert "run medallion --remote --target dev --profile 'my shop'\n" in capsys.readouterr().err
+
+
 def test_upload_puts_files_of_a_layout_into_its_folder(workspace, files, capsys):
     assert main(["upload", str(files[0]), "--target", "dev", "--layout", "ubi", "--json"]) == 0
     assert main(["upload", str(files[1]), "--target", "dev", "--layout", "ubi"]) == 0

@@ -210,7 +210,8 @@ def upload(call: Call, /, files: tuple[Path, ...], layout: str | None, profile: 
     client, user = remote.connect(profile)
     bundle = _bundle_of(asked)(User(user), has_prefix=True)
     uploaded = remote.upload(client, remote.landing(bundle), checked, output.errors, layout)
-    return call.result(uploaded, next_step=f"run medallion --remote --target {bundle.target}")
+    login = f" --profile {output.shell_word(profile)}" if profile is not None else ""
+    return call.result(uploaded, next_step=f"run medallion --remote --target {bundle.target}{login}")
 
 
 @click.command("check-bundle", cls=Command, example="check-bundle")
