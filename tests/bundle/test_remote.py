@@ -71,10 +71,16 @@ def test_upload_before_the_first_deployment_says_what_to_do(workspace, files, ca
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("none.csv", "no file"), ("a.xlsx", "a.xlsx: it must end in .csv, .tsv")]
+    ("name", "message"),
+    [
+        ("none.csv", "no file"),
+        ("a.xlsx", "a.xlsx: it must end in .csv, .tsv"),
+        (".a.csv", ".a.csv, as its name begins with a dot"),
+    ],
 )
 def test_upload_checks_the_files_before_it_logs_in(workspace, tmp_path, capsys, name, message):
-    (tmp_path / "a.xlsx").write_text("x")
+    for there in ("a.xlsx", ".a.csv"):
+        (tmp_path / there).write_text("x")
 
     assert main(["upload", str(tmp_path / name)]) == 2
     assert message in capsys.readouterr().err

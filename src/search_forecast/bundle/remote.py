@@ -60,6 +60,8 @@ def checked_files(files: Sequence[Path]) -> list[Path]:
             raise UsageError(f"upload: no file {file}")
         if not containers.is_readable(file.name):
             raise UsageError(f"upload: ingest does not read {file}: it must end in {containers.readable_endings()}")
+        if file.name.startswith("."):
+            raise UsageError(f"upload: ingest passes over {file}, as its name begins with a dot: call it otherwise")
     names = [file.name for file in files]
     doubled = next((name for name in names if names.count(name) > 1), None)
     if doubled:
