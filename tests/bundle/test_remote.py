@@ -200,6 +200,13 @@ def test_a_refused_login_is_one_line_and_exit_code_3(workspace, monkeypatch, cap
     assert "Invalid access token" in said
 
 
+def test_a_parameter_that_the_job_does_not_have_starts_no_remote_run(workspace, capsys):
+    assert main(["run", "medallion", "--remote", "--param", "sauce=/Volumes/x"]) == 2
+
+    assert "job medallion: no parameter sauce; did you mean source?" in capsys.readouterr().err
+    assert workspace.started is None
+
+
 def test_flags_of_local_runs_do_not_go_with_remote(workspace, capsys):
     assert main(["run", "medallion", "--remote", "--from-failed"]) == 2
     assert "are for runs on this machine" in capsys.readouterr().err

@@ -14,7 +14,9 @@ from databricks.sdk.errors.base import DatabricksError
 from rich.console import Console
 from rich.progress import Progress
 
+from search_forecast.bundle import runner
 from search_forecast.bundle.configuration import Bundle
+from search_forecast.bundle.graph import read_job
 from search_forecast.errors import DataError, EnvironmentProblem, UsageError
 from search_forecast.medallion import containers
 
@@ -131,7 +133,7 @@ def run(
         job, run_id, run_page_url, state, and error: what failed, None where nothing did.
 
     Raises:
-        UsageError: the bundle has no such job.
+        UsageError: the bundle has no such job, or the job no such parameter.
         DataError: it is not deployed, or the workspace refused to run it.
         EnvironmentProblem: the workspace does not answer.
     """
@@ -139,6 +141,7 @@ def run(
     if key not in jobs:
         raise UsageError(f"run --remote: no job {key}; the bundle has: {', '.join(sorted(jobs))}")
     name = jobs[key]["name"]
+    runner.parameters(read_job(bundle, key), parameters)  # as a run here refuses it
     try:
         # The workspace compares without regard to case.
         ids = [job.job_id for job in client.jobs.list(name=name) if job.settings and job.settings.name == name]
