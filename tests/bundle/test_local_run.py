@@ -538,6 +538,8 @@ def test_a_failed_run_says_the_command_that_goes_on_with_it(tmp_path, capsys, mo
 
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.endswith(f"run flow --from-failed --target prod --var 'mail=to whom' --lakehouse '{lake}'")
+    assert main([*asked, "--task", "first"]) == 1
+    assert "run flow --from-failed --target prod --task first --var " in capsys.readouterr().err
     assert main(["--lakehouse", str(lake), "runs"]) == 0
     assert f"run flow --from-failed --target prod --lakehouse '{lake}'" in capsys.readouterr().err
 

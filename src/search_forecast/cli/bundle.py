@@ -3,7 +3,7 @@
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from getpass import getuser
 from pathlib import Path
@@ -105,7 +105,7 @@ def _run_here(
     else:
         run_view.summary(job_run)
     if not job_run.state.startswith("SUCCESS"):
-        again = (output.program(), "run", *_from_failed(job_run), *_same_bundle(asked), call.lakehouse_flag)
+        again = (output.program(), "run", *_from_failed(job_run), *_as_asked(asked), call.lakehouse_flag)
         raise DataError(f"{run_view.failure(job_run)}; then go on with: {' '.join(filter(None, again))}")
     return 0
 
@@ -116,11 +116,13 @@ def _from_failed(job_run: "JobRun") -> list[str]:
     return [job_run.job, "--from-failed", *of_target]
 
 
-def _same_bundle(asked: Mapping[str, Any]) -> list[str]:
-    """The flags by which the bundle was read, but for its target."""
-    root = ["--bundle", output.shell_word(asked["root"])] if asked["root"] is not None else []
-    variables = (output.shell_word(f"{name}={value}") for name, value in asked["variables"])
-    return [*root, *(word for text in variables for word in ("--var", text))]
+def _as_asked(asked: Mapping[str, Any]) -> Iterator[str]:
+    """The flags for the same tasks of the same bundle, but for its target."""
+    variables = [f"{name}={value}" for name, value in asked["variables"]]
+    roots = [] if asked["root"] is None else [asked["root"]]
+    for flag, values in (("--task", asked["tasks"]), ("--bundle", roots), ("--var", variables)):
+        for value in values:
+            yield from (flag, output.shell_word(value))
 
 
 def _run_tasks(
