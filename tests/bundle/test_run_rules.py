@@ -65,6 +65,8 @@ CALL = {"task_key": "call", "run_job_task": {"job_id": "${resources.jobs.other.i
         ({"tasks": [{"task_key": "a"}]}, [], "is no task of any kind"),
         ({"tasks": [wheel("a b", "x")]}, [], "its key has other characters"),
         ({"tasks": [wheel("a", "x", timeout_seconds="soon")]}, [], "timeout_seconds: expected a number, got 'soon'"),
+        ({"tasks": [wheel("a", "x", timeout_seconds=-5)]}, [], "a: timeout_seconds is less than 0"),
+        ({"tasks": [wheel("a", "x", min_retry_interval_millis=-1)]}, [], "a: min_retry_interval_millis is less than 0"),
         ({"tasks": [wheel("a", "{{job.parameters.p}}")], "parameters": [{"name": "p"}]}, [], "p has no default"),
         ({"tasks": [wheel("a", "x")], "parameters": [{"name": "p", "default": "{{job.naem}}"}]}, [], "job.name?"),
         ({"tasks": [wheel("a", "{{job.parameters.p}}")]}, [], "the job has no parameter p"),
