@@ -117,6 +117,18 @@ def test_what_runs_in_a_workspace_only_is_refused_and_no_mistake(tmp_path, task,
     assert not [line for line in said if "environment" not in line and "no command" not in line], said
 
 
+def test_a_parameter_that_only_a_workspace_fills_is_to_be_said_here(tmp_path):
+    parameters = [{"name": "source", "default": "{{job.trigger.file_arrival.location}}"}]
+    jobs = {"flow": {"tasks": [wheel("a", "{{job.parameters.source}}")], "parameters": parameters}}
+
+    with pytest.raises(UsageError) as refused:
+        started(tmp_path, jobs)
+
+    said = "{{job.trigger.file_arrival.location}}, which has no value on this machine; say --param source=..."
+    assert str(refused.value) == f"job flow: the parameter source is {said}"
+    assert run(tmp_path, jobs, source="files")[1] == ["files"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
