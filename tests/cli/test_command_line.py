@@ -51,6 +51,7 @@ def wrong(capsys):
         (["load-spellings", "nowhere.csv"], "load-spellings: FILE nowhere.csv is no file; name a CSV file"),
         (["backup", ""], "backup: Invalid value for 'DIR': it is empty"),
         (["ingest", "--source", "fixtures/landing", "--spark", "yarn"], "--spark yarn: a cluster is spark://HOST:7077"),
+        (["erase", "--why", "w", "--matching", "a{9999999999}"], "erase: --matching a{9999999999} is no regular"),
         (["promote", "m", "--force", "why"], "promote: --force needs a VERSION too"),
     ],
 )
