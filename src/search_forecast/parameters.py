@@ -187,7 +187,7 @@ class EraseParameters:
             raise UsageError("erase: say --term T, --matching REGEX or --delivery D")
         try:
             is_all = self.matching is not None and re.search(self.matching, "") is not None
-        except re.error as error:
+        except (re.error, OverflowError) as error:
             raise UsageError(f"erase: --matching {self.matching} is no regular expression: {error}") from error
         if is_all:
             raise UsageError(f"erase: --matching {self.matching} finds everything; say what a term must hold")

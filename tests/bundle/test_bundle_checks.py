@@ -283,7 +283,15 @@ def test_a_dashboard_that_is_no_json_is_found(bundle):
 
 @pytest.mark.parametrize(
     "expression",
-    ["0 30 6 * * ?", "0 0/15 8-18 ? * MON-FRI", "0 0 0 L * ? 2026", "0 0 12 ? * 6#3", "*/10 * * 1,15 JAN,JUL ?"],
+    [
+        "0 30 6 * * ?",
+        "0 0/15 8-18 ? * MON-FRI",
+        "0 0 0 L * ? 2026",
+        "0 0 12 ? * 6#3",
+        "*/10 * * 1,15 JAN,JUL ?",
+        "0 0 4 ? * MON#1",
+        "0 0 4 ? * friL",
+    ],
 )
 def test_quartz_expressions_that_are_right(expression):
     assert cron_problem(expression) is None
@@ -297,6 +305,8 @@ def test_quartz_expressions_that_are_right(expression):
         ("61 0 6 * * ?", "seconds 61"),
         ("0 0 6 ? * FUN", "day of week FUN"),
         ("0 0/0 6 * * ?", "minutes 0/0"),
+        ("0 0 6 ? * FUN#1", "day of week FUN#1"),
+        ("0 0 6 ? * FUNL", "day of week FUNL"),
         ("", "has 0 fields"),
     ],
 )

@@ -14,6 +14,7 @@ from search_forecast.bundle.configuration import User, load
 from search_forecast.bundle.graph import State
 from search_forecast.bundle.references import at_run_time, substitute
 from search_forecast.cli import entry, main
+from search_forecast.cli.bundle import VOLUMES, _largest_source
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse import task_values
 
@@ -248,6 +249,21 @@ def test_what_a_task_prints_and_logs_goes_to_its_own_log(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_path_that_is_no_unicode_stops_no_task_and_spoils_no_record(tmp_path):
+    tasks = [wheel("a", "ingest", "{{job.parameters.source}}")]
+    bundle = bundle_of(tmp_path, tasks, parameters=[{"name": "source", "default": "x"}])
+    seen = []
+
+    def ingest(source):
+        print(source)
+        seen.append(source)
+
+    done = run(bundle, tmp_path, Commands(ingest=ingest), {"source": "shop-\udce9"})
+
+    assert (seen, done.state) == (["shop-\udce9"], "SUCCESS")
+    assert runs.last(tmp_path / "lake", "flow", None).state == "SUCCESS"
+
+
 def test_a_failure_leaves_out_what_depends_on_it_and_is_explained(tmp_path):
     tasks = [
         wheel("first", "clean"),
@@ -396,6 +412,42 @@ def test_a_job_that_takes_too_long_is_stopped(tmp_path):
     assert states(done) == {"a": "TIMEDOUT", "b": "CANCELED"}
 
 
+def test_nothing_starts_once_the_job_has_taken_too_long(tmp_path):
+    def endless():
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            time.sleep(0.01)
+
+    tasks = [wheel(f"t{number}", "endless", timeout_seconds=600) for number in range(runner._SIDE_BY_SIDE + 1)]
+    commands = Commands(endless=endless)
+    done = run(bundle_of(tmp_path, tasks, timeout_seconds=1), tmp_path, commands)
+
+    assert len(commands.called) < len(tasks)
+    assert (set(states(done).values()), done.state) == ({"TIMEDOUT"}, "TIMEDOUT")
+    assert {task.error for task in done.tasks.values()} == {"took longer than the job may take"}
+
+
+def test_a_task_that_waits_for_another_attempt_gets_none_once_the_job_has_taken_too_long(tmp_path):
+    def fail():
+        raise OSError("disk hiccup")
+
+    commands = Commands(flaky=fail)
+    tasks = [wheel("a", "flaky", max_retries=3, min_retry_interval_millis=1500)]
+    done = run(bundle_of(tmp_path, tasks, timeout_seconds=1), tmp_path, commands)
+
+    assert (commands.called, states(done), done.state) == (["flaky"], {"a": "TIMEDOUT"}, "TIMEDOUT")
+
+
+def test_files_in_a_volume_here_count_for_the_size_of_the_session(tmp_path):
+    bundle = bundle_of(tmp_path, [wheel("a", "x")])
+    landing = tmp_path / "lake" / VOLUMES / "main/b/landing"
+    landing.mkdir(parents=True)
+    _, pending = start(bundle, tmp_path)
+
+    pending.parameters = {"text": "x" * 5000, "source": "/Volumes/main/b/landing"}
+    assert _largest_source(pending, tmp_path / "lake", bundle) == landing
+
+
 # --- repairs
 
 
@@ -444,6 +496,22 @@ def test_one_task_runs_alone(tmp_path):
     assert (commands.called, states(done)) == (["clean"], {"second": "SUCCESS"})
 
 
+def test_one_task_of_an_earlier_run_has_the_values_of_those_before_it(tmp_path):
+    tasks = [
+        wheel("first", "ingest"),
+        wheel("second", "aggregate", "{{tasks.first.values.n}}", depends_on=after("first")),
+        wheel("third", "reconcile", depends_on=after("second")),
+    ]
+    bundle = bundle_of(tmp_path, tasks)
+    run(bundle, tmp_path, Commands(ingest=lambda: task_values.set_value("n", 5), aggregate=DataError("no")))
+    one, rest = Commands(), Commands()
+
+    done = run(bundle, tmp_path, one, tasks=("second",), is_repair=True)
+    run(bundle, tmp_path, rest, is_repair=True)
+
+    assert (one.called, done.state, rest.called) == (["aggregate 5"], "SUCCESS", ["reconcile"])
+
+
 def test_ctrl_c_stops_the_tasks_and_keeps_the_run_for_a_repair(tmp_path):
     def interrupt():
         raise KeyboardInterrupt
@@ -456,6 +524,24 @@ def test_ctrl_c_stops_the_tasks_and_keeps_the_run_for_a_repair(tmp_path):
 
 
 # --- the command
+
+
+def test_a_failed_run_says_the_command_that_goes_on_with_it(tmp_path, capsys, monkeypatch):
+    flags = ["--bronze-schema=b", "--silver-schema=s", "--gold-schema=g", "--catalog=${var.catalog}"]
+    bundle_of(tmp_path, [wheel("first", "check", *flags)])
+    monkeypatch.chdir(tmp_path)
+    lake = tmp_path / "my lake"
+    lake.mkdir()
+
+    asked = ["run", "flow", "--target", "prod", "--var", "mail=to whom", "--lakehouse", str(lake)]
+    assert main(asked) == 1
+
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith(f"run flow --from-failed --target prod --var 'mail=to whom' --lakehouse '{lake}'")
+    assert main([*asked, "--task", "first"]) == 1
+    assert "run flow --from-failed --target prod --task first --var " in capsys.readouterr().err
+    assert main(["--lakehouse", str(lake), "runs"]) == 0
+    assert f"run flow --from-failed --target prod --lakehouse '{lake}'" in capsys.readouterr().err
 
 
 def test_dry_run_prints_the_resolved_graph_and_starts_nothing(tmp_path, capsys):
@@ -496,6 +582,26 @@ def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path, capsys, arguments, me
     assert code == 2
     assert message in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["report"], "job flow: a: report is no command for a task; nothing was started"),
+        (["aggregate", "--catalog=main", "--gold-schema=g"],
+         "job flow: a: aggregate needs --bronze-schema, --silver-schema too, to find the tables in a workspace"),
+        (["aggregate", "--bronze-schema=b", "--silver-schema=s", "--gold-schema=g"],
+         "job flow: a: aggregate needs --catalog too, to find the tables in a workspace; nothing was started"),
+    ],
+)  # fmt: skip
+def test_a_command_that_could_not_run_in_a_workspace_is_refused(tmp_path, capsys, monkeypatch, command, message):
+    bundle_of(tmp_path, [wheel("a", *command)])
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["run", "flow"]) == 2
+
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / ".lakehouse").exists()
 
 
 # --- in a workspace

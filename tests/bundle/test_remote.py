@@ -35,6 +35,16 @@ def test_upload_puts_files_into_the_landing_volume_of_the_target(workspace, file
     assert "a.csv: 26,000 bytes" in shown.err
 
 
+def test_the_run_that_comes_next_has_the_login_of_the_upload(workspace, files, capsys, monkeypatch, tmp_path):
+    (tmp_path / "none.cfg").write_text(f"[my shop]\nhost = {workspace.url}\ntoken = {workspace.token}\n")
+    for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN"):
+        monkeypatch.delenv(name)
+
+    assert main(["upload", str(files[0]), "--profile", "my shop"]) == 0
+
+    assert "run medallion --remote --target dev --profile 'my shop'\n" in capsys.readouterr().err
+
+
 def test_upload_puts_files_of_a_layout_into_its_folder(workspace, files, capsys):
     assert main(["upload", str(files[0]), "--target", "dev", "--layout", "ubi", "--json"]) == 0
     assert main(["upload", str(files[1]), "--target", "dev", "--layout", "ubi"]) == 0
@@ -61,10 +71,16 @@ def test_upload_before_the_first_deployment_says_what_to_do(workspace, files, ca
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("none.csv", "no file"), ("a.xlsx", "a.xlsx: it must end in .csv, .tsv")]
+    ("name", "message"),
+    [
+        ("none.csv", "no file"),
+        ("a.xlsx", "a.xlsx: it must end in .csv, .tsv"),
+        (".a.csv", ".a.csv, as its name begins with a dot"),
+    ],
 )
 def test_upload_checks_the_files_before_it_logs_in(workspace, tmp_path, capsys, name, message):
-    (tmp_path / "a.xlsx").write_text("x")
+    for there in ("a.xlsx", ".a.csv"):
+        (tmp_path / there).write_text("x")
 
     assert main(["upload", str(tmp_path / name)]) == 2
     assert message in capsys.readouterr().err
@@ -98,6 +114,32 @@ def test_a_failed_remote_run_ends_with_1_and_the_tasks_error(workspace, capsys):
     said = capsys.readouterr().err.splitlines()[-1]
     assert "task clean FAILED: DataError: batch-000001: silver holds 3 records, expected 4" in said
     assert f"see {workspace.url}/jobs/7/runs/70" in said
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        (
+            "jobs.JobsAPI.get_run",
+            "run --remote: run 70 goes on in the workspace, out of sight from here: the workspace did",
+        ),
+        ("jobs.JobsAPI.list", "run --remote: the workspace did not answer: "),
+        ("jobs.JobsAPI.run_now", "run --remote: the workspace did not answer: "),
+        ("files.FilesAPI.upload", "upload: a.csv: the workspace did not answer: "),
+    ],
+)
+@pytest.mark.usefixtures("workspace")
+def test_a_workspace_that_answers_no_more_is_named(monkeypatch, files, capsys, lost, message):
+    def no_answer(*_, **__):
+        raise TimeoutError("Timed out after 0:01:00")
+
+    monkeypatch.setattr(f"databricks.sdk.service.{lost}", no_answer)
+
+    assert main(["upload", str(files[0])] if "upload" in lost else ["run", "medallion", "--remote"]) == 3
+
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"search-forecast: {message}")
+    assert said.endswith("Timed out after 0:01:00")
 
 
 def test_a_job_whose_name_differs_by_case_is_another(workspace):
@@ -156,6 +198,13 @@ def test_a_refused_login_is_one_line_and_exit_code_3(workspace, monkeypatch, cap
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "Invalid access token" in said
+
+
+def test_a_parameter_that_the_job_does_not_have_starts_no_remote_run(workspace, capsys):
+    assert main(["run", "medallion", "--remote", "--param", "sauce=/Volumes/x"]) == 2
+
+    assert "job medallion: no parameter sauce; did you mean source?" in capsys.readouterr().err
+    assert workspace.started is None
 
 
 def test_flags_of_local_runs_do_not_go_with_remote(workspace, capsys):

@@ -65,6 +65,8 @@ CALL = {"task_key": "call", "run_job_task": {"job_id": "${resources.jobs.other.i
         ({"tasks": [{"task_key": "a"}]}, [], "is no task of any kind"),
         ({"tasks": [wheel("a b", "x")]}, [], "its key has other characters"),
         ({"tasks": [wheel("a", "x", timeout_seconds="soon")]}, [], "timeout_seconds: expected a number, got 'soon'"),
+        ({"tasks": [wheel("a", "x", timeout_seconds=-5)]}, [], "a: timeout_seconds is less than 0"),
+        ({"tasks": [wheel("a", "x", min_retry_interval_millis=-1)]}, [], "a: min_retry_interval_millis is less than 0"),
         ({"tasks": [wheel("a", "{{job.parameters.p}}")], "parameters": [{"name": "p"}]}, [], "p has no default"),
         ({"tasks": [wheel("a", "x")], "parameters": [{"name": "p", "default": "{{job.naem}}"}]}, [], "job.name?"),
         ({"tasks": [wheel("a", "{{job.parameters.p}}")]}, [], "the job has no parameter p"),
@@ -113,6 +115,18 @@ def test_what_runs_in_a_workspace_only_is_refused_and_no_mistake(tmp_path, task,
     assert message in str(refused.value)
     said = checks.check(tmp_path, cli.parse)
     assert not [line for line in said if "environment" not in line and "no command" not in line], said
+
+
+def test_a_parameter_that_only_a_workspace_fills_is_to_be_said_here(tmp_path):
+    parameters = [{"name": "source", "default": "{{job.trigger.file_arrival.location}}"}]
+    jobs = {"flow": {"tasks": [wheel("a", "{{job.parameters.source}}")], "parameters": parameters}}
+
+    with pytest.raises(UsageError) as refused:
+        started(tmp_path, jobs)
+
+    said = "{{job.trigger.file_arrival.location}}, which has no value on this machine; say --param source=..."
+    assert str(refused.value) == f"job flow: the parameter source is {said}"
+    assert run(tmp_path, jobs, source="files")[1] == ["files"]
 
 
 @pytest.mark.parametrize(
@@ -231,6 +245,23 @@ def shop(tmp_path, monkeypatch):
     write(tmp_path, root(f"{text}targets: {{dev: {{default: true}}, prod: {{variables: {{catalog: live}}}}}}\n"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_the_commands_of_a_job_that_is_called_are_checked_before_anything_starts(tmp_path, monkeypatch, capsys):
+    flags = ["--bronze-schema=b", "--silver-schema=s", "--gold-schema=g", "--catalog=main"]
+    first = wheel("first", "aggregate", *flags)
+    settings = {**CALL["run_job_task"], "job_parameters": {"days": "{{job.parameters.days}}"}}
+    flow = {"tasks": [first, {**CALL, "depends_on": after("first"), "run_job_task": settings}]}
+    maintain = wheel("a", "maintain", "--retention-days={{job.parameters.days}}", *flags)
+    days = [{"name": "days", "default": "30"}]
+    bundle_of(tmp_path, {"flow": {**flow, "parameters": days}, "other": {"tasks": [maintain], "parameters": days}})
+    monkeypatch.chdir(tmp_path)
+
+    assert cli.main(["run", "flow", "--param", "days=many"]) == 2
+
+    assert "job other: a: maintain: Invalid value for '--retention-days': 'many' is not" in capsys.readouterr().err
+    assert not (tmp_path / ".lakehouse").exists()
+    assert cli.main(["run", "flow", "--param", "days=60", "--dry-run"]) == 0
 
 
 @pytest.fixture

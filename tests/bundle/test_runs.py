@@ -1,5 +1,6 @@
 """`runs` lists what came of past runs, from their records alone."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,6 +12,7 @@ from search_forecast.bundle import runs
 from search_forecast.bundle.graph import State
 from search_forecast.bundle.runs import TaskRun
 from search_forecast.errors import DataError
+from search_forecast.lakehouse.forgetting import Sought
 from search_forecast.lakehouse.lock import exclusive
 
 
@@ -52,6 +54,9 @@ def test_past_runs_are_listed_with_what_came_of_them(run: Callable[..., Any], tm
         assert run("runs", "monitoring")[0]["state"] == "RUNNING"
     code, said = run("runs", "medalion")
     assert (code, "did you mean medallion" in said) == (2, True)
+    for no_job in (str(lake), "a**", "*"):
+        code, said = run("runs", no_job)
+        assert (code, f"no run of {no_job}" in said) == (2, True)
 
 
 def test_a_run_whose_record_is_damaged_is_not_gone_on_with(tmp_path: Path) -> None:
@@ -60,6 +65,18 @@ def test_a_run_whose_record_is_damaged_is_not_gone_on_with(tmp_path: Path) -> No
     record.write_bytes(record.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"run\.json can't be read: .*; run the job without --from-failed"):
         runs.last(tmp_path, "medallion", None)
+
+
+@pytest.mark.parametrize("term", ["señal", 'tv 55"', "a\\b"])
+def test_a_run_whose_record_holds_what_is_erased_goes(tmp_path: Path, term: str) -> None:
+    for hour, text in ((6, f"{term} von gestern"), (7, "something else")):
+        run = runs.new(tmp_path, "flow", None, datetime(2026, 11, 26, hour, tzinfo=timezone.utc), {"what": text})
+        run.save()
+        record = run.directory / "run.json"
+        record.write_text(json.dumps(json.loads(record.read_text())))  # as an earlier release wrote it, in ASCII
+
+    assert runs.remove_with(tmp_path, Sought(frozenset({term})).is_in) == 1
+    assert [run.parameters["what"] for run in runs.listed(tmp_path, "flow")] == ["something else"]
 
 
 def test_a_failed_run_is_followed_by_what_to_do(tmp_path: Path, capsys: Any) -> None:

@@ -1,6 +1,7 @@
 """The command line without Spark: flags anywhere, help, wrong usage, completion."""
 
 import errno
+import io
 import json
 import shlex
 import subprocess
@@ -50,6 +51,7 @@ def wrong(capsys):
         (["load-spellings", "nowhere.csv"], "load-spellings: FILE nowhere.csv is no file; name a CSV file"),
         (["backup", ""], "backup: Invalid value for 'DIR': it is empty"),
         (["ingest", "--source", "fixtures/landing", "--spark", "yarn"], "--spark yarn: a cluster is spark://HOST:7077"),
+        (["erase", "--why", "w", "--matching", "a{9999999999}"], "erase: --matching a{9999999999} is no regular"),
         (["promote", "m", "--force", "why"], "promote: --force needs a VERSION too"),
     ],
 )
@@ -190,3 +192,24 @@ def test_a_full_disk_is_said_in_a_line(wrong, monkeypatch, tmp_path):
 
     place = f"{tmp_path}, or where else it writes"
     assert said == (3, f"check: No space left on device ({place}); mend that and run it again")
+
+
+def test_text_that_is_no_utf_8_is_said_in_a_line(wrong, tmp_path):
+    code, said = wrong("--lakehouse", str(tmp_path), "sql", "select 'caf\udce9' as term")
+
+    assert (code, said.startswith("sql: a text that was given, or a file's name, holds bytes that are no UTF-8")) == (
+        2,
+        True,
+    )
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_a_terminal_that_cannot_show_a_letter_is_said_in_a_line(capsys, monkeypatch, tmp_path, form):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+
+    assert cli.main(["--lakehouse", str(tmp_path), "sql", "select 'žluť' as term", *form]) == 3
+
+    said = (
+        "search-forecast: sql: the output takes latin-1, which has no 'ž': set PYTHONIOENCODING=utf-8, run it again\n"
+    )
+    assert capsys.readouterr().err == said

@@ -4,11 +4,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from deltalake import DeltaTable
 
 from search_forecast import cli
+from search_forecast.cli.call import Call
+from search_forecast.cli.events import recorded
+from search_forecast.errors import DataError
 from support.places import FIXTURES
 
 
@@ -33,6 +37,21 @@ def test_a_line_that_can_t_be_written_changes_nothing(tmp_path: Path, capsys: py
     words = ["generate", "--rows", "1", "--seed", "1", "--out", str(tmp_path / "x"), "--event-log", str(file)]
     assert cli.main(words) == 0
     assert f"generate: no line in {file}: No such file" in capsys.readouterr().err
+
+
+def test_tables_that_can_t_be_read_hide_neither_the_error_nor_the_line(tmp_path: Path) -> None:
+    broken = Mock(root=tmp_path, commits={"search_gold.batches": 1})
+    broken.history.side_effect = DataError("00000000000000000001.json is empty, a commit that was cut off")
+    call = Call("reconcile", event_log=tmp_path / "events", used=broken)
+
+    with pytest.raises(OSError, match="disk full"), recorded(call):
+        raise OSError("disk full")
+    with recorded(call):
+        pass
+
+    first, second = lines(tmp_path / "events")
+    assert (first["error"], first["tables"]) == ("OSError: disk full", {})
+    assert (second["ok"], second["tables"]) == (True, {})
 
 
 @pytest.mark.usefixtures("spark")

@@ -213,6 +213,8 @@ def test_sql_that_means_something_else_to_duckdb_is_left_to_spark(lake: Path, sq
         ("select * from term_sumary", "no table term_sumary; did you mean term_summary?"),
         ("select * from search_gold.batches", "no table search_gold.batches; there are: search_gold.term_summary"),
         ("select term from", "sql: Expected table name"),
+        ("select term from term_summary where term = :term", ":term has no value here; write it in its place"),
+        ("select ? as n", "? has no value here; write it in its place"),
         ("selct term", "sql: "),
     ],
 )

@@ -44,18 +44,23 @@ class Attempts:
     """The attempts of a run's tasks, each in a thread of the run's pool."""
 
     def __init__(self, backend: Backend) -> None:
-        self.is_stopped = False
         self._backend = backend
+        self._stopped_as: State | None = None
         self._lock = threading.Lock()
         self._running: dict[str, int] = {}
         self._verdicts: dict[str, State] = {}
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether all was stopped."""
+        return self._stopped_as is not None
 
     def run(self, task: Task, task_run: TaskRun, log: Path, work: Callable[[Task, TaskRun], None]) -> None:
         """Run a task until it succeeds or has no attempt left; its run says how it went."""
         task_run.log, task_run.error = str(log), None
         log.parent.mkdir(parents=True, exist_ok=True)
         attempts = 0
-        with log.open("a", encoding="utf-8") as file, streams.to(file):
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as file, streams.to(file):
             while True:
                 attempts += 1
                 task_run.attempts += 1
@@ -74,8 +79,8 @@ class Attempts:
 
     def stop_all(self, verdict: State) -> None:
         """End every running task, and let no other start."""
-        self.is_stopped = True
         with self._lock:
+            self._stopped_as = verdict
             running = list(self._running)
         for key in running:
             self._stop(key, verdict)
@@ -89,6 +94,9 @@ class Attempts:
             None when it succeeded, the error, or the sentence that says why it was stopped.
         """
         with self._lock:
+            if self._stopped_as is not None:  # while it waited for its turn, or for another attempt
+                task_run.state = self._stopped_as
+                return self._why_stopped(task, task_run.state)
             self._running[task.key] = threading.get_ident()
             self._verdicts.pop(task.key, None)
         timer = threading.Timer(task.timeout_seconds, self._stop, (task.key, State.TIMEDOUT))
@@ -115,11 +123,12 @@ class Attempts:
         if failure is None:
             return None
         task_run.state = verdict or State.FAILED
-        if verdict is State.TIMEDOUT:
-            return (
-                f"took longer than {task.timeout_seconds or 'the job may take'}{' s' if task.timeout_seconds else ''}"
-            )
-        return "cancelled" if verdict is State.CANCELED else failure
+        return failure if verdict is None else self._why_stopped(task, verdict)
+
+    def _why_stopped(self, task: Task, verdict: State) -> str:
+        if verdict is State.CANCELED:
+            return "cancelled"
+        return f"took longer than {'the job may take' if self.is_stopped else f'{task.timeout_seconds} s'}"
 
     def _stop(self, key: str, verdict: State) -> None:
         """End one task: its Spark jobs, then its Python code at the next byte code."""

@@ -94,6 +94,8 @@ def _task(task: Task, job: Job) -> Iterator[str]:
         yield f"is {' and '.join(task.kinds) or 'no task of any kind'}; a task does one thing"
     if task.run_if not in RUN_IF:
         yield f"run_if {task.run_if} is none of {', '.join(RUN_IF)}"
+    times = {"timeout_seconds": task.timeout_seconds, "min_retry_interval_millis": task.retry_seconds}
+    yield from (f"{name} is less than 0" for name, seconds in times.items() if seconds < 0)
     if task.kind == "condition_task" and task.settings.get("op") not in OPERATORS:
         yield f"op {task.settings.get('op')} is none of {', '.join(OPERATORS)}"
     if task.kind == "for_each_task" and task.inner is None:

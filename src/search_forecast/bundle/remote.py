@@ -14,7 +14,9 @@ from databricks.sdk.errors.base import DatabricksError
 from rich.console import Console
 from rich.progress import Progress
 
+from search_forecast.bundle import runner
 from search_forecast.bundle.configuration import Bundle
+from search_forecast.bundle.graph import read_job
 from search_forecast.errors import DataError, EnvironmentProblem, UsageError
 from search_forecast.medallion import containers
 
@@ -60,6 +62,8 @@ def checked_files(files: Sequence[Path]) -> list[Path]:
             raise UsageError(f"upload: no file {file}")
         if not containers.is_readable(file.name):
             raise UsageError(f"upload: ingest does not read {file}: it must end in {containers.readable_endings()}")
+        if file.name.startswith("."):
+            raise UsageError(f"upload: ingest passes over {file}, as its name begins with a dot: call it otherwise")
     names = [file.name for file in files]
     doubled = next((name for name in names if names.count(name) > 1), None)
     if doubled:
@@ -90,6 +94,7 @@ def upload(
 
     Raises:
         DataError: a file of that name is there, or the volume is not.
+        EnvironmentProblem: it is not allowed, or the workspace does not answer.
     """
     total, directory = 0, volume if layout is None else f"{volume}/{layout}"
     with _progress(console) as start:
@@ -111,6 +116,10 @@ def upload(
                 raise EnvironmentProblem(f"upload: not allowed to write {directory}: {_one_line(error)}") from error
             except DatabricksError as error:
                 raise DataError(f"upload: {file.name}: {_one_line(error)}") from error
+            except OSError as error:
+                if error.filename is not None:  # the file here
+                    raise
+                raise EnvironmentProblem(f"upload: {file.name}: {_no_answer(error)}") from error
             total += size
     return {"directory": directory, "files": len(files), "bytes": total}
 
@@ -124,13 +133,15 @@ def run(
         job, run_id, run_page_url, state, and error: what failed, None where nothing did.
 
     Raises:
-        UsageError: the bundle has no such job.
+        UsageError: the bundle has no such job, or the job no such parameter.
         DataError: it is not deployed, or the workspace refused to run it.
+        EnvironmentProblem: the workspace does not answer.
     """
     jobs = bundle.resources("jobs")
     if key not in jobs:
         raise UsageError(f"run --remote: no job {key}; the bundle has: {', '.join(sorted(jobs))}")
     name = jobs[key]["name"]
+    runner.parameters(read_job(bundle, key), parameters)  # as a run here refuses it
     try:
         # The workspace compares without regard to case.
         ids = [job.job_id for job in client.jobs.list(name=name) if job.settings and job.settings.name == name]
@@ -145,6 +156,9 @@ def run(
         except KeyboardInterrupt:
             _ask_to_cancel(client, run_id, console)
             raise
+        except OSError as error:
+            text = f"run {run_id} goes on in the workspace, out of sight from here: {_no_answer(error)}"
+            raise EnvironmentProblem(f"run --remote: {text}") from error
         state = ended.state.result_state or ended.state.life_cycle_state if ended.state else None
         result = {
             "job": name,
@@ -155,6 +169,8 @@ def run(
         return {**result, "error": _first_error(client, ended)}
     except DatabricksError as error:
         raise DataError(f"run --remote: {_one_line(error)}") from error
+    except OSError as error:
+        raise EnvironmentProblem(f"run --remote: {_no_answer(error)}") from error
 
 
 def _follow(client: WorkspaceClient, run_id: int, console: Console) -> "Run":
@@ -243,6 +259,10 @@ class _Counted:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
+
+
+def _no_answer(error: OSError) -> str:
+    return f"the workspace did not answer: {_one_line(error)}"
 
 
 def _one_line(error: BaseException) -> str:

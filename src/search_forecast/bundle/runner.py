@@ -16,7 +16,7 @@ from search_forecast.bundle.configuration import Bundle
 from search_forecast.bundle.documents import as_text
 from search_forecast.bundle.faults import called_job, check_runs_here
 from search_forecast.bundle.graph import Job, State, Task, read_job
-from search_forecast.bundle.references import at_run_time
+from search_forecast.bundle.references import at_run_time, dynamic_paths, is_known_here
 from search_forecast.bundle.runs import JobRun, TaskRun
 from search_forecast.bundle.values import values_of
 from search_forecast.errors import DataError, UsageError, did_you_mean
@@ -162,11 +162,22 @@ def start(bundle: Bundle, order: Order, lakehouse: Path, target: str | None, now
     else:
         run = runs.new(lakehouse, job.key, target, now, parameters(job, order.parameters))
         run.tasks = _pending(job)
+    _check_filled(job, run.parameters)
     if order.tasks:
         chosen = [replace(t, depends_on=tuple(d for d in t.depends_on if d.task_key in order.tasks)) for t in job.tasks]
         job = replace(job, tasks=tuple(task for task in chosen if task.key in order.tasks))
-        run.tasks = {key: task for key, task in run.tasks.items() if key in order.tasks}
+        # Of an earlier run those that succeeded stay, for their values.
+        run.tasks = {k: task for k, task in run.tasks.items() if k in order.tasks or task.state is State.SUCCESS}
     return job, run
+
+
+def _check_filled(job: Job, values: Mapping[str, str]) -> None:
+    """Raise UsageError for a parameter whose value only a workspace knows, such as where a file arrived."""
+    for name, text in values.items():
+        for path in dynamic_paths(text):
+            if path[0] != "tasks" and not is_known_here(path):
+                shown = f"{{{{{'.'.join(path)}}}}}, which has no value on this machine; say --param {name}=..."
+                raise UsageError(f"job {job.key}: the parameter {name} is {shown}")
 
 
 def _repaired(run: JobRun, job: Job, order: Order) -> JobRun:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from search_forecast.bundle.graph import State
+from search_forecast.bundle.references import texts
 from search_forecast.errors import DataError, UsageError
 
 DIRECTORY = "_runs"
@@ -73,7 +74,8 @@ class JobRun:
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / "run.json"
         part = path.with_suffix(".part")
-        part.write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
+        # A path whose bytes are no Unicode would make JSON that can't be read.
+        part.write_text(json.dumps(self.as_dict(), indent=1, ensure_ascii=False), encoding="utf-8", errors="replace")
         part.replace(path)
 
     def as_dict(self) -> dict[str, Any]:
@@ -94,13 +96,20 @@ def remove_with(lakehouse: Path, is_in: Callable[[str], bool]) -> int:
     """Remove the runs whose record or logs hold some text; how many."""
     runs = [path for path in (lakehouse / DIRECTORY).glob("*/*") if path.is_dir()]
     holding = [
-        run
-        for run in runs
-        if any(is_in(path.read_text("utf-8", "replace")) for path in run.rglob("*") if path.is_file())
+        run for run in runs if any(is_in(text) for path in run.rglob("*") if path.is_file() for text in _texts(path))
     ]
     for run in holding:
         shutil.rmtree(run)
     return len(holding)
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """The text of a file, and of a record each of its own, in which quotes and other letters are no escapes."""
+    content = path.read_text("utf-8", "replace")
+    yield content
+    if path.suffix == ".json":
+        with suppress(ValueError, RecursionError):  # cut off or damaged: looked through as text
+            yield from texts(json.loads(content))
 
 
 def trim(lakehouse: Path, keep: int = KEPT_RUNS) -> int:
@@ -131,9 +140,10 @@ def last(lakehouse: Path, job: str, target: str | None) -> JobRun:
 def listed(lakehouse: Path, job: str | None) -> list[JobRun]:
     """The runs of a job, or of all jobs, the latest first; a record that can't be read is left out."""
     runs = []
-    for path in (lakehouse / DIRECTORY).glob(f"{job or '*'}/*/run.json"):
-        with suppress(DataError):
-            runs.append(_read(path))
+    for path in (lakehouse / DIRECTORY).glob("*/*/run.json"):
+        if job in (None, path.parent.parent.name):
+            with suppress(DataError):
+                runs.append(_read(path))
     return sorted(runs, key=lambda run: (run.started_at, run.run_id), reverse=True)
 
 

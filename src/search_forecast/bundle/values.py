@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
+from search_forecast.bundle.documents import as_text
 from search_forecast.bundle.graph import Job, Task
 from search_forecast.bundle.references import at_run_time
 from search_forecast.bundle.runs import JobRun
@@ -37,8 +38,18 @@ def values_of(key: str, job: Job, run: JobRun) -> dict[str, object]:
 
 def sample_command(task: Task, parameters: Mapping[str, str | None]) -> list[str]:
     """The command line of a wheel task to try out: parameters as they are, 0 for all that only a run knows."""
-    values = {f"job.parameters.{name}": text for name, text in parameters.items() if text is not None}
-    return [re.sub(r"\$\{.*?\}", "0", at_run_time(text, values, otherwise="0")) for text in task.command]
+    return [_sample(text, parameters) for text in task.command]
+
+
+def sample_parameters(task: Task, parameters: Mapping[str, str | None]) -> dict[str, str]:
+    """What a task gives to the job that it runs, to try out: as `sample_command`."""
+    passed = task.settings.get("job_parameters") or {}
+    return {name: _sample(as_text(text), parameters) for name, text in passed.items()}
+
+
+def _sample(text: str, parameters: Mapping[str, str | None]) -> str:
+    values = {f"job.parameters.{name}": value for name, value in parameters.items() if value is not None}
+    return re.sub(r"\$\{.*?\}", "0", at_run_time(text, values, otherwise="0"))
 
 
 def _start(time: datetime) -> dict[str, object]:

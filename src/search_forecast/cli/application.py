@@ -24,7 +24,7 @@ from search_forecast.cli import (
 )
 from search_forecast.cli.call import Call
 from search_forecast.cli.events import recorded
-from search_forecast.errors import EnvironmentProblem, SearchForecastError
+from search_forecast.errors import EnvironmentProblem, SearchForecastError, UsageError
 from search_forecast.lakehouse.spark_errors import spark_complaint
 
 PROGRAM = "search-forecast"
@@ -75,16 +75,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        names = [str(name) for name in (error.filename, error.filename2) if name]
-        place = " -> ".join(names) or f"{call.lakehouse.absolute()}, or where else it writes"
-        message = f"{call.command}: {error.strerror or error} ({place}); mend that and run it again"
-        return _fail(message, EnvironmentProblem.exit_code, is_debug)
+    except (OSError, UnicodeEncodeError) as error:
+        return _fail(*_of_the_system(call, error), is_debug)
     except Exception as error:
         complaint = spark_complaint(error)
         if complaint is None:
             raise
         return _fail(complaint, SearchForecastError.exit_code, is_debug)
+
+
+def _of_the_system(call: Call, error: OSError | UnicodeEncodeError) -> tuple[str, int]:
+    """What could not be read or written, in a line, and the exit code."""
+    if isinstance(error, OSError):
+        names = [str(name) for name in (error.filename, error.filename2) if name]
+        place = " -> ".join(names) or f"{call.lakehouse.absolute()}, or where else it writes"
+        message = f"{call.command}: {error.strerror or error} ({place}); mend that and run it again"
+        return message, EnvironmentProblem.exit_code
+    character = error.object[error.start]
+    if "\ud800" <= character <= "\udfff":  # how Python holds a byte of the command line that is none of UTF-8
+        text = "a text that was given, or a file's name, holds bytes that are no UTF-8; say it in UTF-8"
+        return f"{call.command}: {text}", UsageError.exit_code
+    text = f"the output takes {error.encoding}, which has no {character!r}"
+    return f"{call.command}: {text}: set PYTHONIOENCODING=utf-8, run it again", EnvironmentProblem.exit_code
 
 
 def entry() -> None:

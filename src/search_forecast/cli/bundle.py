@@ -3,7 +3,7 @@
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from getpass import getuser
 from pathlib import Path
@@ -88,7 +88,7 @@ def _run_here(
 
     order = runner.Order(asked["job"], parameters, tuple(asked["tasks"]), asked["from_failed"])
     job, job_run = runner.start(bundle, order, call.root, asked["target"], call.now())
-    _check_commands(job, job_run.parameters, parse)
+    _check_commands(bundle, job, job_run.parameters, parse)
     if asked["dry_run"]:
         if call.json:
             return call.result(_plan(job, job_run))
@@ -97,7 +97,7 @@ def _run_here(
     if all(task.state.value == "SUCCESS" for task in job_run.tasks.values()):
         output.line(f"run {job.key}: nothing to repair, the last run succeeded ({job_run.directory})")
         return 0
-    with call.opened(writes=True, source=_largest_source(job_run)) as lakehouse:
+    with call.opened(writes=True, source=_largest_source(job_run, call.root, bundle)) as lakehouse:
         job_run = _run_tasks(bundle, job, job_run, parse, lakehouse, call.event_log)
     call.values = {"job": job_run.job, "run_id": job_run.run_id, "state": job_run.state}
     if call.json:
@@ -105,8 +105,24 @@ def _run_here(
     else:
         run_view.summary(job_run)
     if not job_run.state.startswith("SUCCESS"):
-        raise DataError(run_view.failure(job_run))
+        again = (output.program(), "run", *_from_failed(job_run), *_as_asked(asked), call.lakehouse_flag)
+        raise DataError(f"{run_view.failure(job_run)}; then go on with: {' '.join(filter(None, again))}")
     return 0
+
+
+def _from_failed(job_run: "JobRun") -> list[str]:
+    """What `run` is to be told to go on with a run: its target too, by which it is looked for."""
+    of_target = ["--target", output.shell_word(job_run.target)] if job_run.target is not None else []
+    return [job_run.job, "--from-failed", *of_target]
+
+
+def _as_asked(asked: Mapping[str, Any]) -> Iterator[str]:
+    """The flags for the same tasks of the same bundle, but for its target."""
+    variables = [f"{name}={value}" for name, value in asked["variables"]]
+    roots = [] if asked["root"] is None else [asked["root"]]
+    for flag, values in (("--task", asked["tasks"]), ("--bundle", roots), ("--var", variables)):
+        for value in values:
+            yield from (flag, output.shell_word(value))
 
 
 def _run_tasks(
@@ -196,7 +212,8 @@ def upload(call: Call, /, files: tuple[Path, ...], layout: str | None, profile: 
     client, user = remote.connect(profile)
     bundle = _bundle_of(asked)(User(user), has_prefix=True)
     uploaded = remote.upload(client, remote.landing(bundle), checked, output.errors, layout)
-    return call.result(uploaded, next_step=f"run medallion --remote --target {bundle.target}")
+    login = f" --profile {output.shell_word(profile)}" if profile is not None else ""
+    return call.result(uploaded, next_step=f"run medallion --remote --target {bundle.target}{login}")
 
 
 @click.command("check-bundle", cls=Command, example="check-bundle")
@@ -231,18 +248,36 @@ def _bundle_of(asked: Mapping[str, Any]) -> "Callable[..., Bundle]":
     return load
 
 
-def _check_commands(job: "Job", parameters: Mapping[str, str], parse: Callable[[Sequence[str]], Task]) -> None:
-    """Raise UsageError for a task whose command line is wrong, before anything starts."""
-    from search_forecast.bundle.values import sample_command
+def _check_commands(
+    bundle: "Bundle", job: "Job", parameters: Mapping[str, str | None], parse: Callable[[Sequence[str]], Task]
+) -> None:
+    """Raise UsageError for a task, of a job that is called too, whose command line is wrong, before anything starts."""
+    from search_forecast.bundle.faults import called_job
+    from search_forecast.bundle.graph import read_job
+    from search_forecast.bundle.values import sample_command, sample_parameters
 
     for task in job.tasks:
+        called = called_job(task)
+        if called is not None:
+            inner = read_job(bundle, called)
+            _check_commands(bundle, inner, {**inner.parameters, **sample_parameters(task, parameters)}, parse)
         if task.kind == "python_wheel_task":
             try:
                 parsed = parse(sample_command(task, parameters))
             except UsageError as error:
                 raise UsageError(f"job {job.key}: {task.key}: {error}; nothing was started") from error
-            if not parsed.is_task or None in (parsed.call.schemas[layer] for layer in LAYERS):
-                raise UsageError(f"job {job.key}: {task.key}: {parsed.call.command} is no command for a task")
+            problem = _no_task(parsed)
+            if problem:
+                raise UsageError(f"job {job.key}: {task.key}: {parsed.call.command} {problem}; nothing was started")
+
+
+def _no_task(parsed: Task) -> str | None:
+    """Why a command line could not be a task's in a workspace; None where it could."""
+    if not parsed.is_task:
+        return "is no command for a task"
+    names = {"--catalog": parsed.call.catalog, **{f"--{layer}-schema": parsed.call.schemas[layer] for layer in LAYERS}}
+    missing = ", ".join(flag for flag, name in names.items() if name is None)
+    return f"needs {missing} too, to find the tables in a workspace" if missing else None
 
 
 def _plan(job: "Job", job_run: "JobRun") -> dict[str, Any]:
@@ -259,10 +294,10 @@ def _plan(job: "Job", job_run: "JobRun") -> dict[str, Any]:
     return {"job": job.key, "parameters": job_run.parameters, "tasks": tasks}
 
 
-def _largest_source(job_run: "JobRun") -> Path | None:
+def _largest_source(job_run: "JobRun", root: Path, bundle: "Bundle") -> Path | None:
     """The parameter that names files to read, which the size of the Spark session is chosen by."""
-    paths = [Path(value) for value in job_run.parameters.values() if value]
-    return next((path for path in paths if path.exists()), None)
+    paths = (_local_path(value, root, bundle) for value in job_run.parameters.values() if value)
+    return next((Path(path) for path in paths if os.path.exists(path)), None)  # noqa: PTH110 - takes any text
 
 
 def _local_path(text: str, root: Path, bundle: "Bundle") -> str:
@@ -296,7 +331,7 @@ def runs(call: Call, job: str | None, limit: int) -> int:
         rows.append((run.started_at[:19].replace("T", " "), run.job, state, round(run.seconds, 1), what))
     call.rows(("started_at", "job", "state", "seconds", "result"), rows)
     if rows and rows[0][2] in ("FAILED", "TIMEDOUT", "KILLED", "CANCELED"):
-        call.hint(f"run {rows[0][1]} --from-failed")
+        call.hint(" ".join(["run", *_from_failed(listed[0])]))
     return 0
 
 

@@ -206,12 +206,16 @@ class Call:
         output.rows(columns, values, form="json" if self.json else "csv" if self.csv else "table")
         return 0
 
+    @property
+    def lakehouse_flag(self) -> str:
+        """The flag that names the lakehouse in a command that comes next; empty where none is needed."""
+        shown = output.printable(output.shell_word(self.lakehouse))
+        return "" if self.lakehouse == DEFAULT_LAKEHOUSE else f"--lakehouse {shown}"
+
     def hint(self, command: str) -> None:
         """Say a command that comes next, with the lakehouse that was used."""
         if not self.quiet and self.task_lakehouse is None and self.catalog is None:
-            shown = output.printable(output.shell_word(self.lakehouse))
-            place = "" if self.lakehouse == DEFAULT_LAKEHOUSE else f" --lakehouse {shown}"
-            output.note(f"next: {output.program()} {command}{place}")
+            output.note(f"next: {output.program()} {command} {self.lakehouse_flag}".rstrip())
 
 
 def reader(root: Path) -> "Reader":

@@ -44,7 +44,7 @@ def recorded(call: Call) -> Iterator[None]:
                 "error": None if error is None else " ".join(f"{type(error).__name__}: {error}".split())[:500],
                 "result": dict(call.values),
                 # After an error Spark may be what is broken; on this machine the log is read without it.
-                "tables": {} if call.used is None or (error and call.used.root is None) else _written(call.used),
+                "tables": {} if call.used is None or (error and call.used.root is None) else _readable(call.used),
                 "process": os.getpid(),
                 "release": version("search_forecast"),
             }
@@ -65,6 +65,15 @@ def _append(path: Path, line: Mapping[str, Any]) -> None:
             file.write(json.dumps(line, default=str) + "\n")
     except OSError as problem:
         output.logger.warning("%s: no line in %s: %s", line["command"], path, problem.strerror)
+
+
+def _readable(lakehouse: "Lakehouse") -> dict[str, dict[str, int]]:
+    """What was written, as far as the tables can be read: what the command did, or its error, is worth more."""
+    try:
+        return _written(lakehouse)
+    except Exception as problem:  # Spark's too
+        output.logger.warning("event log: the tables can't be read: %s", problem)
+        return {}
 
 
 def _written(lakehouse: "Lakehouse") -> dict[str, dict[str, int]]:

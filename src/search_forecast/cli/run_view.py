@@ -67,12 +67,9 @@ def summary(run: JobRun) -> None:
 
 
 def failure(run: JobRun) -> str:
-    """The line that a failed run ends with: what failed, its log, how to go on."""
+    """What a failed run ends with: what failed, and its log."""
     log = next((task.log for task in run.tasks.values() if task.state in (State.FAILED, State.TIMEDOUT)), None)
-    return (
-        f"run {run.job}: {run.state}, {first_failed(run)}; log: {log}; "
-        f"then go on with: search-forecast run {run.job} --from-failed"
-    )
+    return f"run {run.job}: {run.state}, {first_failed(run)}; log: {log}"
 
 
 def graph(job: Job, run: JobRun) -> None:

@@ -121,6 +121,7 @@ class LocalEngine:
             UsageError: it does more than read tables of the lakehouse.
         """
         query = translation.parse(sql)
+        translation.refuse_markers(query)
         names = translation.tables(query)
         for name in names:
             if not self.has(name):

@@ -78,6 +78,14 @@ def parse(text: str) -> exp.Query:
     return query
 
 
+def refuse_markers(query: exp.Query) -> None:
+    """Raise UsageError where a query that `parse` made waits for a value, as those of the catalogue do."""
+    marker = query.find(exp.Placeholder)
+    if marker is not None:
+        shown = "?" if marker.name == "?" else f":{marker.name.removeprefix(_PREFIX)}"
+        raise UsageError(f"sql: {shown} has no value here; write it in its place")
+
+
 def without_comments(text: str, query: exp.Query) -> str:
     """A query of which `parse` made `query`, with what may be a comment left out: Spark ends some of them elsewhere."""
     return query.sql(_DIALECT, comments=False) if "--" in text or "/*" in text else text

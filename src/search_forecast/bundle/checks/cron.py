@@ -11,7 +11,13 @@ _FIELDS: tuple[tuple[str, int, int, dict[str, int], str | None], ...] = (
     ("hours", 0, 23, {}, None),
     ("day of month", 1, 31, {}, r"L|LW|L-\d{1,2}|\d{1,2}W"),
     ("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}, None),
-    ("day of week", 1, 7, {name: number for number, name in enumerate(_DAYS, 1)}, r"L|[1-7]L|[A-Z]{3}L|[1-7]#[1-5]"),
+    (
+        "day of week",
+        1,
+        7,
+        {name: number for number, name in enumerate(_DAYS, 1)},
+        rf"L|(?:[1-7]|{'|'.join(_DAYS)})(?:L|#[1-5])",
+    ),
     ("year", 1970, 2199, {}, None),
 )
 
@@ -27,7 +33,9 @@ def cron_problem(expression: str) -> str | None:
         if text in ("*", "?") and (text == "*" or name.startswith("day")):
             continue
         for part in text.split(","):
-            if not (special and re.fullmatch(special, part)) and not _is_range(part, least, greatest, words):
+            if not (special and re.fullmatch(special, part, re.IGNORECASE)) and not _is_range(
+                part, least, greatest, words
+            ):
                 return f"{name} {part} is not in {least}-{greatest}"
     return None
 
