@@ -98,6 +98,7 @@ def test_upload_refuses_two_files_of_one_name(workspace, files, tmp_path, capsys
 def test_a_remote_run_is_started_and_followed_to_its_end(workspace, capsys):
     assert main(["run", "medallion", "--remote", "--param", "source=/Volumes/x", "--json"]) == 0
 
+    assert len(workspace.started.pop("idempotency_token")) == 32  # asked again for want of an answer, it starts once
     assert workspace.started == {"job_id": 7, "job_parameters": {"source": "/Volumes/x"}}
     shown = capsys.readouterr()
     assert json.loads(shown.out)["state"] == "SUCCESS"

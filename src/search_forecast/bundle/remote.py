@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from uuid import uuid4
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
@@ -150,7 +151,8 @@ def run(
                 f"run --remote: {len(ids)} jobs named {name!r}, expected 1: "
                 f"run `databricks bundle deploy --target {bundle.target}` first, or mend the names"
             )
-        run_id = client.jobs.run_now(ids[0], job_parameters=dict(parameters) or None).run_id
+        once = uuid4().hex  # the SDK asks again where no answer came, which must not start a second run
+        run_id = client.jobs.run_now(ids[0], job_parameters=dict(parameters) or None, idempotency_token=once).run_id
         try:
             ended = _follow(client, run_id, console)
         except KeyboardInterrupt:
