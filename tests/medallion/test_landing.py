@@ -27,6 +27,7 @@ from support.places import FIXTURES
 
 HEADER = b"day,month,year,searchterm\n"
 RECORDS = b"7,11,2021,laptop\n8,11,2021,mobile 5g\n"
+LOGGED = b'{"timestamp": "2021-11-07T12:00:00Z", "query": "laptop"}'
 NOW = datetime(2021, 12, 25, 12, 30, 0, 123456, tzinfo=timezone.utc)
 
 
@@ -145,6 +146,9 @@ def test_a_header_that_is_not_utf_8_still_gives_its_names(tmp_path: Path) -> Non
         pytest.param("a.csv", (HEADER + RECORDS).decode().encode("utf-16"), "is UTF-16", id="UTF-16"),
         pytest.param("a.csv", b"\xfe\xff" + HEADER.decode().encode("utf-16-be"), "is UTF-16", id="UTF-16 BE"),
         pytest.param("a.csv", HEADER.decode().encode("utf-16-le"), "not text", id="UTF-16 without BOM"),
+        pytest.param("a.csv", HEADER.decode().encode("utf-32"), "is UTF-32.* encoding: utf-32$", id="UTF-32"),
+        pytest.param("a.csv", b"\0\0\xfe\xff" + HEADER.decode().encode("utf-32-be"), "is UTF-32", id="UTF-32 BE"),
+        pytest.param("a.jsonl", LOGGED.decode().encode("utf-16"), "the file is UTF-16; save it", id="JSON in UTF-16"),
         pytest.param("a.csv.gz", HEADER + RECORDS, "gzip file is broken", id="not gzip"),
         pytest.param("a.csv.gz", gzip.compress(HEADER + RECORDS)[:-9], "gzip file is broken", id="cut off"),
         pytest.param("a.csv.gz", gzip.compress(HEADER + RECORDS)[:12], "gzip file is broken", id="cut off early"),

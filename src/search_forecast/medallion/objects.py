@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from search_forecast.errors import DataError
-from search_forecast.medallion import bronze, records
+from search_forecast.medallion import bronze, encodings, records
 from search_forecast.medallion.bronze import FIELD_SEPARATOR, MissingColumnsError
 from search_forecast.medallion.layouts import ExportLayout
 
@@ -29,6 +29,8 @@ def first_of_json(start: bytes) -> list[dict[str, Any]]:
     Raises:
         DataError: there is none.
     """
+    if name := encodings.marked(start):
+        raise DataError(f"the file is {name.upper()}; save it as UTF-8 and deliver it again")
     text = start.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
     if text.startswith("["):
         raise DataError("it is one JSON array; write each of its objects on a line, as `jq -c '.[]'` does")
