@@ -168,6 +168,18 @@ def test_a_file_that_cannot_be_read_is_refused_and_nothing_of_it_staged(
     assert [path.name for path in (tmp_path / "batch").iterdir() if not path.name.startswith("partial")] == []
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("size", [1, 2**17])
+def test_a_file_of_json_is_told_by_its_first_record_however_long_and_however_its_lines_end(
+    tmp_path: Path, size: int, end: str
+) -> None:
+    first = LOGGED.replace(b"}", b', "page": "' + b"x" * size + b'"}')
+
+    delivery, _ = staged(tmp_path, end.encode().join((b"", first, LOGGED, b"")), "a.jsonl")
+
+    assert (delivery.record_count, delivery.layout_name) == (2, "search_log")
+
+
 def test_a_file_that_is_gone_is_refused_like_one_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         landing.stage(Part(tmp_path / "gone.csv"), tmp_path)

@@ -34,7 +34,7 @@ def first_of_json(start: bytes) -> list[dict[str, Any]]:
     text = start.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
     if text.startswith("["):
         raise DataError("it is one JSON array; write each of its objects on a line, as `jq -c '.[]'` does")
-    parsed = (_object(line) for line in text.split("\n")[:SAMPLE])
+    parsed = (_object(line) for line in re.split(r"[\r\n]+", text)[:SAMPLE])
     first = [record for record in parsed if record is not None]
     if not first:
         raise DataError("no line at its start is a JSON object; expected one object a line")
