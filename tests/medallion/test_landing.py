@@ -266,9 +266,11 @@ def test_csv_files_are_found_by_any_spelling_of_their_ending_and_dot_files_left(
 
 
 def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, elsewhere, scan = tmp_path / "in", tmp_path / "elsewhere", os.scandir
+    source, elsewhere, scan, look = tmp_path / "in", tmp_path / "elsewhere", os.scandir, os.stat
     delivered(source, HEADER, "shop/a.csv")
     delivered(source, HEADER, "locked/b.csv")
+    delivered(source, HEADER, "listed/d.csv")
+    (source / "listed" / "e.csv").symlink_to(source / "shop" / "a.csv")
     delivered(elsewhere, HEADER, "c.csv")
     (source / "linked").symlink_to(elsewhere)
     (source / "gone").symlink_to(tmp_path / "nowhere")
@@ -281,7 +283,13 @@ def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypat
             raise PermissionError(errno.EACCES, "Permission denied", str(place))
         return scan(place)
 
+    def hiding(place: Any, *args: Any, **names: Any) -> Any:
+        if "listed" in Path(place).parts[:-1]:  # that may be listed, and not looked into
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return look(place, *args, **names)
+
     monkeypatch.setattr(os, "scandir", refusing)
+    monkeypatch.setattr(os, "stat", hiding)
     survey = landing.survey(source)
 
     assert [part.path for part in survey.parts] == [source / "shop" / "a.csv", source / "within.csv"]
@@ -291,6 +299,8 @@ def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypat
         str(source / "gone"): "a link to what is not there",
         str(source / "led out.csv"): "a link that leads out of the source: name what it leads to as --source",
         str(source / "linked"): "a link to a folder: name that one as --source",
+        str(source / "listed" / "d.csv"): "it can't be looked at (Permission denied)",
+        str(source / "listed" / "e.csv"): "it can't be looked at (Permission denied)",
         str(source / "locked"): "a folder that can't be read",
         str(source / "pipe.csv"): "neither a file nor a folder",
     }

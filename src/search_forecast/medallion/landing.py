@@ -46,7 +46,10 @@ def survey(source: Path) -> Survey:
     passed_over: dict[str, str] = {}
     tables: dict[Path, bool] = {}
     for path in _files(source):
-        reason = _why_passed_over(path, source, tables)
+        try:
+            reason = _why_passed_over(path, source, tables)
+        except PermissionError as error:  # its folder may be listed, and not looked into
+            reason = f"it can't be looked at ({error.strerror})"
         if reason is not None:
             passed_over[Part(path).name] = reason
             continue
@@ -235,7 +238,8 @@ def _files(source: Path) -> list[Path]:
         return [source.absolute()]
     found: list[Path] = []
     for place, folders, names in os.walk(source.absolute(), onerror=lambda error: found.append(Path(error.filename))):
-        links = (name for name in folders if Path(place, name).is_symlink())
+        # Path's own would fail in a folder that may not be looked into.
+        links = (name for name in folders if os.path.islink(Path(place, name)))  # noqa: PTH114
         found.extend(Path(place, name) for name in (*links, *names))
     return sorted(found)
 
