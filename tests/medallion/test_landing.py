@@ -306,6 +306,19 @@ def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypat
     }
 
 
+def test_files_whose_names_differ_in_bytes_that_are_no_text_are_told_apart(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for place, name in enumerate((b"caf\xe8.csv", b"caf\xe9.csv", b"caf\xe9 %.csv")):
+        Path(os.fsdecode(bytes(source) + b"/" + name)).write_bytes(HEADER + b"%d,1,2021,tv\n" % (place + 1))
+
+    batch, _ = stage_new(tmp_path)
+
+    names = [Path(delivery.source_file).name for delivery in batch.deliveries]
+    assert names == [r"caf\xe8.csv", r"caf\xe9 %.csv", r"caf\xe9.csv"]
+    assert [delivery.status for delivery in batch.deliveries] == ["ingested"] * 3
+
+
 @pytest.mark.parametrize("is_judged", [False, True])
 @pytest.mark.parametrize("what", ["shop/a.csv", "shop/a.csv.gz", "shop", "a pipe", "a circle"])
 def test_what_was_put_in_a_files_place_since_it_was_listed_is_not_read(

@@ -59,8 +59,8 @@ class Part:
 
     @property
     def name(self) -> str:
-        """What to call it, as text that can be stored even if the path's bytes are no UTF-8."""
-        path = os.fsencode(self.path).decode("utf-8", errors="replace")
+        """What to call it, as text that can be stored: bytes that are no UTF-8 are spelled out, so names stay apart."""
+        path = os.fsencode(self.path).decode("utf-8", errors="backslashreplace")
         return path if self.member is None else f"{path}/{self.member}"
 
     @property
