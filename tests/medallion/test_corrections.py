@@ -49,6 +49,17 @@ def test_a_chain_of_replacements_counts_one_delivery_at_a_time_whichever_is_rest
         assert [each["replaced_by"] is None for each in rows] == [number == place for number in range(3)]
 
 
+def test_what_had_replaced_a_restored_delivery_and_was_withdrawn_counts_in_its_place_again_once_restored() -> None:
+    rows = [row("aaaa"), row("bbbb")]
+    rows = after(rows, corrections.replaced(rows[0], "bbbb", DECISION))
+    rows = after(rows, corrections.withdrawn(rows[1], DECISION))
+    for place in (0, 1):
+        rows = after(rows, corrections.restored(rows, rows[place], DECISION))
+        assert [each["status"] for each in rows] == [
+            "ingested" if number == place else "replaced" for number in range(2)
+        ]
+
+
 def test_a_decision_said_again_changes_nothing() -> None:
     rows = [row("aaaa"), row("bbbb")]
     out = corrections.withdrawn(rows[0], DECISION)
