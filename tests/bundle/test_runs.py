@@ -11,6 +11,7 @@ from search_forecast.bundle import runs
 from search_forecast.bundle.graph import State
 from search_forecast.bundle.runs import TaskRun
 from search_forecast.errors import DataError
+from search_forecast.lakehouse.forgetting import Sought
 from search_forecast.lakehouse.lock import exclusive
 
 
@@ -60,6 +61,16 @@ def test_a_run_whose_record_is_damaged_is_not_gone_on_with(tmp_path: Path) -> No
     record.write_bytes(record.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"run\.json can't be read: .*; run the job without --from-failed"):
         runs.last(tmp_path, "medallion", None)
+
+
+def test_a_run_whose_record_holds_what_is_erased_is_removed_though_json_spells_it_otherwise(tmp_path: Path) -> None:
+    for hour, said in ((6, 'no Grüne Tür 5" here'), (7, "no grüne türen here")):
+        recorded(tmp_path, "medallion", hour, "FAILED", clean=TaskRun(State.FAILED, error=said))
+
+    removed = runs.remove_with(tmp_path, Sought(frozenset({'grüne tür 5"'})).is_in)
+
+    assert removed == 1
+    assert [each.tasks["clean"].error for each in runs.listed(tmp_path, None)] == ["no grüne türen here"]
 
 
 def test_a_failed_run_is_followed_by_what_to_do(tmp_path: Path, capsys: Any) -> None:

@@ -60,6 +60,13 @@ def test_a_term_is_found_as_people_type_it_and_in_text_as_whole_words() -> None:
     assert not Sought().is_in("anything")
 
 
+def test_text_is_looked_through_as_json_spells_it_too() -> None:
+    for term in ("grüne tür", '5" lamp', "😀 lamp", "a\\b"):
+        sought = Sought(frozenset({term}))
+        assert sought.is_in(f'{{"cut off": {json.dumps([f"the {term}"])}')
+        assert not sought.is_in(f'{{"cut off": {json.dumps([f"the {term}s"])}')
+
+
 def test_a_file_that_is_damaged_is_looked_through_as_text(tmp_path: Path) -> None:
     for name in ("cut.parquet", "cut.json", "any.txt"):
         (tmp_path / name).write_bytes(b'PAR1 {"term": "Zebra Lamp", \xff')

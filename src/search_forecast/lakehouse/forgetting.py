@@ -41,7 +41,16 @@ class Sought:
             if is_whole and normal in terms:
                 return True
             looked_for = patterns if is_whole else within
-            return any(expressions.search(each, normal, expressions.IGNORECASE) for each in looked_for)
+            if any(expressions.search(each, normal, expressions.IGNORECASE) for each in looked_for):
+                return True
+            # JSON, as in records of runs and in lines of it that are cut off, may spell é as \u00e9.
+            plain = text if is_whole else expressions.sub(r'(?:\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))+', unescaped, text)
+            return plain != text and is_sought(plain, False)
+
+        def unescaped(found: re.Match[str]) -> str:
+            import json as notation  # noqa: PLC0415
+
+            return str(notation.loads(f'"{found[0]}"'))
 
         return is_sought
 
