@@ -102,7 +102,8 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
     """
     for table in _MADE_ELSEWHERE:
         if lakehouse.exists(table):
-            _keep(lakehouse, table, "inputs" if table is MODEL_SCORES else "term", what)
+            for column in ("inputs", "predicted_label") if table is MODEL_SCORES else ("term",):
+                _keep(lakehouse, table, column, what)
     rows, now = corrections.deliveries(lakehouse), corrections.moment(lakehouse, now)
     whole = None if parameters.delivery is None else corrections.find(rows, parameters.delivery)["delivery_id"]
     raw = _marked(lakehouse.read(RAW_SEARCH_TERMS), what, whole)
@@ -206,7 +207,7 @@ def _clear_corrections(lakehouse: Lakehouse, what: Sought) -> None:
 
 def _keep(lakehouse: Lakehouse, table: Table, column: str, what: Sought) -> None:
     """Rewrite a table without the rows whose column holds it, if there are any."""
-    is_sought, is_whole, rows = what.rule(), table is not MODEL_SCORES, lakehouse.read(table)
+    is_sought, is_whole, rows = what.rule(), column != "inputs", lakehouse.read(table)
     rule = F.udf(lambda text: text is not None and is_sought(text, is_whole), "boolean", useArrow=False)
     marked = rows.withColumn("is_sought", rule(F.col(column)))
     if not marked.where("is_sought").isEmpty():
