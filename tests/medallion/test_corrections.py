@@ -13,11 +13,11 @@ from search_forecast import cli
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import CORRECTIONS, DELIVERIES
 from search_forecast.lakehouse.forgetting import Sought
-from search_forecast.medallion import corrections, erase, landing, layouts, overlap
+from search_forecast.medallion import correct, corrections, erase, landing, layouts, overlap
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.corrections import Decision
 from search_forecast.medallion.new_files import stage_new_files
-from search_forecast.parameters import CorrectParameters, EraseParameters
+from search_forecast.parameters import CorrectParameters, EraseParameters, IngestParameters
 
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
 DECISION = Decision("why", "ann", NOW)
@@ -163,6 +163,14 @@ def test_the_content_of_what_was_taken_out_is_not_taken_under_another_name(
 
     assert [each.status for each in batch.deliveries] == ["rejected"]
     assert re.search(says, str(batch.deliveries[0].reason))
+
+
+def test_what_cannot_stand_in_place_of_a_delivery_is_said_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "mended.xlsx").write_bytes(b"PK")
+    nothing: Any = None
+
+    with pytest.raises(DataError, match=r"--by .*mended\.xlsx holds 0 .*: its ending is none that is read$"):
+        correct._take_in_place(nothing, IngestParameters(tmp_path / "mended.xlsx"), [], {}, DECISION)
 
 
 def days(*counts: int, first: int = 0, terms: int = 0) -> overlap.Days:
