@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from search_forecast.lakehouse.contracts import CORRECTIONS, DELIVERIES
 from search_forecast.lakehouse.forgetting import Sought
 from search_forecast.medallion import correct, corrections, erase, landing, layouts, overlap
 from search_forecast.medallion.choice import Choice
+from search_forecast.medallion.containers import Part
 from search_forecast.medallion.corrections import Decision
 from search_forecast.medallion.new_files import stage_new_files
 from search_forecast.parameters import CorrectParameters, EraseParameters, IngestParameters
@@ -171,6 +174,16 @@ def test_what_cannot_stand_in_place_of_a_delivery_is_said_with_the_reason(tmp_pa
 
     with pytest.raises(DataError, match=r"--by .*mended\.xlsx holds 0 .*: its ending is none that is read$"):
         correct._take_in_place(nothing, IngestParameters(tmp_path / "mended.xlsx"), [], {}, DECISION)
+
+
+def test_delivered_files_that_still_lie_there_are_named_though_their_names_are_no_utf_8(tmp_path: Path) -> None:
+    here = [Path(os.fsdecode(bytes(tmp_path) + name)) for name in (b"/caf\xe9.csv", rb"/caf\xe8.csv", b"/plain.csv")]
+    names = [Part(path).name for path in (*here, tmp_path / "gone.csv")]
+    for path in here:
+        path.touch()
+    lakehouse: Any = SimpleNamespace(ask=lambda *_: [row("a", source_file=name, erased_count=1) for name in names])
+
+    assert erase._delivered_files(lakehouse) == sorted(names[:3])
 
 
 def days(*counts: int, first: int = 0, terms: int = 0) -> overlap.Days:

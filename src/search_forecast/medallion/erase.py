@@ -1,7 +1,6 @@
 """`erase`: the right to be forgotten. Nothing of it stays in tables, in their history or in files under way."""
 
 import logging
-import os.path
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +33,7 @@ from search_forecast.lakehouse.forgetting import Sought
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.lakehouse.purge import purge
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import corrections, ingest, terms
+from search_forecast.medallion import containers, corrections, ingest, terms
 from search_forecast.medallion.aggregate import aggregate
 from search_forecast.medallion.clean import clean
 from search_forecast.medallion.corrections import Decision, Row
@@ -145,7 +144,7 @@ def _delivered_files(lakehouse: Lakehouse) -> list[str]:
     """The files, zip files too, from which records were erased, as far as they still lie where they were taken from."""
     names = [Path(row["source_file"]) for row in corrections.deliveries(lakehouse) if row["erased_count"]]
     paths = {path for name in names for path in (name, *name.parents)}
-    return sorted(str(path) for path in paths if os.path.isfile(path))  # noqa: PTH113 - as in ContentIds.save
+    return sorted(str(path) for path in paths if containers.lies_there(str(path)))
 
 
 def _marked(raw: DataFrame, what: Sought, delivery_id: str | None) -> DataFrame:
