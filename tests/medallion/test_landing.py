@@ -510,6 +510,23 @@ def test_a_value_of_a_parquet_file_that_python_has_none_of_is_one_line(tmp_path:
         landing.stage(Part(tmp_path / "a.parquet"), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("count", "names", "reason"),
+    [
+        (0, ("day", "month", "year", "searchterm"), "it has no row"),
+        (1, ("day", "month", "year", "searchterm", "searchterm"), "its column searchterm is there twice"),
+    ],
+)
+def test_a_parquet_file_without_rows_or_with_a_column_twice_is_refused_for_that(
+    tmp_path: Path, count: int, names: tuple[str, ...], reason: str
+) -> None:
+    columns = [pa.array([str(place)] * count, pa.string()) for place, _ in enumerate(names)]
+    parquet.write_table(pa.table(columns, names=list(names)), tmp_path / "a.parquet")
+
+    with pytest.raises(DataError, match=f"^{reason}"):
+        landing.stage(Part(tmp_path / "a.parquet"), tmp_path)
+
+
 def test_a_file_that_goes_while_it_is_asked_for_its_size_has_none(tmp_path: Path) -> None:
     assert landing.file_size(tmp_path / "gone") == 0
 

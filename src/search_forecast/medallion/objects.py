@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -83,9 +84,12 @@ def first_of_parquet(path: Path) -> list[dict[str, Any]]:
     """The first rows of a Parquet file.
 
     Raises:
-        DataError: it is none.
+        DataError: it is none, or has no row.
     """
-    return next(_rows(path), [])[:SAMPLE]
+    first = next((rows[:SAMPLE] for rows in _rows(path) if rows), [])
+    if not first:
+        raise DataError("it has no row")
+    return first
 
 
 def lines_of_parquet(path: Path, export: ExportLayout) -> Iterator[bytes]:
@@ -98,6 +102,10 @@ def lines_of_parquet(path: Path, export: ExportLayout) -> Iterator[bytes]:
 def _rows(path: Path) -> Iterator[list[dict[str, Any]]]:
     try:
         with pq.ParquetFile(path) as file:
+            counts = Counter(file.schema_arrow.names)
+            if twice := [name for name, count in counts.items() if count > 1]:
+                # Of rows as mappings only the last of them would be left.
+                raise DataError(f"its column {', '.join(twice)} is there twice; name one otherwise, deliver it again")
             for batch in file.iter_batches(_BATCH_ROWS):
                 yield batch.to_pylist()
     except (pa.ArrowException, OSError, ValueError, ArithmeticError, LookupError) as error:  # of values, such as a year
