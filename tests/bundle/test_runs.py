@@ -79,6 +79,16 @@ def test_a_run_whose_record_holds_what_is_erased_goes(tmp_path: Path, term: str)
     assert [run.parameters["what"] for run in runs.listed(tmp_path, "flow")] == ["something else"]
 
 
+def test_a_run_whose_record_holds_what_is_erased_is_removed_though_json_spells_it_otherwise(tmp_path: Path) -> None:
+    for hour, said in ((6, 'no Grüne Tür 5" here'), (7, "no grüne türen here")):
+        recorded(tmp_path, "medallion", hour, "FAILED", clean=TaskRun(State.FAILED, error=said))
+
+    removed = runs.remove_with(tmp_path, Sought(frozenset({'grüne tür 5"'})).is_in)
+
+    assert removed == 1
+    assert [each.tasks["clean"].error for each in runs.listed(tmp_path, None)] == ["no grüne türen here"]
+
+
 def test_a_failed_run_is_followed_by_what_to_do(tmp_path: Path, capsys: Any) -> None:
     from search_forecast import cli
 

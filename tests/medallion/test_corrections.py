@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +15,12 @@ from search_forecast import cli
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import CORRECTIONS, DELIVERIES
 from search_forecast.lakehouse.forgetting import Sought
-from search_forecast.medallion import corrections, erase, landing, layouts, overlap
+from search_forecast.medallion import correct, corrections, erase, landing, layouts, overlap
 from search_forecast.medallion.choice import Choice
+from search_forecast.medallion.containers import Part
 from search_forecast.medallion.corrections import Decision
 from search_forecast.medallion.new_files import stage_new_files
-from search_forecast.parameters import CorrectParameters, EraseParameters
+from search_forecast.parameters import CorrectParameters, EraseParameters, IngestParameters
 
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
 DECISION = Decision("why", "ann", NOW)
@@ -47,6 +50,17 @@ def test_a_chain_of_replacements_counts_one_delivery_at_a_time_whichever_is_rest
             "ingested" if number == place else "replaced" for number in range(3)
         ]
         assert [each["replaced_by"] is None for each in rows] == [number == place for number in range(3)]
+
+
+def test_what_had_replaced_a_restored_delivery_and_was_withdrawn_counts_in_its_place_again_once_restored() -> None:
+    rows = [row("aaaa"), row("bbbb")]
+    rows = after(rows, corrections.replaced(rows[0], "bbbb", DECISION))
+    rows = after(rows, corrections.withdrawn(rows[1], DECISION))
+    for place in (0, 1):
+        rows = after(rows, corrections.restored(rows, rows[place], DECISION))
+        assert [each["status"] for each in rows] == [
+            "ingested" if number == place else "replaced" for number in range(2)
+        ]
 
 
 def test_a_decision_said_again_changes_nothing() -> None:
@@ -152,6 +166,24 @@ def test_the_content_of_what_was_taken_out_is_not_taken_under_another_name(
 
     assert [each.status for each in batch.deliveries] == ["rejected"]
     assert re.search(says, str(batch.deliveries[0].reason))
+
+
+def test_what_cannot_stand_in_place_of_a_delivery_is_said_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "mended.xlsx").write_bytes(b"PK")
+    nothing: Any = None
+
+    with pytest.raises(DataError, match=r"--by .*mended\.xlsx holds 0 .*: its ending is none that is read$"):
+        correct._take_in_place(nothing, IngestParameters(tmp_path / "mended.xlsx"), [], {}, DECISION)
+
+
+def test_delivered_files_that_still_lie_there_are_named_though_their_names_are_no_utf_8(tmp_path: Path) -> None:
+    here = [Path(os.fsdecode(bytes(tmp_path) + name)) for name in (b"/caf\xe9.csv", rb"/caf\xe8.csv", b"/plain.csv")]
+    names = [Part(path).name for path in (*here, tmp_path / "gone.csv")]
+    for path in here:
+        path.touch()
+    lakehouse: Any = SimpleNamespace(ask=lambda *_: [row("a", source_file=name, erased_count=1) for name in names])
+
+    assert erase._delivered_files(lakehouse) == sorted(names[:3])
 
 
 def days(*counts: int, first: int = 0, terms: int = 0) -> overlap.Days:

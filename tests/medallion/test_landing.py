@@ -27,6 +27,7 @@ from support.places import FIXTURES
 
 HEADER = b"day,month,year,searchterm\n"
 RECORDS = b"7,11,2021,laptop\n8,11,2021,mobile 5g\n"
+LOGGED = b'{"timestamp": "2021-11-07T12:00:00Z", "query": "laptop"}'
 NOW = datetime(2021, 12, 25, 12, 30, 0, 123456, tzinfo=timezone.utc)
 
 
@@ -145,6 +146,9 @@ def test_a_header_that_is_not_utf_8_still_gives_its_names(tmp_path: Path) -> Non
         pytest.param("a.csv", (HEADER + RECORDS).decode().encode("utf-16"), "is UTF-16", id="UTF-16"),
         pytest.param("a.csv", b"\xfe\xff" + HEADER.decode().encode("utf-16-be"), "is UTF-16", id="UTF-16 BE"),
         pytest.param("a.csv", HEADER.decode().encode("utf-16-le"), "not text", id="UTF-16 without BOM"),
+        pytest.param("a.csv", HEADER.decode().encode("utf-32"), "is UTF-32.* encoding: utf-32$", id="UTF-32"),
+        pytest.param("a.csv", b"\0\0\xfe\xff" + HEADER.decode().encode("utf-32-be"), "is UTF-32", id="UTF-32 BE"),
+        pytest.param("a.jsonl", LOGGED.decode().encode("utf-16"), "the file is UTF-16; save it", id="JSON in UTF-16"),
         pytest.param("a.csv.gz", HEADER + RECORDS, "gzip file is broken", id="not gzip"),
         pytest.param("a.csv.gz", gzip.compress(HEADER + RECORDS)[:-9], "gzip file is broken", id="cut off"),
         pytest.param("a.csv.gz", gzip.compress(HEADER + RECORDS)[:12], "gzip file is broken", id="cut off early"),
@@ -162,6 +166,18 @@ def test_a_file_that_cannot_be_read_is_refused_and_nothing_of_it_staged(
         staged(tmp_path, content, name)
 
     assert [path.name for path in (tmp_path / "batch").iterdir() if not path.name.startswith("partial")] == []
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("size", [1, 2**17])
+def test_a_file_of_json_is_told_by_its_first_record_however_long_and_however_its_lines_end(
+    tmp_path: Path, size: int, end: str
+) -> None:
+    first = LOGGED.replace(b"}", b', "page": "' + b"x" * size + b'"}')
+
+    delivery, _ = staged(tmp_path, end.encode().join((b"", first, LOGGED, b"")), "a.jsonl")
+
+    assert (delivery.record_count, delivery.layout_name) == (2, "search_log")
 
 
 def test_a_file_that_is_gone_is_refused_like_one_that_cannot_be_read(tmp_path: Path) -> None:
@@ -250,9 +266,11 @@ def test_csv_files_are_found_by_any_spelling_of_their_ending_and_dot_files_left(
 
 
 def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, elsewhere, scan = tmp_path / "in", tmp_path / "elsewhere", os.scandir
+    source, elsewhere, scan, look = tmp_path / "in", tmp_path / "elsewhere", os.scandir, os.stat
     delivered(source, HEADER, "shop/a.csv")
     delivered(source, HEADER, "locked/b.csv")
+    delivered(source, HEADER, "listed/d.csv")
+    (source / "listed" / "e.csv").symlink_to(source / "shop" / "a.csv")
     delivered(elsewhere, HEADER, "c.csv")
     (source / "linked").symlink_to(elsewhere)
     (source / "gone").symlink_to(tmp_path / "nowhere")
@@ -265,7 +283,13 @@ def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypat
             raise PermissionError(errno.EACCES, "Permission denied", str(place))
         return scan(place)
 
+    def hiding(place: Any, *args: Any, **names: Any) -> Any:
+        if "listed" in Path(place).parts[:-1]:  # that may be listed, and not looked into
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return look(place, *args, **names)
+
     monkeypatch.setattr(os, "scandir", refusing)
+    monkeypatch.setattr(os, "stat", hiding)
     survey = landing.survey(source)
 
     assert [part.path for part in survey.parts] == [source / "shop" / "a.csv", source / "within.csv"]
@@ -275,9 +299,24 @@ def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypat
         str(source / "gone"): "a link to what is not there",
         str(source / "led out.csv"): "a link that leads out of the source: name what it leads to as --source",
         str(source / "linked"): "a link to a folder: name that one as --source",
+        str(source / "listed" / "d.csv"): "it can't be looked at (Permission denied)",
+        str(source / "listed" / "e.csv"): "it can't be looked at (Permission denied)",
         str(source / "locked"): "a folder that can't be read",
         str(source / "pipe.csv"): "neither a file nor a folder",
     }
+
+
+def test_files_whose_names_differ_in_bytes_that_are_no_text_are_told_apart(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for place, name in enumerate((b"caf\xe8.csv", b"caf\xe9.csv", b"caf\xe9 %.csv")):
+        Path(os.fsdecode(bytes(source) + b"/" + name)).write_bytes(HEADER + b"%d,1,2021,tv\n" % (place + 1))
+
+    batch, _ = stage_new(tmp_path)
+
+    names = [Path(delivery.source_file).name for delivery in batch.deliveries]
+    assert names == [r"caf\xe8.csv", r"caf\xe9 %.csv", r"caf\xe9.csv"]
+    assert [delivery.status for delivery in batch.deliveries] == ["ingested"] * 3
 
 
 @pytest.mark.parametrize("is_judged", [False, True])
@@ -468,6 +507,23 @@ def test_a_value_of_a_parquet_file_that_python_has_none_of_is_one_line(tmp_path:
     parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
 
     with pytest.raises(DataError, match="no Parquet file that can be read"):
+        landing.stage(Part(tmp_path / "a.parquet"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("count", "names", "reason"),
+    [
+        (0, ("day", "month", "year", "searchterm"), "it has no row"),
+        (1, ("day", "month", "year", "searchterm", "searchterm"), "its column searchterm is there twice"),
+    ],
+)
+def test_a_parquet_file_without_rows_or_with_a_column_twice_is_refused_for_that(
+    tmp_path: Path, count: int, names: tuple[str, ...], reason: str
+) -> None:
+    columns = [pa.array([str(place)] * count, pa.string()) for place, _ in enumerate(names)]
+    parquet.write_table(pa.table(columns, names=list(names)), tmp_path / "a.parquet")
+
+    with pytest.raises(DataError, match=f"^{reason}"):
         landing.stage(Part(tmp_path / "a.parquet"), tmp_path)
 
 

@@ -67,11 +67,14 @@ def lines(content: bytes, export: layouts.ExportLayout) -> list[str]:
             "count: expected thousands and decimal (. unless said) to differ",
         ),
         (PLAIN + "encoding: utf-9", "encoding: expected an encoding that Python knows, such as utf-8, utf-16"),
+        (PLAIN + "encoding: [cp1252]", "encoding: expected a valid string, got ['cp1252']"),
         (PLAIN + "delimiters: [',,']", "delimiters: string should have at most 1 character, got ',,'"),
         (PLAIN + "delimiters: ['\"']", "delimiters: string should match pattern"),
         (PLAIN + "skip_lines: -1", "skip_lines: expected greater than or equal to 0, got -1"),
         (PLAIN + "quoting: single", "quoting: expected 'standard', 'backslash' or 'none', got 'single'"),
         (PLAIN + "totals: {pattern: '('}", "totals.pattern: expected a regular expression"),
+        (PLAIN + "totals: {pattern: 5}", "totals.pattern: expected a valid string, got 5"),
+        (PLAIN.replace("YYYY-MM-DD", "[iso]"), "date.formats: expected a valid string, got ['iso']"),
         (PLAIN + "columns: [date, term]", "layout: expected columns to name query"),
         (PLAIN + "refuse: no day", "layout: expected needs beside refuse"),
     ],
@@ -82,6 +85,11 @@ def test_what_is_wrong_with_a_layout_is_said_in_one_line(tmp_path: Path, text: s
 
     assert f"{tmp_path}/mine.yml: {message}" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_an_encoding_may_be_a_number_as_yaml_reads_it(tmp_path: Path) -> None:
+    record = "2024-03-01,café,1"
+    assert lines((HEADER + record).encode("cp1252"), layout(tmp_path, PLAIN + "encoding: 1252")) == [record]
 
 
 def test_a_layouts_name_is_its_files(tmp_path: Path) -> None:

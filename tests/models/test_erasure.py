@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import process_time
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -58,6 +59,25 @@ def test_a_term_is_found_as_people_type_it_and_in_text_as_whole_words() -> None:
     assert not sought.is_in("a zebra lampshade")
     assert not sought.rule()(None, True)
     assert not Sought().is_in("anything")
+
+
+def test_a_text_is_looked_through_for_the_terms_of_a_whole_delivery_at_once() -> None:
+    sought = Sought(frozenset(f"term {number:07d}" for number in range(50_000)) | {"b+w film", "(film"})
+    text = "term 0070000 " * 2000
+    before = process_time()
+
+    for end in ("term 0000001", "a term 0000002!", "x B+W film.", "see (film)"):
+        assert sought.is_in(text + end)
+    for end in ("term 00000012", "_term 0000003", "xb+w film", "b+w films"):
+        assert not sought.is_in(text + end)
+    assert process_time() - before < 5
+
+
+def test_text_is_looked_through_as_json_spells_it_too() -> None:
+    for term in ("grüne tür", '5" lamp', "😀 lamp", "a\\b"):
+        sought = Sought(frozenset({term}))
+        assert sought.is_in(f'{{"cut off": {json.dumps([f"the {term}"])}')
+        assert not sought.is_in(f'{{"cut off": {json.dumps([f"the {term}s"])}')
 
 
 def test_a_file_that_is_damaged_is_looked_through_as_text(tmp_path: Path) -> None:

@@ -81,7 +81,10 @@ def seed_what_other_jobs_wrote(
             {"event_date": date(2024, 3, 4), "event": "sale", "kind": "campaign", "term": term}
             for term in ("zebra lamp", "hat", None)
         ],
-        "model_scores": [score | {"inputs": json.dumps({"term": term})} for term in ("Zebra lamp", "hat")],
+        "model_scores": [
+            score | {"inputs": json.dumps({"term": term}), "predicted_label": label}
+            for term, label in (("Zebra lamp", None), ("hat", "shop"), ("stripes", "zebra lamp"))
+        ],
     }
     write(lake, {name: rows for name, rows in tables.items() if name in (names or tables)})
     for name, text in (

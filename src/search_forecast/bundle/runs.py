@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from search_forecast.bundle.graph import State
-from search_forecast.bundle.references import texts
 from search_forecast.errors import DataError, UsageError
 
 DIRECTORY = "_runs"
@@ -96,20 +95,13 @@ def remove_with(lakehouse: Path, is_in: Callable[[str], bool]) -> int:
     """Remove the runs whose record or logs hold some text; how many."""
     runs = [path for path in (lakehouse / DIRECTORY).glob("*/*") if path.is_dir()]
     holding = [
-        run for run in runs if any(is_in(text) for path in run.rglob("*") if path.is_file() for text in _texts(path))
+        run
+        for run in runs
+        if any(is_in(path.read_text("utf-8", "replace")) for path in run.rglob("*") if path.is_file())
     ]
     for run in holding:
         shutil.rmtree(run)
     return len(holding)
-
-
-def _texts(path: Path) -> Iterator[str]:
-    """The text of a file, and of a record each of its own, in which quotes and other letters are no escapes."""
-    content = path.read_text("utf-8", "replace")
-    yield content
-    if path.suffix == ".json":
-        with suppress(ValueError, RecursionError):  # cut off or damaged: looked through as text
-            yield from texts(json.loads(content))
 
 
 def trim(lakehouse: Path, keep: int = KEPT_RUNS) -> int:

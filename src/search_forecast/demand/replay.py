@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from search_forecast.demand.monitor import monitor_champion
+from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.demand.score import score
 from search_forecast.demand.train import train
 from search_forecast.errors import UsageError
@@ -55,7 +56,8 @@ def replay(
     trained_to = max((version.tags.get("trained_to", "") for version in models.versions(name)), default="")
     if trained_to > first.isoformat():
         last_week = date.fromisoformat(trained_to)  # whose forecasts come last: without them it was cut off
-        start = last_week + WEEK if _has_forecasts(lakehouse, last_week) else last_week
+        made_on = last_week - timedelta(days=FREQUENCIES[parameters.frequency].days - 1)  # the Monday of a week
+        start = last_week + WEEK if _has_forecasts(lakehouse, made_on) else last_week
         raise UsageError(
             f"replay: a version of {name} was trained on days up to {trained_to}, so it would know the future; go on "
             f"--from {start}, or replay in another lakehouse"

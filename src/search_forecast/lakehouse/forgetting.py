@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,15 @@ class Sought:
         A closure, as `normalisation.normaliser` is one and for the same reason. Terms are found in text as whole words.
         """
         terms, pattern, normalise = self.terms, self.pattern, normaliser()
-        words = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))
-        patterns = [] if pattern is None else [pattern]
-        within = [*patterns, rf"(?<!\w)(?:{words})(?!\w)"] if terms else patterns
+        lengths = sorted({len(term) for term in terms})
+
+        def holds_words(normal: str, starts: Iterable[int]) -> bool:
+            # Not by an expression of all terms, which takes as long for each of them: a delivery's are many.
+            ends = ((start, start + length) for start in starts for length in lengths)
+            return any(normal[start:end] in terms and not is_word(normal[end : end + 1]) for start, end in ends)
+
+        def is_word(character: str) -> bool:
+            return character.isalnum() or character == "_"
 
         def is_sought(text: str | None, is_whole: bool) -> bool:
             import re as expressions  # noqa: PLC0415 - shipped with the code
@@ -40,8 +46,20 @@ class Sought:
             normal = normalise(text)
             if is_whole and normal in terms:
                 return True
-            looked_for = patterns if is_whole else within
-            return any(expressions.search(each, normal, expressions.IGNORECASE) for each in looked_for)
+            if pattern is not None and expressions.search(pattern, normal, expressions.IGNORECASE):
+                return True
+            if terms and not is_whole:
+                starts = (place.start() for place in expressions.finditer(r"(?<!\w)", normal))
+                if holds_words(normal, starts):
+                    return True
+            # JSON, as in records of runs and in lines of it that are cut off, may spell é as \u00e9.
+            plain = text if is_whole else expressions.sub(r'(?:\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))+', unescaped, text)
+            return plain != text and is_sought(plain, False)
+
+        def unescaped(found: re.Match[str]) -> str:
+            import json as notation  # noqa: PLC0415
+
+            return str(notation.loads(f'"{found[0]}"'))
 
         return is_sought
 

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 import stat
 import zipfile
 import zlib
@@ -32,6 +33,7 @@ HIDDEN = "a program's own, or an upload under way (its name, or a folder's, begi
 UNREADABLE = "its ending is none that is read"
 _TWICE = "the zip file has several members of this name, of which one alone could be read; pack each under its own"
 _READ_BYTES = 2**20
+_SPELLED_BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")
 # A name that is no UTF-8, though the archive says so, is a ValueError.
 _COMPLAINTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError)
 
@@ -59,8 +61,8 @@ class Part:
 
     @property
     def name(self) -> str:
-        """What to call it, as text that can be stored even if the path's bytes are no UTF-8."""
-        path = os.fsencode(self.path).decode("utf-8", errors="replace")
+        """What to call it, as text that can be stored: bytes that are no UTF-8 are spelled out, so names stay apart."""
+        path = os.fsencode(self.path).decode("utf-8", errors="backslashreplace")
         return path if self.member is None else f"{path}/{self.member}"
 
     @property
@@ -68,6 +70,12 @@ class Part:
         """How its content is written."""
         name, _ = _endings(self.member or self.path.name)
         return FORMS.get(name, "text")
+
+
+def lies_there(name: str) -> bool:
+    """Whether there is a file that `Part.name` calls so."""
+    own = _SPELLED_BYTE.sub(lambda byte: bytes.fromhex(byte[1].decode()), os.fsencode(name))
+    return os.path.isfile(name) or os.path.isfile(own)  # noqa: PTH113 - Path's fails in another's folder
 
 
 def is_readable(name: str) -> bool:

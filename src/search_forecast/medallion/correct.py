@@ -62,9 +62,11 @@ def _take_in_place(
     Raises:
         DataError: the file holds no delivery or several, cannot be read, or its content counts no more itself.
     """
-    parts = landing.survey(parameters.source).parts
+    survey = landing.survey(parameters.source)
+    parts = survey.parts
     if len(parts) != 1:
-        raise DataError(f"correct: --by {parameters.source} holds {len(parts)} deliveries, expected one file")
+        why = "".join(f": {reason}" for reason in list(survey.passed_over.values())[:1] if not parts)
+        raise DataError(f"correct: --by {parameters.source} holds {len(parts)} deliveries, expected one file{why}")
     new_files.check_deliveries(lakehouse, rows)
     batch = new_files.new_batch(lakehouse.staging, rows, decision.at)
     delivery = landing.stage(parts[0], batch.directory, ingest.layout_choice(parameters))

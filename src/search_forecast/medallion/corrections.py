@@ -102,6 +102,8 @@ def replaced(row: Row, by: str, decision: Decision) -> list[Row]:
 def restored(rows: Sequence[Row], row: Row, decision: Decision) -> list[Row]:
     """The rows that change where a delivery shall count again, in place of what had replaced it; none where it counts.
 
+    That is replaced even where it was withdrawn: else both would count once it is restored too.
+
     Raises:
         DataError: it was erased.
     """
@@ -114,7 +116,7 @@ def restored(rows: Sequence[Row], row: Row, decision: Decision) -> list[Row]:
     while last["status"] == REPLACED and last["replaced_by"] in ingested:
         last = ingested[last["replaced_by"]]
     changes = [_corrected(row, decision, INGESTED, what=_RESTORED)]
-    if last["status"] == INGESTED:
+    if last is not row and last["status"] in (INGESTED, WITHDRAWN):
         changes.append(_corrected(last, decision, REPLACED, replaced_by=row["delivery_id"]))
     return changes
 

@@ -5,6 +5,10 @@ from collections.abc import Callable
 
 _UTF_8 = {"utf-8", "utf8", "utf_8"}
 _SAMPLE_BYTES = 2**16
+_MARKS = {  # in this order: one of UTF-32's begins with one of UTF-16's
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 
 
 def as_utf8(content: Callable[[int], bytes], encoding: str) -> Callable[[int], bytes]:
@@ -29,6 +33,11 @@ def as_utf8(content: Callable[[int], bytes], encoding: str) -> Callable[[int], b
     return decoded
 
 
+def marked(start: bytes) -> str | None:
+    """utf-16 or utf-32 where a text begins with its byte order mark."""
+    return next((name for name, marks in _MARKS.items() if start.startswith(marks)), None)
+
+
 def suggestion(start: bytes) -> str:
     """What to try where the start of a file is no UTF-8; empty where it is, or where nothing can be told.
 
@@ -36,8 +45,8 @@ def suggestion(start: bytes) -> str:
         start: its first bytes.
     """
     sample = start[:_SAMPLE_BYTES]
-    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "; a layout can say encoding: utf-16"
+    if name := marked(sample):
+        return f"; a layout can say encoding: {name}"
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)
     except UnicodeDecodeError:

@@ -1,7 +1,6 @@
 """`erase`: the right to be forgotten. Nothing of it stays in tables, in their history or in files under way."""
 
 import logging
-import os.path
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +33,7 @@ from search_forecast.lakehouse.forgetting import Sought
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.lakehouse.purge import purge
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import corrections, ingest, terms
+from search_forecast.medallion import containers, corrections, ingest, terms
 from search_forecast.medallion.aggregate import aggregate
 from search_forecast.medallion.clean import clean
 from search_forecast.medallion.corrections import Decision, Row
@@ -102,7 +101,8 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
     """
     for table in _MADE_ELSEWHERE:
         if lakehouse.exists(table):
-            _keep(lakehouse, table, "inputs" if table is MODEL_SCORES else "term", what)
+            for column in ("inputs", "predicted_label") if table is MODEL_SCORES else ("term",):
+                _keep(lakehouse, table, column, what)
     rows, now = corrections.deliveries(lakehouse), corrections.moment(lakehouse, now)
     whole = None if parameters.delivery is None else corrections.find(rows, parameters.delivery)["delivery_id"]
     raw = _marked(lakehouse.read(RAW_SEARCH_TERMS), what, whole)
@@ -144,7 +144,7 @@ def _delivered_files(lakehouse: Lakehouse) -> list[str]:
     """The files, zip files too, from which records were erased, as far as they still lie where they were taken from."""
     names = [Path(row["source_file"]) for row in corrections.deliveries(lakehouse) if row["erased_count"]]
     paths = {path for name in names for path in (name, *name.parents)}
-    return sorted(str(path) for path in paths if os.path.isfile(path))  # noqa: PTH113 - as in ContentIds.save
+    return sorted(str(path) for path in paths if containers.lies_there(str(path)))
 
 
 def _marked(raw: DataFrame, what: Sought, delivery_id: str | None) -> DataFrame:
@@ -206,7 +206,7 @@ def _clear_corrections(lakehouse: Lakehouse, what: Sought) -> None:
 
 def _keep(lakehouse: Lakehouse, table: Table, column: str, what: Sought) -> None:
     """Rewrite a table without the rows whose column holds it, if there are any."""
-    is_sought, is_whole, rows = what.rule(), table is not MODEL_SCORES, lakehouse.read(table)
+    is_sought, is_whole, rows = what.rule(), column != "inputs", lakehouse.read(table)
     rule = F.udf(lambda text: text is not None and is_sought(text, is_whole), "boolean", useArrow=False)
     marked = rows.withColumn("is_sought", rule(F.col(column)))
     if not marked.where("is_sought").isEmpty():

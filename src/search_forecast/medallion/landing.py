@@ -46,7 +46,10 @@ def survey(source: Path) -> Survey:
     passed_over: dict[str, str] = {}
     tables: dict[Path, bool] = {}
     for path in _files(source):
-        reason = _why_passed_over(path, source, tables)
+        try:
+            reason = _why_passed_over(path, source, tables)
+        except PermissionError as error:  # its folder may be listed, and not looked into
+            reason = f"it can't be looked at ({error.strerror})"
         if reason is not None:
             passed_over[Part(path).name] = reason
             continue
@@ -140,11 +143,11 @@ class _Content:
         self._file, self._start = file, b""
         self.sha256 = hashlib.sha256()
 
-    def start(self) -> bytes:
+    def start(self, size: int = START_BYTES) -> bytes:
         """The first bytes, which will be read again."""
-        while len(self._start) < START_BYTES and (block := self._read(records.BLOCK_BYTES)):
+        while len(self._start) < size and (block := self._read(records.BLOCK_BYTES)):
             self._start += block
-        return self._start[:START_BYTES]
+        return self._start[:size]
 
     def read(self, size: int) -> bytes:
         """The next bytes, at most so many."""
@@ -207,7 +210,11 @@ def open_records(part: Part, file: BinaryIO, directory: Path, choice: Choice) ->
     if part.form == "parquet":
         return _open_parquet(part, content, directory / "copy.parquet", choice)
     if part.form == "json":
-        export, why = choice.of_objects(part, objects.first_of_json(content.start()))
+        try:
+            first = objects.first_of_json(content.start())
+        except DataError:  # the first record may be longer
+            first = objects.first_of_json(content.start(records.MAX_LINE_BYTES))
+        export, why = choice.of_objects(part, first)
         return Opened(content, export, why, objects.layout_of(export), objects.lines_of_json(content.read, export))
     export, why = choice.of_text(part, content.start())
     layout, blocks = records.read(content.read, export)
@@ -231,7 +238,8 @@ def _files(source: Path) -> list[Path]:
         return [source.absolute()]
     found: list[Path] = []
     for place, folders, names in os.walk(source.absolute(), onerror=lambda error: found.append(Path(error.filename))):
-        links = (name for name in folders if Path(place, name).is_symlink())
+        # Path's own would fail in a folder that may not be looked into.
+        links = (name for name in folders if os.path.islink(Path(place, name)))  # noqa: PTH114
         found.extend(Path(place, name) for name in (*links, *names))
     return sorted(found)
 

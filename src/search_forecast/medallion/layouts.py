@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 import search_forecast
 from search_forecast.errors import UsageError, did_you_mean
@@ -41,10 +41,10 @@ def _pattern(text: str) -> str:
 
 
 Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
-Encoding = Annotated[str, BeforeValidator(_encoding)]
-Pattern = Annotated[str, BeforeValidator(_pattern)]
+Encoding = Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(_encoding)]  # 1252 is a number to YAML
+Pattern = Annotated[str, AfterValidator(_pattern)]
 Zone = Annotated[str, BeforeValidator(checked_zone)]
-Format = Annotated[str, BeforeValidator(checked_format)]
+Format = Annotated[str, AfterValidator(checked_format)]
 Delimiter = Annotated[str, Field(min_length=1, max_length=1, pattern=r'[^" \r\n]')]
 
 

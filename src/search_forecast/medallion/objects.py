@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from search_forecast.errors import DataError
-from search_forecast.medallion import bronze, records
+from search_forecast.medallion import bronze, encodings, records
 from search_forecast.medallion.bronze import FIELD_SEPARATOR, MissingColumnsError
 from search_forecast.medallion.layouts import ExportLayout
 
@@ -29,10 +30,12 @@ def first_of_json(start: bytes) -> list[dict[str, Any]]:
     Raises:
         DataError: there is none.
     """
+    if name := encodings.marked(start):
+        raise DataError(f"the file is {name.upper()}; save it as UTF-8 and deliver it again")
     text = start.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
     if text.startswith("["):
         raise DataError("it is one JSON array; write each of its objects on a line, as `jq -c '.[]'` does")
-    parsed = (_object(line) for line in text.split("\n")[:SAMPLE])
+    parsed = (_object(line) for line in re.split(r"[\r\n]+", text)[:SAMPLE])
     first = [record for record in parsed if record is not None]
     if not first:
         raise DataError("no line at its start is a JSON object; expected one object a line")
@@ -81,9 +84,12 @@ def first_of_parquet(path: Path) -> list[dict[str, Any]]:
     """The first rows of a Parquet file.
 
     Raises:
-        DataError: it is none.
+        DataError: it is none, or has no row.
     """
-    return next(_rows(path), [])[:SAMPLE]
+    first = next((rows[:SAMPLE] for rows in _rows(path) if rows), [])
+    if not first:
+        raise DataError("it has no row")
+    return first
 
 
 def lines_of_parquet(path: Path, export: ExportLayout) -> Iterator[bytes]:
@@ -96,6 +102,10 @@ def lines_of_parquet(path: Path, export: ExportLayout) -> Iterator[bytes]:
 def _rows(path: Path) -> Iterator[list[dict[str, Any]]]:
     try:
         with pq.ParquetFile(path) as file:
+            counts = Counter(file.schema_arrow.names)
+            if twice := [name for name, count in counts.items() if count > 1]:
+                # Of rows as mappings only the last of them would be left.
+                raise DataError(f"its column {', '.join(twice)} is there twice; name one otherwise, deliver it again")
             for batch in file.iter_batches(_BATCH_ROWS):
                 yield batch.to_pylist()
     except (pa.ArrowException, OSError, ValueError, ArithmeticError, LookupError) as error:  # of values, such as a year

@@ -16,7 +16,10 @@ EMAIL, TELEPHONE, CARD, BANK_ACCOUNT, IDENTITY_NUMBER = PLACEHOLDERS = (
     *("[e-mail]", "[telephone]", "[card]", "[bank account]", "[identity number]"),
 )
 # Every text that holds personal data has this, and few others do. terms.may_be_personal asks less, for less.
-SUSPECT = re.compile(r"@|[0-9](?:[^0-9A-Za-z]*[0-9]){6}|[A-Za-z]{6}[0-9]{2}[A-Za-z][0-9]{2}[A-Za-z][0-9]{3}[A-Za-z]")
+SUSPECT = re.compile(
+    r"@|[0-9](?:[^0-9A-Za-z]*[0-9]){6}|[0-9]{6}[Aa][0-9]{3}"
+    r"|[A-Za-z]{6}[0-9]{2}[A-Za-z][0-9]{2}[A-Za-z][0-9]{3}[A-Za-z]"
+)
 _BEFORE, _AFTER = r"(?<![0-9a-z])(?<![0-9][.\-/])", r"(?![0-9a-z])(?![.\-/][0-9])"
 # Not `icon@2x.png` nor `youtube.com/@shop.tv`; a comma is often typed for the dot.
 _EMAIL = re.compile(r"[^\s@,;:<>()\[\]\"'/]@(?![0-9]x\.)[\w-]{1,63}(?:[.,][\w-]{1,63})*[.,][^\W\d_]{2,}")
