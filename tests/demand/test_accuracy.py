@@ -128,6 +128,18 @@ def test_a_horizon_below_a_week_is_one_window_and_the_rule_reads_it(spark: Spark
     assert [row["made_on_date"] for row in first_windows(actual, 1, 1).collect()] == [day(22)]
 
 
+def test_a_day_on_which_the_shop_was_closed_is_one_that_is_known(spark: SparkSession) -> None:
+    counts = {"laptop": [*poisson(40, 23, 5), 0, *poisson(40, 6, 6)]}
+    points = made("laptop", 19, 7)
+    frames = (forecasts_of(spark, points), counts_of(spark, counts), totals_of(spark, counts))
+
+    actual = forecast_accuracy(*frames, as_of=day(29), closures=frozenset({day(23)}))
+
+    assert_accuracy(spark, actual, [expected_row(points, counts, "1-7")])
+    assert forecast_accuracy(*frames, as_of=day(29)).first()["actual_count"] == actual.first()["actual_count"]
+    assert forecast_accuracy(*frames, as_of=day(29)).first()["wape"] < actual.first()["wape"]
+
+
 def test_a_window_is_given_only_once_every_day_of_it_is_complete(spark: SparkSession) -> None:
     counts = {"laptop": poisson(5, 27, 10)}
     forecasts = forecasts_of(spark, made("laptop", 19, 7))

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from search_forecast.demand.known_days import known_days
 from search_forecast.demand.monitoring import accuracy, drift, rule
 from search_forecast.demand.periods import WINDOW_DAYS
+from search_forecast.demand.term_series import closures
 from search_forecast.demand.version_files import VersionFiles
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import (
@@ -60,18 +61,19 @@ def monitor(
     totals = lakehouse.read(DAILY_TOTALS, lakehouse.version(DAILY_TOTALS))
     counts = lakehouse.read(DAILY_TERM_COUNTS, lakehouse.version(DAILY_TERM_COUNTS))
     last_day = _last_day(totals, as_of)
-    compared = accuracy.forecast_accuracy(lakehouse.read(TERM_FORECASTS), counts, totals, last_day)
+    forecasts = lakehouse.read(TERM_FORECASTS)
+    compared = accuracy.forecast_accuracy(forecasts, counts, totals, last_day, closures(lakehouse))
     lakehouse.write(compared, FORECAST_ACCURACY)
     windows = _drifts(counts, model_version, trained, parameters, last_day)
     rows = [tuple(vars(window).values()) for window in windows]
     lakehouse.write(lakehouse.create(rows, DEMAND_DRIFT), DEMAND_DRIFT, where=f"model_version = {model_version:d}")
-    forecasts = _latest_forecasts(lakehouse, model_version, parameters)
-    is_needed, reason = rule.needs_retrain(forecasts, windows, latest_trained_to, last_day, parameters)
+    latest = _latest_forecasts(lakehouse, model_version, parameters)
+    is_needed, reason = rule.needs_retrain(latest, windows, latest_trained_to, last_day, parameters)
     logger.info("monitor: version %d as of %s: %s", model_version, last_day, reason)
     return {
         "model_version": model_version,
         "as_of": last_day.isoformat(),
-        **_figures(forecasts, windows),
+        **_figures(latest, windows),
         "needs_retrain": "true" if is_needed else "false",
         "reason": reason,
     }

@@ -12,6 +12,7 @@ from search_forecast.demand.forecasting import series as s
 from search_forecast.demand.forecasting.backtest_metrics import backtest_metrics
 from search_forecast.demand.known_days import known_days
 from search_forecast.demand.periods import FREQUENCIES
+from search_forecast.demand.term_series import closures
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import ALL, DAILY_TERM_COUNTS, DAILY_TOTALS, OTHER, TERM_FORECASTS
 from search_forecast.lakehouse.scratch import scratch
@@ -81,7 +82,7 @@ def past(
     """
     frequency = FREQUENCIES["week" if is_weekly else "day"]
     last = made_on + timedelta(days=frequency.days - 1)
-    known = known_days(lakehouse.read(DAILY_TOTALS), last)
+    known = known_days(lakehouse.read(DAILY_TOTALS), last, closures(lakehouse))
     latest = s.periods(known.rows, frequency, periods)
     named = latest.sparkSession.createDataFrame([(term,) for term in terms], "term string")
     rows = s.series(lakehouse.read(DAILY_TERM_COUNTS), latest, named, frequency).collect()

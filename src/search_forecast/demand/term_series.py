@@ -100,3 +100,9 @@ def _calendar(lakehouse: Lakehouse, version: int | None) -> Calendar:
         return Calendar()
     rows = lakehouse.read(CALENDAR_EVENTS, version).select("event_date", "event", "kind", "term")
     return Calendar.of_rows(tuple(row) for row in rows.collect())
+
+
+def closures(lakehouse: Lakehouse) -> frozenset[date]:
+    """The days on which the shop was closed, as far as the calendar says now."""
+    is_there = lakehouse.exists(CALENDAR_EVENTS)
+    return _calendar(lakehouse, lakehouse.version(CALENDAR_EVENTS) if is_there else None).closures()

@@ -17,7 +17,13 @@ _ORIGIN = ("model_version", "made_on_date")
 _SERIES = ("period_days", "pool", "term")
 
 
-def forecast_accuracy(forecasts: DataFrame, counts: DataFrame, totals: DataFrame, as_of: date) -> DataFrame:
+def forecast_accuracy(
+    forecasts: DataFrame,
+    counts: DataFrame,
+    totals: DataFrame,
+    as_of: date,
+    closures: frozenset[date] = frozenset(),
+) -> DataFrame:
     """Errors of every past forecast, by seven days ahead and, where it reaches further, as a whole.
 
     A window is given once every day of it is complete and not after `as_of`; days on which nothing was delivered are
@@ -29,11 +35,12 @@ def forecast_accuracy(forecasts: DataFrame, counts: DataFrame, totals: DataFrame
         counts: search_gold.daily_term_counts.
         totals: search_gold.daily_totals.
         as_of: last day whose searches are known in full.
+        closures: days on which the shop was closed: without a search they are known.
 
     Returns:
         search_gold.forecast_accuracy: one row per (model_version, made_on_date, window).
     """
-    known = known_days(totals, as_of).rows
+    known = known_days(totals, as_of, closures).rows
     points = _points(forecasts)
     series = _with_scale(_series(points, counts, _periods(known)))
     longest = F.col("longest")
