@@ -49,7 +49,7 @@ test-cluster: $(VENV)/.set-up-dev ## the jobs on a standalone master with two wo
 test-long: $(VENV)/.set-up-dev ## what walks through the whole pipeline: notebooks, months of monitoring
 	@$(BIN)/python -m pytest --numprocesses=0 -m long $(ARGS)
 
-torture: $(VENV)/.set-up-dev ## kills, faults and fuzzing for about half an hour, written down in docs/torture.md
+torture: $(VENV)/.set-up-dev ## kills, faults and fuzzing, written down in docs/torture.md
 	@$(BIN)/python -m pytest --numprocesses=0 tests/torture $(ARGS)
 
 bench-forecast: $(VENV)/.set-up-dev ## forecasts beside every fixed method, on all sets that can be had (asks the package index)

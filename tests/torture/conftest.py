@@ -17,12 +17,11 @@ HEAD = "| what | done | came of it | lost or counted twice | when, where |\n|---
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=1)
-    # One for each of 19 commands, and one more for the five that go on from what was delivered.
     parser.addoption(
-        "--kills", type=int, default=24, help="processes killed, dealt out among commands, one each at least"
+        "--kills", type=int, default=8, help="processes killed, dealt out among 19 commands in an order by the seed"
     )
     parser.addoption("--days", type=int, default=60, help="daily deliveries in a row")
-    parser.addoption("--minutes", type=float, default=3, help="no further daily delivery after this long, but ten")
+    parser.addoption("--minutes", type=float, default=2, help="no further daily delivery after this long, but ten")
     parser.addoption("--files", type=int, default=10_000, help="files in one delivery")
     parser.addoption("--inputs", type=int, default=50_000, help="inputs, spread over the readers that are fuzzed")
 
