@@ -149,7 +149,7 @@ MUTATIONS = {
             "bundle/variables.py",
             'chosen.get(name, environment.get(f"BUNDLE_VAR_{name}"))',
             'environment.get(f"BUNDLE_VAR_{name}", chosen.get(name))',
-            ("bundle/test_reading.py", "bundle/test_run_rules.py"),
+            ("bundle/test_local_run.py",),
         ),
     )
 }
