@@ -523,6 +523,7 @@ def test_a_calendar_is_loaded_again_and_read_with_the_series(
     assert series.calendar.closures() == {day(40), day(41), day(42)}
     (packed,) = series.packed.where("term = 'tv'").collect()
     assert packed["counts"][40:43] == [0.0, 0.0, 0.0]
+    assert outlook.past(lakehouse, ["tv"], day(44), is_weekly=False, periods=3)["tv"][0] == (day(42), 0.0)
     # A version that was trained before there was a calendar is reproduced without it.
     before = {name: version for name, version in series.delta_versions.items() if "calendar" not in name}
     again = term_series.read(lakehouse, ForecastParameters(), tmp_path / "again", delta_versions=before)

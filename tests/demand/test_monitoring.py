@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def test_the_job_keeps_both_tables_and_says_whether_to_train_again(spark: SparkSession, tmp_path: Path) -> None:
     lakehouse = Lakehouse(spark, tmp_path / "lake", tmp_path / "staging")
     counts = {"laptop": poisson(20, 60, 1), "tablet": poisson(20, 60, 2), "console": [0] * 45 + [40] * 15}
+    for line in counts.values():
+        line[47] = 0  # the shop is closed
     points = [p for term in ("laptop", "tablet") for p in made(term, 44, 14, forecast=20.0)]
     older = (2, "2025-12-01/2025-12-07", day(-35), day(-29), 1, 1, 1, 0.0, 0.0, 0.0, 1.0, False)
     outdated = (1, day(2), "1-7", day(3), day(9), 1, 1, 0.5, 0.5, None, 1.0, 0.0)
@@ -35,6 +37,8 @@ def test_the_job_keeps_both_tables_and_says_whether_to_train_again(spark: SparkS
     }
     for name, rows in tables.items():
         lakes.append(tmp_path / "lake", name, [row.asDict() for row in rows.collect()])
+    closed = {"event_date": day(47), "event": "stocktaking", "kind": "closure", "term": None}
+    lakes.append(tmp_path / "lake", "calendar_events", [closed])
 
     def run(as_of: date | None = None) -> tuple[dict[str, Any], list[Any], list[Any]]:
         trained = (day(0), day(44))
@@ -54,6 +58,8 @@ def test_the_job_keeps_both_tables_and_says_whether_to_train_again(spark: SparkS
     assert (earlier["needs_retrain"], earlier["reason"]) == ("false", "nothing to compare yet")
     assert rows_of_earlier == [[], [older]]
     assert [row[2] for row in accuracy] == ["1-14", "1-7", "8-14"]
+    both = [(point[4], counts[point[1]][44 + point[3]]) for point in points if point[3] <= 7]  # day 47 too
+    assert accuracy[1][7] == pytest.approx(sum(abs(made - came) for made, came in both) / sum(came for _, came in both))
     assert [(row[0], row[-1]) for row in drift] == [(1, True), (1, True), (2, False)]
     reason = said.pop("reason")
     assert reason.startswith(f"the mix of terms has drifted in {day(52)}/{day(58)} (psi ")

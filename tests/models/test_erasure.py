@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from time import process_time
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -64,13 +63,11 @@ def test_a_term_is_found_as_people_type_it_and_in_text_as_whole_words() -> None:
 def test_a_text_is_looked_through_for_the_terms_of_a_whole_delivery_at_once() -> None:
     sought = Sought(frozenset(f"term {number:07d}" for number in range(50_000)) | {"b+w film", "(film"})
     text = "term 0070000 " * 2000
-    before = process_time()
 
     for end in ("term 0000001", "a term 0000002!", "x B+W film.", "see (film)"):
         assert sought.is_in(text + end)
     for end in ("term 00000012", "_term 0000003", "xb+w film", "b+w films"):
         assert not sought.is_in(text + end)
-    assert process_time() - before < 5
 
 
 def test_text_is_looked_through_as_json_spells_it_too() -> None:

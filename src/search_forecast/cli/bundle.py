@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from search_forecast.cli import command, output
-from search_forecast.cli.call import LAYERS, Call, reader
+from search_forecast.cli.call import Call, reader
 from search_forecast.cli.command import PATH, Command, KeyValue, Task
 from search_forecast.errors import DataError, SearchForecastError, UsageError, did_you_mean
 
@@ -275,8 +275,8 @@ def _no_task(parsed: Task) -> str | None:
     """Why a command line could not be a task's in a workspace; None where it could."""
     if not parsed.is_task:
         return "is no command for a task"
-    names = {"--catalog": parsed.call.catalog, **{f"--{layer}-schema": parsed.call.schemas[layer] for layer in LAYERS}}
-    missing = ", ".join(flag for flag, name in names.items() if name is None)
+    flags = {"--catalog": parsed.call.catalog, **parsed.call.schema_flags}
+    missing = ", ".join(flag for flag, name in flags.items() if name is None)
     return f"needs {missing} too, to find the tables in a workspace" if missing else None
 
 

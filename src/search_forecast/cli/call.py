@@ -72,6 +72,11 @@ class Call:
         """The schema of each layer, as the flags name them."""
         return {layer: getattr(self, f"{layer}_schema") for layer in LAYERS}
 
+    @property
+    def schema_flags(self) -> dict[str, str | None]:
+        """The same by the flags' names."""
+        return {f"--{layer}-schema": name for layer, name in self.schemas.items()}
+
     @contextmanager
     def opened(self, *, writes: bool, source: Path | None = None, reads_all: bool = False) -> "Iterator[Lakehouse]":
         """The lakehouse, locked against other writers if the command writes.
@@ -105,7 +110,7 @@ class Call:
         from search_forecast.lakehouse.session import session
         from search_forecast.lakehouse.tables import Lakehouse
 
-        flags = {**{f"--{layer}-schema": name for layer, name in self.schemas.items()}, "--staging": self.staging}
+        flags = {**self.schema_flags, "--staging": self.staging}
         if self.spark is not None:
             raise UsageError(
                 f"{self.command}: say --catalog, whose cluster the workspace chooses, or --spark, not both"

@@ -3,6 +3,8 @@
 import codecs
 from collections.abc import Callable
 
+from search_forecast.errors import DataError
+
 _UTF_8 = {"utf-8", "utf8", "utf_8"}
 _SAMPLE_BYTES = 2**16
 _MARKS = {  # in this order: one of UTF-32's begins with one of UTF-16's
@@ -33,8 +35,13 @@ def as_utf8(content: Callable[[int], bytes], encoding: str) -> Callable[[int], b
     return decoded
 
 
-def marked(start: bytes) -> str | None:
-    """utf-16 or utf-32 where a text begins with its byte order mark."""
+def refuse_others(start: bytes) -> None:
+    """Raise DataError where a text begins with the byte order mark of UTF-16 or UTF-32."""
+    if name := _marked(start):
+        raise DataError(f"the file is {name.upper()}; save it as UTF-8 and deliver it again")
+
+
+def _marked(start: bytes) -> str | None:
     return next((name for name, marks in _MARKS.items() if start.startswith(marks)), None)
 
 
@@ -45,7 +52,7 @@ def suggestion(start: bytes) -> str:
         start: its first bytes.
     """
     sample = start[:_SAMPLE_BYTES]
-    if name := marked(sample):
+    if name := _marked(sample):
         return f"; a layout can say encoding: {name}"
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,8 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
     """
     for table in _MADE_ELSEWHERE:
         if lakehouse.exists(table):
-            for column in ("inputs", "predicted_label") if table is MODEL_SCORES else ("term",):
-                _keep(lakehouse, table, column, what)
+            of_scores = {"inputs": False, "predicted_label": True}
+            _keep(lakehouse, table, of_scores if table is MODEL_SCORES else {"term": True}, what)
     rows, now = corrections.deliveries(lakehouse), corrections.moment(lakehouse, now)
     whole = None if parameters.delivery is None else corrections.find(rows, parameters.delivery)["delivery_id"]
     raw = _marked(lakehouse.read(RAW_SEARCH_TERMS), what, whole)
@@ -114,8 +115,7 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
         own_rows = f"batch_id in ({literals(batch_ids)})"
         lakehouse.write(raw.where(own_rows).where("not is_sought").drop("is_sought"), RAW_SEARCH_TERMS, where=own_rows)
     if lakehouse.exists(ACCEPTED_SPELLINGS):  # after the records: it says which spellings are sought
-        for column in ACCEPTED_SPELLINGS.schema.names:
-            _keep(lakehouse, ACCEPTED_SPELLINGS, column, what)
+        _keep(lakehouse, ACCEPTED_SPELLINGS, dict.fromkeys(ACCEPTED_SPELLINGS.schema.names, True), what)
     clean(lakehouse, parameters.cleaning, now)
     aggregate(lakehouse)
     reconcile(lakehouse, now)
@@ -204,11 +204,22 @@ def _clear_corrections(lakehouse: Lakehouse, what: Sought) -> None:
         lakehouse.write(lakehouse.create(values, CORRECTIONS), CORRECTIONS)
 
 
-def _keep(lakehouse: Lakehouse, table: Table, column: str, what: Sought) -> None:
-    """Rewrite a table without the rows whose column holds it, if there are any."""
-    is_sought, is_whole, rows = what.rule(), column != "inputs", lakehouse.read(table)
-    rule = F.udf(lambda text: text is not None and is_sought(text, is_whole), "boolean", useArrow=False)
-    marked = rows.withColumn("is_sought", rule(F.col(column)))
+def _keep(lakehouse: Lakehouse, table: Table, columns: Mapping[str, bool], what: Sought) -> None:
+    """Rewrite a table without the rows that hold it, if there are any.
+
+    Args:
+        lakehouse: where.
+        table: which.
+        columns: those to look into, and whether each is a whole term, or a text in which it may stand.
+        what: what is sought.
+    """
+    is_sought, wholes, rows = what.rule(), list(columns.values()), lakehouse.read(table)  # before F, which needs Spark
+
+    def is_held(*texts: str | None) -> bool:
+        return any(map(is_sought, texts, wholes))
+
+    rule = F.udf(is_held, "boolean", useArrow=False)
+    marked = rows.withColumn("is_sought", rule(*columns))
     if not marked.where("is_sought").isEmpty():
         lakehouse.write(marked.where("not is_sought").drop("is_sought"), table)
 

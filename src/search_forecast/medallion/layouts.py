@@ -177,9 +177,9 @@ class ExportLayout(_Part):
     def _column(self, name: str, columns: Sequence[str]) -> str:
         """A column by its role where it has one, else as the file spells it."""
         standard = bronze.standard_name(name)
-        role = next((role for role, names in self.fields.items() if standard in map(bronze.standard_name, names)), name)
-        alike = [column for column in columns if bronze.standard_name(column) == standard]
-        return role if role in self.fields or name in alike or not alike else alike[0]
+        roles = [role for role, names in self.fields.items() if standard in map(bronze.standard_name, names)]
+        spelled = [name] if name in columns else [each for each in columns if bronze.standard_name(each) == standard]
+        return [*roles, *spelled, name][0]
 
 
 def load(*directories: Path) -> dict[str, ExportLayout]:

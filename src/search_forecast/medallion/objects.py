@@ -30,8 +30,7 @@ def first_of_json(start: bytes) -> list[dict[str, Any]]:
     Raises:
         DataError: there is none.
     """
-    if name := encodings.marked(start):
-        raise DataError(f"the file is {name.upper()}; save it as UTF-8 and deliver it again")
+    encodings.refuse_others(start)
     text = start.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
     if text.startswith("["):
         raise DataError("it is one JSON array; write each of its objects on a line, as `jq -c '.[]'` does")

@@ -155,8 +155,7 @@ def _text(header: bytes, names: str) -> str:
     """The header as text, once it is clear that it is text."""
     if not header:
         raise DataError(f"the file is empty; expected a header line {names}")
-    if name := encodings.marked(header):
-        raise DataError(f"the file is {name.upper()}; save it as UTF-8 and deliver it again")
+    encodings.refuse_others(header)
     if b"\0" in header:
         raise DataError(f"the file is not text; expected CSV in UTF-8 with a header line {names}")
     return header.decode("utf-8", errors="replace")

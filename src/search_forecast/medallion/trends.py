@@ -178,7 +178,7 @@ def _with_dispersion(changes: DataFrame) -> DataFrame:
     of_grain = {}
     for name in GRAINS:
         change = F.when(grain == name, F.col("z"))
-        # Not count_distinct, for which Spark gives every row out twice.
+        # Not count_distinct, for which Spark gives every row out once more for each.
         periods = F.array_size(F.collect_set(F.when(change.isNotNull(), F.col("period_start_date"))))
         ends = [F.percentile_approx(change, F.lit(part), F.lit(1000)) for part in (0.75, 0.25)]
         pools.append(F.when(periods >= MIN_CHANGES, _squared_scale(*ends)).alias(f"{name}_pool"))

@@ -71,7 +71,7 @@ def answer(engine: Engine, query: Query, values: Mapping[str, str]) -> Answer:
     for parameter in query.parameters:
         if parameter.type == "TERM":
             _check_term(engine, query, str(bound[parameter.name]))
-    _check_grain(engine, query, bound)
+    _check_start(engine, query, bound)
     notes = [_check_period(engine, query, bound)]
     rows = engine.run(query.sql, bound, query.inputs)
     return replace(rows, note="; ".join(note for note in (*notes, rows.note) if note) or None)
@@ -106,7 +106,7 @@ def _check_period(engine: Engine, query: Query, bound: Mapping[str, object]) -> 
     return f"the data runs from {first} to {last}" if begin < first or end > last else None
 
 
-def _check_grain(engine: Engine, query: Query, bound: Mapping[str, object]) -> None:
+def _check_start(engine: Engine, query: Query, bound: Mapping[str, object]) -> None:
     """Raise where no week or month of the data begins on the day asked for."""
     if bound.get("period") is None:
         return

@@ -33,9 +33,8 @@ def cron_problem(expression: str) -> str | None:
         if text in ("*", "?") and (text == "*" or name.startswith("day")):
             continue
         for part in text.split(","):
-            if not (special and re.fullmatch(special, part, re.IGNORECASE)) and not _is_range(
-                part, least, greatest, words
-            ):
+            is_special = special is not None and re.fullmatch(special, part, re.IGNORECASE)
+            if not is_special and not _is_range(part, least, greatest, words):
                 return f"{name} {part} is not in {least}-{greatest}"
     return None
 
