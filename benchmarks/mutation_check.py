@@ -149,7 +149,7 @@ MUTATIONS = {
             "bundle/variables.py",
             'chosen.get(name, environment.get(f"BUNDLE_VAR_{name}"))',
             'environment.get(f"BUNDLE_VAR_{name}", chosen.get(name))',
-            ("bundle/test_local_run.py",),
+            ("bundle/test_references.py",),
         ),
     )
 }

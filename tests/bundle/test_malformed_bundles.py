@@ -5,13 +5,13 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_local_run import NOW
 
 from search_forecast import cli
 from search_forecast.bundle import checks, runner
 from search_forecast.bundle.configuration import User, load
 from search_forecast.errors import UsageError
 from support.bundles import write
+from support.jobs import NOW
 from support.mistakes import FLOW, RIGHT, ROOT
 
 WORDS = st.sampled_from(

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from test_local_run import NOW, after, wheel  # the same little language
 
 from search_forecast import cli
 from search_forecast.bundle import checks, conditions, runner, streams
@@ -13,6 +12,7 @@ from search_forecast.bundle.graph import State, read_job
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse import task_values
 from support.bundles import root, write
+from support.jobs import NOW, after, wheel
 
 
 def bundle_of(tmp_path, jobs, more="", **flags):

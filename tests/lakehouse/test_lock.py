@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,12 +55,9 @@ def test_a_second_process_waits_and_goes_on_once_the_first_is_done(
     with held(tmp_path) as process:
         assert process.stdin is not None
         threading.Timer(0.5, process.stdin.close).start()
-        start = time.monotonic()
 
         with exclusive(tmp_path, "ingest", 60):
-            waited = time.monotonic() - start
-
-    assert 0.3 < waited < 30
+            assert process.stdin.closed
     assert f"waiting up to 60 s for aggregate (process {process.pid}) on {tmp_path}" in caplog.text
 
 
