@@ -72,7 +72,7 @@ MUTATIONS = {
             "medallion/new_files.py",
             "past.ingested[delivery.delivery_id] = name",
             "pass",
-            ("medallion/test_landing.py",),
+            ("medallion/test_same_content.py",),
         ),
         Mutation(
             "batch_half_in_silver_is_cleaned_again",

@@ -1,13 +1,10 @@
+"""A file's records are staged, or the file is refused whole with a reason."""
+
 from __future__ import annotations
 
-import errno
 import gzip
 import hashlib
-import os
-from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import pyarrow as pa
@@ -15,51 +12,14 @@ import pytest
 from pyarrow import parquet
 
 from search_forecast.errors import DataError
-from search_forecast.medallion import batches, containers, landing, layouts, reading, records, splitting
-from search_forecast.medallion.batches import Batch, Delivery
+from search_forecast.medallion import batches, landing, layouts, reading, records
+from search_forecast.medallion.batches import Delivery
 from search_forecast.medallion.bronze import Layout
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
-from search_forecast.medallion.landing import Opened
-from search_forecast.medallion.new_files import stage_new_files
 from support import reference
 from support.places import FIXTURES
-
-HEADER = b"day,month,year,searchterm\n"
-RECORDS = b"7,11,2021,laptop\n8,11,2021,mobile 5g\n"
-LOGGED = b'{"timestamp": "2021-11-07T12:00:00Z", "query": "laptop"}'
-NOW = datetime(2021, 12, 25, 12, 30, 0, 123456, tzinfo=timezone.utc)
-
-
-def delivered(directory: Path, content: bytes, name: str = "terms.csv") -> Path:
-    path = directory / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def staged(directory: Path, content: bytes, name: str = "terms.csv") -> tuple[Delivery, bytes]:
-    """Stages a file with this content; returns its delivery and the lines that were split."""
-    batch = directory / "batch"
-    batch.mkdir()
-    part = Part(delivered(directory, content, name))
-    delivery = landing.stage(part, batch)
-    opened, lines = lines_of(part)
-    expected = splitting.raw_records(lines, opened.layout)
-    assert parquet.read_table(batch / f"{delivery.delivery_id}.parquet") == expected
-    return delivery, lines
-
-
-def lines_of(part: Part) -> tuple[Opened, bytes]:
-    with containers.opened(part) as file:
-        opened = landing.open_records(part, file, part.path.parent, Choice(part.path))
-        return opened, b"".join(opened.blocks)
-
-
-def stage_new(directory: Path) -> tuple[Batch, list[Delivery]]:
-    """Stages what lies in `in`, of which nothing was seen before."""
-    source = directory / "in"
-    return stage_new_files(directory / "staging", landing.survey(source), Choice(source), [], NOW)
+from support.staging import HEADER, LOGGED, RECORDS, delivered, lines_of, staged
 
 
 @pytest.mark.parametrize(
@@ -185,16 +145,6 @@ def test_a_file_that_is_gone_is_refused_like_one_that_cannot_be_read(tmp_path: P
         landing.stage(Part(tmp_path / "gone.csv"), tmp_path)
 
 
-def test_a_file_after_a_refused_one_is_staged_clean(tmp_path: Path) -> None:
-    broken = delivered(tmp_path, gzip.compress(HEADER + RECORDS * 5000)[:-9], "broken.csv.gz")
-    with pytest.raises(DataError):
-        landing.stage(Part(broken), tmp_path)
-
-    delivery = landing.stage(Part(delivered(tmp_path, HEADER + RECORDS)), tmp_path)
-
-    assert parquet.read_metadata(tmp_path / f"{delivery.delivery_id}.parquet").num_rows == 2
-
-
 @pytest.mark.parametrize("is_last", [False, True])
 def test_a_line_over_the_limit_is_refused_by_its_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_last: bool
@@ -243,253 +193,11 @@ def test_every_fixture_is_staged_or_refused_as_the_reference_does(tmp_path: Path
     assert None in found.values()
 
 
-def test_csv_files_are_found_by_any_spelling_of_their_ending_and_dot_files_left(tmp_path: Path) -> None:
-    wanted = [
-        "A.CSV",
-        "B.csv.GZ",
-        "_x [1].csv",
-        "a b/c d.csv",
-        "größe 'ö' \"q\" ${x} %20 #1.csv",
-        "x{a,b}*?.csv",
-        "deep/er/still.csv",
-    ]
-    others = [".hidden.csv", "deep/.upload.csv.gz", ".csv", "terms.csv.part", "terms.xlsx", "csv", "truth.json"]
-    for name in (*wanted, *others):
-        delivered(tmp_path, HEADER, name)
-    (tmp_path / "directory.csv").mkdir()
-    (tmp_path / "dangling.csv").symlink_to(tmp_path / "nowhere.csv")
-
-    survey = landing.survey(tmp_path)
-
-    assert [part.path for part in survey.parts] == sorted(tmp_path / name for name in wanted)
-    assert set(survey.passed_over) == {str(tmp_path / name) for name in (*others, "dangling.csv")}
-
-
-def test_whatever_is_not_read_is_named_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, elsewhere, scan, look = tmp_path / "in", tmp_path / "elsewhere", os.scandir, os.stat
-    delivered(source, HEADER, "shop/a.csv")
-    delivered(source, HEADER, "locked/b.csv")
-    delivered(source, HEADER, "listed/d.csv")
-    (source / "listed" / "e.csv").symlink_to(source / "shop" / "a.csv")
-    delivered(elsewhere, HEADER, "c.csv")
-    (source / "linked").symlink_to(elsewhere)
-    (source / "gone").symlink_to(tmp_path / "nowhere")
-    (source / "led out.csv").symlink_to(elsewhere / "c.csv")
-    (source / "within.csv").symlink_to(source / "shop" / "a.csv")
-    os.mkfifo(source / "pipe.csv")
-
-    def refusing(place: Any) -> Any:
-        if Path(place).name == "locked":
-            raise PermissionError(errno.EACCES, "Permission denied", str(place))
-        return scan(place)
-
-    def hiding(place: Any, *args: Any, **names: Any) -> Any:
-        if "listed" in Path(place).parts[:-1]:  # that may be listed, and not looked into
-            raise PermissionError(errno.EACCES, "Permission denied", str(place))
-        return look(place, *args, **names)
-
-    monkeypatch.setattr(os, "scandir", refusing)
-    monkeypatch.setattr(os, "stat", hiding)
-    survey = landing.survey(source)
-
-    assert [part.path for part in survey.parts] == [source / "shop" / "a.csv", source / "within.csv"]
-    (tmp_path / "link.csv").symlink_to(elsewhere / "c.csv")
-    assert len(landing.survey(tmp_path / "link.csv").parts) == 1  # the operator's word
-    assert survey.passed_over == {
-        str(source / "gone"): "a link to what is not there",
-        str(source / "led out.csv"): "a link that leads out of the source: name what it leads to as --source",
-        str(source / "linked"): "a link to a folder: name that one as --source",
-        str(source / "listed" / "d.csv"): "it can't be looked at (Permission denied)",
-        str(source / "listed" / "e.csv"): "it can't be looked at (Permission denied)",
-        str(source / "locked"): "a folder that can't be read",
-        str(source / "pipe.csv"): "neither a file nor a folder",
-    }
-
-
-def test_files_whose_names_differ_in_bytes_that_are_no_text_are_told_apart(tmp_path: Path) -> None:
-    source = tmp_path / "in"
-    source.mkdir()
-    for place, name in enumerate((b"caf\xe8.csv", b"caf\xe9.csv", b"caf\xe9 %.csv")):
-        Path(os.fsdecode(bytes(source) + b"/" + name)).write_bytes(HEADER + b"%d,1,2021,tv\n" % (place + 1))
-
-    batch, _ = stage_new(tmp_path)
-
-    names = [Path(delivery.source_file).name for delivery in batch.deliveries]
-    assert names == [r"caf\xe8.csv", r"caf\xe9 %.csv", r"caf\xe9.csv"]
-    assert [delivery.status for delivery in batch.deliveries] == ["ingested"] * 3
-
-
-@pytest.mark.parametrize("is_judged", [False, True])
-@pytest.mark.parametrize("what", ["shop/a.csv", "shop/a.csv.gz", "shop", "a pipe", "a circle"])
-def test_what_was_put_in_a_files_place_since_it_was_listed_is_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, *, is_judged: bool
-) -> None:
-    """By the one who delivers, between the listing and the opening, or as late as after it was judged once more."""
-    source, secret, open_one = tmp_path / "in", tmp_path / "secret", os.open
-    for folder, content in ((secret, HEADER + RECORDS), (source, HEADER)):
-        delivered(folder, content, "shop/a.csv")
-        delivered(folder, gzip.compress(content), "shop/a.csv.gz")
-    swapped = source / (what if what.startswith("shop") else "shop/a.csv")
-
-    def swap() -> None:
-        swapped.rename(tmp_path / "before")
-        if what == "a pipe":
-            os.mkfifo(swapped)
-        else:
-            swapped.symlink_to(swapped if what == "a circle" else secret / what)
-
-    def late(path: Any, *arguments: Any, **options: Any) -> int:
-        if path == source.resolve() and not (tmp_path / "before").exists():
-            swap()
-        return open_one(path, *arguments, **options)
-
-    survey = landing.survey(source)
-    if is_judged:
-        monkeypatch.setattr(os, "open", late)
-    else:
-        swap()
-    batch, _ = stage_new_files(tmp_path / "staging", survey, Choice(source), [], NOW)
-
-    refused = [delivery for delivery in batch.deliveries if "the file cannot be opened" in str(delivery.reason)]
-    assert len(refused) == (2 if what == "shop" else 1)
-    assert all((delivery.status, delivery.delivery_id) == ("rejected", None) for delivery in refused)
-    assert not any(delivery.record_count for delivery in batch.deliveries)
-
-
-def test_a_layout_that_is_a_link_out_of_the_source_is_not_read(tmp_path: Path) -> None:
-    source, secret = tmp_path / "in", tmp_path / "secret.yml"
-    (source / "_layouts").mkdir(parents=True)
-    secret.write_text("password: 1", encoding="utf-8")
-    (source / "_layouts" / "shop.yml").symlink_to(secret)
-
-    with pytest.raises(DataError, match=r"shop\.yml is a link that leads out of the source: name .* as --layouts"):
-        landing.more_layouts(source)
-
-
-def test_the_files_of_a_delta_table_are_no_deliveries(tmp_path: Path) -> None:
-    delivered(tmp_path, b"PAR1", "lake/search_gold/x/part-0.parquet")
-    delivered(tmp_path, b"{}", "lake/search_gold/x/_delta_log/0.json")
-    delivered(tmp_path, b"PAR1", "other/part-0.parquet")
-
-    survey = landing.survey(tmp_path)
-
-    assert [part.path.parent.name for part in survey.parts] == ["other"]
-    assert survey.passed_over[str(tmp_path / "lake/search_gold/x/part-0.parquet")] == "a Delta table's own"
-
-
-def test_a_source_may_be_one_file_and_its_path_becomes_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    delivered(tmp_path, HEADER)
-    monkeypatch.chdir(tmp_path)
-
-    assert landing.survey(Path("terms.csv")).parts == (Part(tmp_path / "terms.csv"),)
-
-
-def test_the_id_of_a_file_is_that_of_its_content_packed_or_not(tmp_path: Path) -> None:
-    plain = delivered(tmp_path, HEADER + RECORDS)
-    packed = delivered(tmp_path, gzip.compress(HEADER + RECORDS), "terms.csv.gz")
-
-    assert (
-        landing.content_id(Part(plain))
-        == landing.content_id(Part(packed))
-        == hashlib.sha256(HEADER + RECORDS).hexdigest()
-    )
-
-
-def test_the_id_of_a_broken_gzip_file_is_that_of_its_bytes(tmp_path: Path) -> None:
-    broken = gzip.compress(HEADER + RECORDS)[:-9]
-
-    assert landing.content_id(Part(delivered(tmp_path, broken, "a.csv.gz"))) == hashlib.sha256(broken).hexdigest()
-
-
-def test_a_file_that_is_gone_has_no_id(tmp_path: Path) -> None:
-    assert landing.content_id(Part(tmp_path / "gone.csv")) is None
-
-
-def test_a_file_that_changes_while_it_is_read_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = delivered(tmp_path / "in", HEADER + RECORDS)
-    read = records.read
-
-    def read_late(*arguments: Any) -> tuple[Layout, Iterator[bytes]]:
-        with path.open("ab") as file:
-            file.write(RECORDS)
-        return read(*arguments)
-
-    monkeypatch.setattr(records, "read", read_late)
-
-    batch, known = stage_new(tmp_path)
-
-    assert known == []
-    assert [(d.source_file, d.status, d.record_count, d.layout_name) for d in batch.deliveries] == [
-        (str(path), "rejected", None, None)
-    ]
-    assert "changed while it was read" in str(batch.deliveries[0].reason)
-
-
-def test_of_files_with_the_same_content_the_first_is_staged(tmp_path: Path) -> None:
-    for name, content in (("a.csv", HEADER), ("b.csv.gz", gzip.compress(HEADER)), ("c.csv", HEADER + RECORDS)):
-        delivered(tmp_path / "in", content, name)
-
-    batch, _ = stage_new(tmp_path)
-
-    assert [(Path(d.source_file).name, d.status) for d in batch.deliveries] == [
-        ("a.csv", "ingested"),
-        ("b.csv.gz", "duplicate"),
-        ("c.csv", "ingested"),
-    ]
-    assert str(batch.deliveries[1].reason).endswith("in/a.csv")
-
-
-def test_a_duplicate_of_another_layout_leaves_what_is_staged_of_the_first(tmp_path: Path) -> None:
-    source = tmp_path / "in"
-    for folder, term in (("aa", "query"), ("bb", "product")):
-        layout = f"description: d\nterm: {term}\ndate: {{day: day, month: month, year: year}}\n"
-        delivered(source / "_layouts", layout.encode(), f"{folder}.yml")
-        delivered(source / folder, b"day,month,year,query,product\n1,2,2021,alpha,P1\n", "a.csv")
-    choice = Choice(source, layouts=layouts.load(source / "_layouts"))
-
-    batch, _ = stage_new_files(tmp_path / "staging", landing.survey(source), choice, [], NOW)
-
-    assert [(each.status, each.layout_name) for each in batch.deliveries] == [("ingested", "aa"), ("duplicate", None)]
-    assert parquet.read_table(batch.staged_file(batch.deliveries[0]))["searchterm"].to_pylist() == ["alpha"]
-    assert not list(batch.directory.glob("partial*"))
-
-
 def test_a_record_nested_too_deeply_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "write", mock.Mock(side_effect=RecursionError))  # how deep depends on the caller
 
     with pytest.raises(DataError, match="a record is nested too deeply"):
         landing.stage(Part(delivered(tmp_path, HEADER + RECORDS)), tmp_path)
-
-
-def test_what_was_staged_of_a_refused_file_is_not_taken_for_that_of_another_layout(tmp_path: Path) -> None:
-    source, content = tmp_path / "in", b"day,month,year,query,product\n1,2,2021,alpha,P1\n"
-    for folder, term in (("aa", "query"), ("bb", "product")):
-        layout = f"description: d\nterm: {term}\ndate: {{day: day, month: month, year: year}}\n"
-        delivered(source / "_layouts", layout.encode(), f"{folder}.yml")
-        delivered(source / folder, content, "a.csv")
-    choice = Choice(source, layouts=layouts.load(source / "_layouts"))
-    other = Delivery("0" * 64, str(source / "aa" / "a.csv"), 1, 1, "ingested", None)
-
-    batch, _ = stage_new_files(
-        tmp_path / "staging", landing.survey(source), choice, [{**vars(other), "batch_id": "batch-000001"}], NOW
-    )
-
-    assert [(each.status, each.layout_name) for each in batch.deliveries] == [("rejected", None), ("ingested", "bb")]
-    assert parquet.read_table(batch.staged_file(batch.deliveries[1]))["searchterm"].to_pylist() == ["P1"]
-
-
-def test_the_files_of_a_delta_tables_partitions_are_no_deliveries(tmp_path: Path) -> None:
-    table = tmp_path / "shop" / "sales"
-    for name in ("_delta_log/00000000000000000000.json", "day=1/a.parquet", "day=1/hour=2/b.parquet"):
-        delivered((table / name).parent, b"", Path(name).name)
-    delivered(tmp_path / "shop", HEADER, "a.csv")
-
-    survey = landing.survey(tmp_path)
-
-    assert [part.path.name for part in survey.parts] == ["a.csv"]
-    assert {why for name, why in survey.passed_over.items() if name.endswith(".parquet")} == {"a Delta table's own"}
 
 
 @pytest.mark.parametrize(
@@ -525,10 +233,6 @@ def test_a_parquet_file_without_rows_or_with_a_column_twice_is_refused_for_that(
 
     with pytest.raises(DataError, match=f"^{reason}"):
         landing.stage(Part(tmp_path / "a.parquet"), tmp_path)
-
-
-def test_a_file_that_goes_while_it_is_asked_for_its_size_has_none(tmp_path: Path) -> None:
-    assert landing.file_size(tmp_path / "gone") == 0
 
 
 @pytest.mark.parametrize(
