@@ -1,7 +1,5 @@
 """train, promote, score, predict and reproduce through the command line, on gold tables of our own making."""
 
-import contextlib
-import io
 import json
 import shlex
 import subprocess
@@ -10,7 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,45 +23,17 @@ from pyspark.sql import SparkSession
 
 from search_forecast import cli
 from search_forecast.cli.call import Call
-from search_forecast.demand import monitor, outlook, reproduce, term_series
-from search_forecast.demand.forecasting.history import Event
+from search_forecast.demand import monitor, outlook, reproduce
 from search_forecast.demand.train import _champions
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.promotion import promote_latest
 from search_forecast.models.registry import DIRECTORY, Registry, Version
 from search_forecast.parameters import CANDIDATES, ForecastParameters
-from support.delta import write, write_counts
-from support.places import PROJECT
+from support.delta import write_counts
+from support.forecasting import DAYS, FIRST, QUICK, command, day, searches, table
 
 pytestmark = pytest.mark.usefixtures("spark")
-
-FIRST = date(2025, 3, 3)  # a Monday
-DAYS = 84
-WEEKDAYS = np.array([1.3, 1.2, 1.1, 1.0, 0.9, 0.7, 0.8])
-QUICK = ("--candidates", "theta", "--windows", "5")
-
-
-def day(number: int) -> date:
-    return FIRST + timedelta(days=number)
-
-
-def searches() -> dict[str, list[int]]:
-    """A growing term with a week's pattern, one of noise, one too rare for a series."""
-    random = np.random.default_rng(11)
-    return {
-        "laptop": random.poisson(200 * WEEKDAYS[np.arange(DAYS) % 7] * (1 + np.arange(DAYS) / 42)).tolist(),
-        "tv": random.poisson(40, DAYS).tolist(),
-        "rare thing": [1 if number % 9 == 0 else 0 for number in range(DAYS)],
-    }
-
-
-def command(lake: Path, *words: str) -> Any:
-    """A command's JSON result; the exit code where it failed."""
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        code = cli.main(["--lakehouse", str(lake), *words, "--json"])
-    return json.loads(printed.getvalue()) if code == 0 else code
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +48,6 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "no champion yet" in week["reason"]
     assert command(root, "models", "search_demand", "1")["tags"]["trained_to"] == str(first)
     return root
-
-
-def table(lake: Path, name: str) -> list[dict[str, Any]]:
-    return DeltaTable(str(lake / "search_gold" / name)).to_pyarrow_table().to_pylist()
 
 
 def test_each_term_has_one_champion_and_a_verdict(lake: Path) -> None:
@@ -382,88 +348,6 @@ def test_a_version_is_reproduced_from_what_it_recorded(lake: Path) -> None:
     assert (found["verdict"], found["is_reproduced"], found["differences"]) == ("identical", True, {})
 
 
-def test_weeks_are_forecast_by_weeks_and_coherent_forecasts_add_up_without_days_to_come(tmp_path: Path) -> None:
-    random = np.random.default_rng(2)
-    levels = {"tv": 10, "radio": 20}
-    counts = {term: [*(random.poisson(level, 280) + 1).tolist(), *[999] * 20] for term, level in levels.items()}
-    write_counts(tmp_path, FIRST, counts)
-
-    weeks = ("--frequency", "week", "--horizon", "4", "--step", "2", "--as-of", day(279).isoformat())
-    trained = command(tmp_path, "train", *weeks, "--coherent", "--candidates", "theta", "--windows", "5")
-    command(tmp_path, "promote", "search_demand")
-    command(tmp_path, "score", *weeks[-2:])
-
-    rows = [row for row in table(tmp_path, "term_forecasts") if row["interval_level"] == 0.8]
-    by_term = {term: [row for row in rows if row["term"] == term] for term in (*levels, "(total)")}
-    assert trained["series"] == 3
-    assert all(sorted(row["horizon_days"] for row in part) == [7, 14, 21, 28] for part in by_term.values())
-    assert {row["target_date"].weekday() for row in rows} == {0}
-    assert {row["made_on_date"] for row in rows} == {day(273)}  # the Monday of the last week
-    assert all(60 < row["forecast"] < 95 for row in by_term["tv"])
-    for total in by_term["(total)"]:
-        parts = [row["forecast"] for row in rows if row["target_date"] == total["target_date"] and row != total]
-        assert total["forecast"] == pytest.approx(sum(parts))
-
-
-def test_nothing_to_train_on_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(tmp_path, {"daily_totals": []})
-
-    assert command(tmp_path, "train") == 1
-    assert "search_gold.daily_totals has no complete day: nothing to forecast from" in capsys.readouterr().err
-    assert command(tmp_path, "score") == 2
-    assert "no model search_demand" in capsys.readouterr().err
-    assert command(tmp_path, "train", "--candidates", "prophet") == 2
-    assert "train: no candidate 'prophet'; there are: ces, croston" in capsys.readouterr().err
-
-
-def test_a_shop_of_three_days_gets_forecasts_too_but_none_of_a_training_that_was_cut_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stray = [7, *[0] * 60]  # a misdated record, two months before the others
-    write_counts(tmp_path, FIRST, {"tv": [*stray, 30, 30, 30], "radio": [*[0] * 61, 1, 0, 1]})
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("search_forecast.demand.train.backtest_metrics", killed)
-        assert command(tmp_path, "train") == 130
-    refused = command(tmp_path, "promote", "search_demand")
-
-    assert (refused["is_promoted"], refused["holder"]) == (False, None)
-    assert "its training was cut off before its metrics were kept: train again" in refused["gate"]
-
-    trained = command(tmp_path, "train")
-    assert trained["forecastable"] == 0
-    assert trained["left_out"]["days_before_history"] == f"1 days: {FIRST}"
-    assert trained["left_out"]["shared_autoregression"] == "fewer than 280 examples to learn from"
-    assert command(tmp_path, "promote", "search_demand")["is_promoted"] is True
-    assert command(tmp_path, "score")["added"] > 0
-
-    rows = [row for row in table(tmp_path, "backtest_metrics") if row["is_champion"]]
-    assert {row["verdict"] for row in rows} == {"too short to tell"}
-    assert all("a backtest needs 28" in row["reason"] for row in rows)
-
-
-def test_monitoring_trains_where_there_is_no_champion_and_leaves_a_good_one_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(PROJECT)
-    write_counts(tmp_path, FIRST, {"tv": searches()["tv"][:27]})  # too short for a backtest
-
-    first = command(tmp_path, "run", "monitoring")
-    second = command(tmp_path, "run", "monitoring")
-
-    assert {key: task["state"] for key, task in first["tasks"].items()} == {
-        "monitor": "SUCCESS",
-        "needs_retrain": "SUCCESS",
-        "retrain": "SUCCESS",
-    }
-    assert second["tasks"]["retrain"]["state"] == "EXCLUDED"
-    assert [row["aliases"] for row in command(tmp_path, "models", "search_demand")] == ["challenger champion"]
-    assert len(table(tmp_path, "term_forecasts")) == 2 * 14 * 2
-
-
 def test_people_see_forecasts_and_candidates_without_registering_anything(
     lake: Path, spark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -495,37 +379,3 @@ def test_people_see_forecasts_and_candidates_without_registering_anything(
     assert printed[1] == "tv: • counted, ━ forecast, ░ 95 of 100 days"
     assert sum(line.count("━") for line in printed) == 1 + 14
     assert drawn.read_text(encoding="utf-8").count("tv") >= 1
-
-
-def test_a_calendar_is_loaded_again_and_read_with_the_series(
-    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    counts = searches()["tv"]
-    counts[40:43] = [0, 0, 0]  # the shop is closed
-    lake = write_counts(tmp_path / "lake", FIRST, {"tv": counts})
-    file = tmp_path / "events.csv"
-    file.write_text(f"from,to,event,kind\n{day(40)},{day(42)},stocktaking,closure\n{day(90)},,sale,campaign\n")
-    span = ("--country", "CH", "--from", "2025-01-01", "--to", "2025-12-31")
-
-    command(lake, "load-calendar", "--country", "US", *span[2:])
-    loaded = command(lake, "load-calendar", *span, "--events", str(file))
-    assert command(lake, "load-calendar", "--events", str(file))["row_count"] == loaded["row_count"] == 4 + 4
-    file.write_text("from,event,kind\n2025-99-01,sale,campaign\n")
-    assert command(lake, "load-calendar", "--events", str(file)) == 1
-    assert "line 2: from '2025-99-01' is no day such as 2026-11-27" in capsys.readouterr().err
-    assert command(lake, "load-calendar") == 2
-    assert command(lake, "load-calendar", "--country", "CH", "--from", "2025-02-01", "--to", "2025-01-01") == 2
-
-    lakehouse = Lakehouse(spark, lake, lake / "_staging")
-    series = term_series.read(lakehouse, ForecastParameters(), tmp_path / "series")
-    assert series.left_out == {}
-    assert series.calendar.of("tv")[day(90)] == Event("campaign", "sale")
-    assert series.calendar.closures() == {day(40), day(41), day(42)}
-    (packed,) = series.packed.where("term = 'tv'").collect()
-    assert packed["counts"][40:43] == [0.0, 0.0, 0.0]
-    assert outlook.past(lakehouse, ["tv"], day(44), is_weekly=False, periods=3)["tv"][0] == (day(42), 0.0)
-    # A version that was trained before there was a calendar is reproduced without it.
-    before = {name: version for name, version in series.delta_versions.items() if "calendar" not in name}
-    again = term_series.read(lakehouse, ForecastParameters(), tmp_path / "again", delta_versions=before)
-    assert again.calendar.of("tv") == {}
-    assert again.left_out == {"days_without_delivery": f"3 days: {day(40)} to {day(42)}"}

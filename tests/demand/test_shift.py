@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from pyspark.sql import SparkSession
-from test_demand import FIRST, QUICK, command, day, table
 
 from search_forecast.cli.call import Call
 from search_forecast.demand.replay import COLUMNS, replay
 from search_forecast.models.registry import Version
 from search_forecast.parameters import ForecastParameters
 from support.delta import write_counts
+from support.forecasting import FIRST, QUICK, command, day, table
 
 SHIFT = 126  # days of steady demand
 LEVELS = {"laptop": 60, "tv": 45, "phone": 30, "radio": 25, "camera": 20}
