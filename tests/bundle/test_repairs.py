@@ -1,13 +1,16 @@
 """A run that failed, was killed or stopped is gone on with; a task of it runs alone."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from search_forecast.bundle import runs
 from search_forecast.bundle.graph import State
 from search_forecast.cli import main
+from search_forecast.cli.call import Call
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse import task_values
-from support.jobs import Commands, after, bundle_of, run, start, states, wheel
+from support.jobs import NOW, Commands, after, bundle_of, run, start, states, wheel
 
 
 def test_a_repair_runs_what_failed_and_what_was_left_out_with_the_values_of_before(tmp_path):
@@ -98,3 +101,31 @@ def test_a_failed_run_says_the_command_that_goes_on_with_it(tmp_path, capsys, mo
     assert "run flow --from-failed --target prod --task first --var " in capsys.readouterr().err
     assert main(["--lakehouse", str(lake), "runs"]) == 0
     assert f"run flow --from-failed --target prod --lakehouse '{lake}'" in capsys.readouterr().err
+
+
+def test_what_a_run_ended_while_another_waited_is_neither_overwritten_nor_repeated(tmp_path, capsys, monkeypatch):
+    equal = {"op": "EQUAL_TO", "left": "a", "right": "a"}
+    bundle = bundle_of(tmp_path, [{"task_key": "first", "condition_task": equal}])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Call, "now", staticmethod(lambda: NOW))
+    (lake := tmp_path / "lake").mkdir()
+    asked = ["--lakehouse", str(lake), "run", "flow", "--var", "mail=x"]
+    locked = Call.locked
+
+    @contextmanager
+    def waiting(call):
+        run(bundle, tmp_path, Commands(), is_repair=(lake / "_runs").exists())
+        with locked(call):
+            yield
+
+    monkeypatch.setattr(Call, "locked", waiting)
+    assert main(asked) == 0
+    assert [each.run_id for each in runs.listed(lake, "flow")] == ["20261123-070000-2", "20261123-070000"]
+    failed = runs.last(lake, "flow", None)
+    failed.tasks["first"].state = State.FAILED
+    failed.save()
+    capsys.readouterr()
+
+    assert main([*asked, "--from-failed"]) == 0
+    assert "run flow: nothing to repair, the last run succeeded" in capsys.readouterr().out
+    assert runs.last(lake, "flow", None).repairs == 1

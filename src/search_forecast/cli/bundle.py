@@ -87,17 +87,22 @@ def _run_here(
     from search_forecast.cli import run_view
 
     order = runner.Order(asked["job"], parameters, tuple(asked["tasks"]), asked["from_failed"])
-    job, job_run = runner.start(bundle, order, call.root, asked["target"], call.now())
+
+    def started() -> "tuple[Job, JobRun]":
+        return runner.start(bundle, order, call.root, asked["target"], call.now())
+
+    job, job_run = started()
     _check_commands(bundle, job, job_run.parameters, parse)
     if asked["dry_run"]:
         if call.json:
             return call.result(_plan(job, job_run))
         run_view.graph(job, job_run)
         return 0
-    if all(task.state.value == "SUCCESS" for task in job_run.tasks.values()):
-        output.line(f"run {job.key}: nothing to repair, the last run succeeded ({job_run.directory})")
-        return 0
     with call.opened(writes=True, source=_largest_source(job_run, call.root, bundle)) as lakehouse:
+        job, job_run = started()  # once more: another run may have ended while this one waited for the lakehouse
+        if all(task.state.value == "SUCCESS" for task in job_run.tasks.values()):
+            output.line(f"run {job.key}: nothing to repair, the last run succeeded ({job_run.directory})")
+            return 0
         job_run = _run_tasks(bundle, job, job_run, parse, lakehouse, call.event_log)
     call.values = {"job": job_run.job, "run_id": job_run.run_id, "state": job_run.state}
     if call.json:
