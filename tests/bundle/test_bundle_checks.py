@@ -324,6 +324,14 @@ def test_the_command_ends_with_1_where_something_is_wrong(bundle, capsys):
     assert "dataset row_count has no column searches" in said.out
 
 
+def test_the_command_says_which_task_could_not_be_one_in_a_workspace(bundle, capsys):
+    edit(bundle, MEDALLION, "              - --catalog=${var.catalog}\n", "")
+
+    assert cli.main(["check-bundle", str(bundle)]) == 1
+
+    assert "ingest needs --catalog too, to find the tables in a workspace" in capsys.readouterr().out
+
+
 def test_dashboard_json_keeps_one_dataset_a_query():
     content = json.loads((PROJECT / DASHBOARD).read_text())
 

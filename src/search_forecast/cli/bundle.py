@@ -229,7 +229,8 @@ def check_bundle(ctx: click.Context, root: Path | None) -> int:
     from search_forecast.bundle.checks import check
     from search_forecast.bundle.files import find
 
-    problems = check(find(root or Path.cwd()), partial(command.parse, ctx.find_root().command))
+    parse = partial(command.parse, ctx.find_root().command)
+    problems = check(find(root or Path.cwd()), partial(_workspace_task, parse))
     for problem in problems:
         output.line(f"bundle: {output.printable(problem)}")
     if problems:
@@ -268,21 +269,21 @@ def _check_commands(
             _check_commands(bundle, inner, {**inner.parameters, **sample_parameters(task, parameters)}, parse)
         if task.kind == "python_wheel_task":
             try:
-                parsed = parse(sample_command(task, parameters))
+                _workspace_task(parse, sample_command(task, parameters))
             except UsageError as error:
                 raise UsageError(f"job {job.key}: {task.key}: {error}; nothing was started") from error
-            problem = _no_task(parsed)
-            if problem:
-                raise UsageError(f"job {job.key}: {task.key}: {parsed.call.command} {problem}; nothing was started")
 
 
-def _no_task(parsed: Task) -> str | None:
-    """Why a command line could not be a task's in a workspace; None where it could."""
-    if not parsed.is_task:
-        return "is no command for a task"
-    flags = {"--catalog": parsed.call.catalog, **parsed.call.schema_flags}
+def _workspace_task(parse: Callable[[Sequence[str]], Task], words: Sequence[str]) -> Task:
+    """The task of a command line; UsageError where it could not be one's in a workspace."""
+    task = parse(words)
+    if not task.is_task:
+        raise UsageError(f"{task.call.command} is no command for a task")
+    flags = {"--catalog": task.call.catalog, **task.call.schema_flags}
     missing = ", ".join(flag for flag, name in flags.items() if name is None)
-    return f"needs {missing} too, to find the tables in a workspace" if missing else None
+    if missing:
+        raise UsageError(f"{task.call.command} needs {missing} too, to find the tables in a workspace")
+    return task
 
 
 def _plan(job: "Job", job_run: "JobRun") -> dict[str, Any]:
