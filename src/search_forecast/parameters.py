@@ -18,7 +18,13 @@ CANDIDATES = (
 )
 
 PERSONAL_POLICIES = ("keep", "mask", "reject")
-MAX_RETENTION_DAYS = 36_500
+_MAX_INT = 2**31 - 1  # Java's
+_MAX_DAYS = 36_500  # a hundred years: no date is reckoned beyond what there is
+
+
+def _check_between(what: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise UsageError(f"{what} is from {least:,} to {most:,}, got {value:,}")
 
 
 def local_directory(path: Path) -> Path:
@@ -115,10 +121,7 @@ class CleanParameters:
 
     def __post_init__(self) -> None:
         _check_zone("clean", self.time_zone)
-        if not 0 <= self.raw_retention_days <= MAX_RETENTION_DAYS:
-            raise UsageError(
-                f"clean: --raw-retention-days is from 0 to {MAX_RETENTION_DAYS}, got {self.raw_retention_days}"
-            )
+        _check_between("clean: --raw-retention-days", self.raw_retention_days, 0, _MAX_DAYS)
 
     def today(self, now: datetime) -> date:
         """The shop's day at that time."""
@@ -241,10 +244,10 @@ class RegressionParameters:
             raise UsageError(f"train-regression: --reg-param must not be negative, got {self.reg_param}")
         if not 0 <= self.elastic_net_param <= 1:
             raise UsageError(f"train-regression: --elastic-net-param is from 0 to 1, got {self.elastic_net_param}")
-        if self.max_iter < 1 or not 0 < self.tol < math.inf:
-            raise UsageError(
-                f"train-regression: --max-iter and --tol must be positive, got {self.max_iter}, {self.tol}"
-            )
+        _check_between("train-regression: --seed", self.seed, -_MAX_INT, _MAX_INT)
+        _check_between("train-regression: --max-iter", self.max_iter, 1, _MAX_INT)
+        if not 0 < self.tol < math.inf:
+            raise UsageError(f"train-regression: --tol must be positive, got {self.tol}")
 
 
 @dataclass(frozen=True)
@@ -277,10 +280,11 @@ class ForecastParameters:
         for name in self.candidates:
             if name not in CANDIDATES:
                 raise UsageError(f"train: no candidate {name!r}{did_you_mean(name, CANDIDATES)}")
-        for name, least in (("horizon", 1), ("step", 1), ("windows", 1), ("floor_count", 0), ("history_periods", 2)):
-            if getattr(self, name) < least:
-                flag = name.removesuffix("_count").removesuffix("_periods")
-                raise UsageError(f"train: --{flag} must be at least {least}, got {getattr(self, name)}")
+        _check_between("train: --horizon", self.horizon, 1, 366)
+        _check_between("train: --step", self.step, 1, 366)
+        _check_between("train: --windows", self.windows, 1, 366)
+        _check_between("train: --floor", self.floor_count, 0, _MAX_INT)
+        _check_between("train: --history", self.history_periods, 2, _MAX_DAYS)
         if self.frequency not in ("day", "week"):
             raise UsageError(f"train: --frequency is day or week, got {self.frequency}")
         if not 0 < self.alpha < 1:
@@ -320,6 +324,7 @@ class MonitorParameters:
     cooldown_days: int = 3
 
     def __post_init__(self) -> None:
+        _check_between("monitor: --accuracy-windows", self.accuracy_windows, 1, 366)
         if not 1 <= self.worse_windows <= self.accuracy_windows:
             raise UsageError(
                 f"monitor: --worse-windows is from 1 to --accuracy-windows ({self.accuracy_windows}), "
@@ -333,8 +338,7 @@ class MonitorParameters:
             raise UsageError(f"monitor: --drift-alpha is between 0 and 1, got {self.drift_alpha}")
         if not 0 <= self.drift_psi < math.inf:
             raise UsageError(f"monitor: --drift-psi must not be negative, got {self.drift_psi}")
-        if self.cooldown_days < 0:
-            raise UsageError(f"monitor: --cooldown-days must not be negative, got {self.cooldown_days}")
+        _check_between("monitor: --cooldown-days", self.cooldown_days, 0, _MAX_DAYS)
 
 
 @dataclass(frozen=True)
@@ -352,10 +356,6 @@ class MaintainParameters:
     only_aliased: bool = False
 
     def __post_init__(self) -> None:
-        if self.retention_days < 7:
-            raise UsageError(
-                f"maintain: --retention-days is 7 or more, got {self.retention_days}: what reads or writes now, and "
-                "aggregate, need files that a table has just stopped using"
-            )
-        if self.least_files < 2:
-            raise UsageError(f"maintain: --least-files is 2 or more, got {self.least_files}")
+        # What reads or writes now, and aggregate, need files that a table has just stopped using.
+        _check_between("maintain: --retention-days", self.retention_days, 7, _MAX_DAYS)
+        _check_between("maintain: --least-files", self.least_files, 2, _MAX_INT)

@@ -168,10 +168,10 @@ def test_an_odd_series_falls_back_and_never_fails(name: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"horizon": 0}, "train: --horizon must be at least 1, got 0"),
-        ({"windows": -1}, "train: --windows must be at least 1, got -1"),
-        ({"floor_count": -1}, "train: --floor must be at least 0, got -1"),
-        ({"history_periods": 1}, "train: --history must be at least 2, got 1"),
+        ({"horizon": 0}, "train: --horizon is from 1 to 366, got 0"),
+        ({"windows": -1}, "train: --windows is from 1 to 366, got -1"),
+        ({"floor_count": -1}, "train: --floor is from 0 to 2,147,483,647, got -1"),
+        ({"history_periods": 1}, "train: --history is from 2 to 36,500, got 1"),
         ({"frequency": "month"}, "train: --frequency is day or week, got month"),
         ({"alpha": 1.0}, "train: --alpha is between 0 and 1, got 1.0"),
     ],

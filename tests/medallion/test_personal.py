@@ -159,7 +159,7 @@ def test_a_card_is_one_only_with_its_check_digit(number: int, shape: str) -> Non
 def test_a_wrong_parameter_is_refused(arguments: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
         Personal(**arguments)
-    with pytest.raises(UsageError, match="clean: --raw-retention-days is from 0 to 36500, got -1"):
+    with pytest.raises(UsageError, match="clean: --raw-retention-days is from 0 to 36,500, got -1"):
         CleanParameters(raw_retention_days=-1)
 
 
