@@ -143,7 +143,7 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
     "a row breaks a constraint": (
         lambda lake: lakes.append(
             lake, "term_summary",
-            [{"term": "tv", "search_count": -2, "share_ratio": 0.5, "rank": 1, "first_seen_date": lakes.DAY,
+            [{"term": "tv", "search_count": 0, "share_ratio": 0.5, "rank": 1, "first_seen_date": lakes.DAY,
               "last_seen_date": lakes.DAY, "active_day_count": 1}],
         ),
         "search_gold.term_summary", "1 rows: not", "run aggregate --full",
@@ -162,6 +162,18 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
     "gold counts a day that silver lacks": (
         lambda lake: lakes.append(lake, "daily_term_counts", lakes.batch(9)["daily_term_counts"]),
         "search_gold.daily_term_counts", "6 searches, expected 4", "run aggregate --full",
+    ),
+    "a day of the totals counts twice": (
+        lambda lake: lakes.append(lake, "daily_totals", lakes.totals({(lakes.DAY, "tv"): 1})),
+        "search_gold.daily_totals", "5 searches, expected 4", "run aggregate --full",
+    ),
+    "a term is counted that nobody searched for": (
+        lambda lake: lakes.append(lake, "term_summary", lakes.summaries({(lakes.DAY, "cap"): 7}), "search_events@2"),
+        "search_gold.term_summary", "11 searches, expected 4", "run aggregate --full",
+    ),
+    "a table of gold is gone": (
+        lambda lake: shutil.rmtree(lake / "search_gold/term_summary"),
+        "search_gold.term_summary", "0 searches, expected 4", "run aggregate --full",
     ),
     "the batches say something else": (
         lambda lake: shutil.rmtree(lake / "search_gold/batches"),
@@ -217,7 +229,7 @@ def test_a_whole_lakehouse_is_called_whole_and_stays_as_it_is(lake, check, words
     code, said = check(*words)
 
     assert (code, said["is_whole"], said["findings"]) == (0, True, [])
-    assert (said["tables"], said["files"], said["batches_reconciled"]) == (7, 13, 2)
+    assert (said["tables"], said["files"], said["batches_reconciled"]) == (9, 15, 2)
     after = {path: path.read_bytes() for path in lake.rglob("*") if path.is_file() and ".lock" not in path.name}
     assert after == before
 
