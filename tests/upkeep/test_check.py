@@ -55,6 +55,11 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def rename(path: Path, name: bytes) -> None:
+    """Likewise in the name of a column, of which no checksum tells."""
+    path.write_bytes(path.read_bytes().replace(b"searchterm", name))
+
+
 def swap(lake: Path) -> None:
     """A file with other rows, of which the log knows the size but not the number."""
     other = lakes.append(lake / "other", "daily_term_counts", lakes.batch(3, ("hat",))["daily_term_counts"])
@@ -121,6 +126,14 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
         "search_silver.search_events", "bytes, its log says", "then run clean and aggregate --full",
     ),
     "a data file has other rows": (swap, "search_gold.daily_term_counts", "has 1 rows, its log says 2", "aggregate"),
+    "a bit is flipped in a column's name": (
+        lambda lake: rename(lake / RAW / "part-00001.parquet", b"rearchterm"),
+        "search_bronze.raw_search_terms", "part-00001.parquet has a column rearchterm, which its table lacks", "bring",
+    ),
+    "a column's name is no text any more": (
+        lambda lake: rename(lake / RAW / "part-00001.parquet", b"\xf3earchterm"),
+        "search_bronze.raw_search_terms", "part-00001.parquet is no Parquet file any more", "bring",
+    ),
     "a bit is flipped": (
         lambda lake: flip(lake / RAW / "part-00001.parquet"),
         "search_bronze.raw_search_terms", "part-00001.parquet is damaged", "bring",
@@ -311,6 +324,21 @@ def test_files_of_versions_with_an_alias_are_looked_at_and_with_full_of_all(lake
         [finding] = report.findings
         assert finding.what.startswith("demand version 1")
         assert finding.mend == "bring _mlflow back from a backup, or promote another version"
+
+
+@pytest.mark.parametrize("sums", ['{"numFiles": 1}', '{"numFiles": null, "tableSizeBytes": 9}', "[", "\0"])
+def test_sums_of_delta_that_say_nothing_are_passed_over(lake, check, sums):
+    (lake / COUNTS / "_delta_log/00000000000000000002.crc").write_text(sums)
+
+    assert check()[0] == 0
+
+
+def test_a_database_of_models_that_a_full_disk_left_empty_stays_so(lake, check):
+    (lake / "_mlflow").mkdir()
+    (lake / "_mlflow/mlflow.db").touch()
+
+    assert check()[0] == 0
+    assert (lake / "_mlflow/mlflow.db").stat().st_size == 0
 
 
 def test_batches_are_counted_though_what_was_noted_of_them_is_damaged(lake, check):

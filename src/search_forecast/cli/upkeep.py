@@ -36,8 +36,9 @@ def check(call: Call, full: bool) -> int:
 
     root = call.root
     house = Lakehouse(no_spark, root, root / "_staging", is_writable=False, reader=reader(root))
-    # Where MLflow's database isn't there, opening it would make one.
-    models = Registry(root / DIRECTORY) if (root / DIRECTORY / "mlflow.db").is_file() else None
+    # Where MLflow's database isn't there, or is empty, opening it would make one.
+    database = root / DIRECTORY / "mlflow.db"
+    models = Registry(root / DIRECTORY) if database.is_file() and database.stat().st_size else None
     # What runs meanwhile would look half done; a lakehouse that can't be written has no writer to wait for.
     with call.locked() if os.access(root, os.W_OK) else nullcontext():
         report = check(house, root, models, is_full=full)
