@@ -149,7 +149,7 @@ def test_an_address_is_no_directory_of_this_machine(text: str) -> None:
         local_directory(Path(text))
 
 
-@pytest.mark.parametrize("text", ["my%41lake", "my\\lake"])
+@pytest.mark.parametrize("text", ["my%41lake", "my\\lake", "which?/lake", "my\nlake", "my\x7flake"])
 def test_a_path_that_is_read_as_another_one_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="in a path is read as another character: call it otherwise"):
         local_directory(Path(text))
