@@ -1,5 +1,5 @@
 # Needs Python 3.10+ with venv, nothing else. `make PYTHON=python3.12 setup` chooses the interpreter.
-PYTHON ?= python3
+PYTHON := $(or $(PYTHON),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 AUDIT := $(VENV)-audit/bin

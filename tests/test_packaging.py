@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import shutil
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -75,6 +77,14 @@ def test_what_the_wheel_leaves_out_is_imported_by_nothing_in_it_before_a_command
     assert all(path.is_dir() for path in left_out)
     # run_view itself is imported late, by the commands that run a job here.
     assert {file for file, name in at_once if name.startswith(names)} <= {"run_view.py"}
+
+
+def test_an_interpreter_that_is_set_empty_is_none_that_was_chosen() -> None:
+    command = ["make", "--dry-run", "--always-make", "setup"]
+    environment = {**os.environ, "PYTHON": "", "MAKEFLAGS": ""}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
+
+    assert "; python3 scripts/set_up.py\n" in done.stdout
 
 
 @pytest.fixture
