@@ -359,6 +359,17 @@ def test_people_read_a_line_for_each_finding(lake, capsys):
     assert lines[2] == "is whole: no"
 
 
+def test_a_directory_without_any_table_is_not_called_whole(lake, capsys):
+    assert cli.main(["check", "--lakehouse", str(lake / "search_gold")]) == 1
+
+    said = capsys.readouterr()
+    place = str(lake / "search_gold")
+    assert (said.out, said.err) == (
+        "",
+        f"search-forecast: check: no table in {place}; run demo or ingest first, or say --lakehouse DIR\n",
+    )
+
+
 def test_a_workspace_is_told_what_does_it_there(capsys):
     assert cli.main(["check", "--catalog", "main"]) == 2
 

@@ -42,6 +42,8 @@ def check(call: Call, full: bool) -> int:
     # What runs meanwhile would look half done; a lakehouse that can't be written has no writer to wait for.
     with call.locked() if os.access(root, os.W_OK) else nullcontext():
         report = check(house, root, models, is_full=full)
+    if not report.table_count and not report.findings:
+        raise DataError(f"check: no table in {root}; run demo or ingest first, or say --lakehouse DIR")
     sizes = {"tables": report.table_count, "files": report.file_count, "bytes": report.size_bytes}
     found = [vars(finding) for finding in report.findings]
     if call.json:
