@@ -156,6 +156,12 @@ def test_a_path_that_is_read_as_another_one_is_refused(text: str) -> None:
         local_directory(Path(text))
 
 
+def test_a_tilde_that_no_shell_replaced_is_no_directory() -> None:
+    with pytest.raises(UsageError, match="no shell put the home directory in the place of ~"):
+        local_directory(Path("~/lake"))
+    assert local_directory(Path("lake~/~")) == Path.cwd() / "lake~" / "~"
+
+
 def test_a_path_with_a_colon_is_one() -> None:
     assert local_directory(Path("a:b/c")) == Path.cwd() / "a:b" / "c"
 
