@@ -87,6 +87,14 @@ def test_an_interpreter_that_is_set_empty_is_none_that_was_chosen() -> None:
     assert "; python3 scripts/set_up.py\n" in done.stdout
 
 
+def test_make_clean_leaves_the_lakehouse() -> None:
+    """The default one, in which somebody's data may lie: docs/schedule.md has it there."""
+    done = subprocess.run(["make", "--dry-run", "clean"], cwd=PROJECT, capture_output=True, text=True, check=True)
+
+    assert " .venv " in done.stdout
+    assert ".lakehouse" not in done.stdout
+
+
 @pytest.fixture
 def set_up() -> Any:
     spec = importlib.util.spec_from_file_location("set_up", PROJECT / "scripts" / "set_up.py")
