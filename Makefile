@@ -1,5 +1,5 @@
 # Needs Python 3.10+ with venv, nothing else. `make PYTHON=python3.12 setup` chooses the interpreter.
-PYTHON ?= python3
+PYTHON := $(or $(PYTHON),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 AUDIT := $(VENV)-audit/bin
@@ -110,6 +110,6 @@ lock: ## remake requirements*.txt from pyproject.toml; -dev holds what the other
 	@cat .lock.txt .lock-build.txt | awk 'NR == FNR { if (/^[^ ]/) seen[$$0]; next } /^[^ ]/ { is_new = !($$0 in seen) } is_new' - .lock-all.txt > requirements-dev.txt
 	@mv .lock.txt requirements.txt && mv .lock-build.txt requirements-build.txt && rm .lock-all.txt
 
-clean: ## remove what set-up, tests and demo made here (the user's cache of jars stays)
-	@rm -rf $(VENV) $(VENV)-audit $(VENV)-bench .lock*.txt .lakehouse .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+clean: ## remove what set-up and tests made here (.lakehouse and the cache of jars stay)
+	@rm -rf $(VENV) $(VENV)-audit $(VENV)-bench .lock*.txt .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

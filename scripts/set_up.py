@@ -58,6 +58,8 @@ def install(requirements: list[str], lock: int) -> None:
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check"]
     print(f"setup 1/3  .venv with Python {sys.version.split()[0]}; pip installs uv", flush=True)
     if UNDER_WAY.exists() or not is_success([*pip, "--version"]):
+        for stamp in VENV.glob(".set-up*"):  # first: killed in between, what is left is not set up
+            stamp.unlink()
         shutil.rmtree(VENV, ignore_errors=True)
         VENV.mkdir()
         UNDER_WAY.touch()

@@ -132,6 +132,14 @@ def test_the_python_that_reads_gold_runs(tmp_path, monkeypatch):
     assert names["by_day"].tolist() == [2, 2]
 
 
+@pytest.mark.parametrize("page", [*PAGES, "fixtures/README.md"])
+def test_the_files_of_code_that_a_page_names_are_there(page):
+    places = [PROJECT / place for place in (".", "src/search_forecast", "src/search_forecast/demand")]
+    named = set(re.findall(r"`((?:[\w-]+/)+\w+\.(?:py|js))`", text_of(page)))
+
+    assert [name for name in named if not any((place / name).is_file() for place in places)] == []
+
+
 @pytest.mark.parametrize("page", pages_with("yaml"))
 def test_the_yaml_of_a_page_can_be_read(page):
     assert all(isinstance(yaml.safe_load(block), dict) for block in blocks(page, "yaml"))

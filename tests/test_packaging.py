@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
+import shutil
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,13 +79,53 @@ def test_what_the_wheel_leaves_out_is_imported_by_nothing_in_it_before_a_command
     assert {file for file, name in at_once if name.startswith(names)} <= {"run_view.py"}
 
 
-def test_uv_is_told_what_pip_is_set_to() -> None:
+def test_an_interpreter_that_is_set_empty_is_none_that_was_chosen() -> None:
+    command = ["make", "--dry-run", "--always-make", "setup"]
+    environment = {**os.environ, "PYTHON": "", "MAKEFLAGS": ""}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
+
+    assert "; python3 scripts/set_up.py\n" in done.stdout
+
+
+def test_make_clean_leaves_the_lakehouse() -> None:
+    """The default one, in which somebody's data may lie: docs/schedule.md has it there."""
+    done = subprocess.run(["make", "--dry-run", "clean"], cwd=PROJECT, capture_output=True, text=True, check=True)
+
+    assert " .venv " in done.stdout
+    assert ".lakehouse" not in done.stdout
+
+
+@pytest.fixture
+def set_up() -> Any:
     spec = importlib.util.spec_from_file_location("set_up", PROJECT / "scripts" / "set_up.py")
     assert spec is not None
     assert spec.loader is not None
-    set_up = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(set_up)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
+
+def test_a_set_up_killed_while_it_removes_the_one_before_is_not_taken_for_done(
+    set_up: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, stamps = tmp_path / ".under-way", [tmp_path / ".set-up", tmp_path / ".set-up-dev"]
+    for file in (under_way, *stamps):
+        file.touch()
+
+    def killed(*_: object, **__: object) -> None:
+        under_way.unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(set_up, "VENV", tmp_path)
+    monkeypatch.setattr(set_up, "UNDER_WAY", under_way)
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        set_up.install([], 0)
+
+    assert not any(map(Path.exists, stamps))
+
+
+def test_uv_is_told_what_pip_is_set_to(set_up: Any) -> None:
     told = set_up.uv_variables(
         "global.cert='/ca.pem'\nglobal.index-url='https://mirror/simple'\nglobal.timeout='60'\n"
         "global.trusted-host='\\na.example\\nb.example'\n:env:.index-url='https://other/simple'\n"

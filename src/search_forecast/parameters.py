@@ -31,13 +31,18 @@ def local_directory(path: Path) -> Path:
     r"""A directory of this machine, absolute; of `s3a://bucket/lake` a folder called `s3a:` would be made.
 
     Raises:
-        UsageError: the path is an address, or holds `%41` or a `\`, which delta-rs takes for `A` and for `/`.
+        UsageError: the path is an address; begins with `~`, as bash leaves `--lakehouse=~/lake`; or holds `%41` or a
+            `\`, which delta-rs takes for `A` and for `/`, a control character, which it can't read, or a `?`, behind
+            which MLflow's database would lie elsewhere.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path.as_posix()):
         raise UsageError(f"--lakehouse {path} is no directory of this machine; on Databricks, use --catalog")
-    strange = re.search(r"%[0-9A-Fa-f]{2}|\\", path.absolute().as_posix())
+    if path.parts[:1] == ("~",):
+        raise UsageError(f"--lakehouse {path}: no shell put the home directory in the place of ~: say it in full")
+    strange = re.search(r"%[0-9A-Fa-f]{2}|[\\?\x00-\x1f\x7f]", path.absolute().as_posix())
     if strange:
-        raise UsageError(f"--lakehouse {path}: {strange[0]} in a path is read as another character: call it otherwise")
+        what = f"{strange[0]!r} in a path is read as another character: call it otherwise"
+        raise UsageError(f"--lakehouse {path}: {what}")
     return path.absolute()
 
 

@@ -197,6 +197,15 @@ def test_a_full_disk_is_said_in_a_line(wrong, monkeypatch, tmp_path):
     assert said == (3, f"check: No space left on device ({place}); mend that and run it again")
 
 
+@pytest.mark.parametrize("words", [["tables"], ["check"], ["run", "medallion"], ["doctor"]])
+def test_a_directory_that_is_gone_under_the_shell_is_said_in_a_line(wrong, monkeypatch, tmp_path, words):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    assert wrong(*words) == (3, "the current directory is gone: cd to one that is there, then run it again")
+
+
 def test_text_that_is_no_utf_8_is_said_in_a_line(wrong, tmp_path):
     code, said = wrong("--lakehouse", str(tmp_path), "sql", "select 'caf\udce9' as term")
 

@@ -48,6 +48,13 @@ def test_a_second_process_stops_with_a_message_that_names_the_first(tmp_path: Pa
     )
 
 
+def test_a_holder_whose_name_is_no_text_is_another_command(tmp_path: Path) -> None:
+    with held(tmp_path):
+        (tmp_path / ".lock.holder").write_bytes(b"\xff")
+        with pytest.raises(DataError, match=r"ingest: .* still holds"), exclusive(tmp_path, "ingest", 0):
+            pass
+
+
 def test_a_second_process_waits_and_goes_on_once_the_first_is_done(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -108,6 +115,13 @@ def test_a_directory_that_cannot_be_made_is_a_problem_of_the_environment(
         pytest.raises(EnvironmentProblem, match=f"ingest: cannot write {tmp_path / place}: {reason}"),
         exclusive(tmp_path / place, "ingest", 0),
     ):
+        pass
+
+
+def test_a_full_disk_keeps_nobody_from_looking_at_a_lakehouse(tmp_path: Path) -> None:
+    (tmp_path / ".lock.holder").symlink_to("/dev/full")
+
+    with exclusive(tmp_path, "check", 0):
         pass
 
 

@@ -148,6 +148,12 @@ class TestJars:
 
         assert present.problem() == "damaged: delta-storage-4.1.0.jar"
 
+    @pytest.mark.parametrize("text", ["[]", "1", "null", "{"])
+    def test_a_list_of_sums_that_is_none_is_made_anew(self, present: jars.DeltaJars, text: str) -> None:
+        (present.directory / "sha256.json").write_text(text)
+
+        assert present.problem() == "missing: delta-spark_4.1_2.13-4.1.0.jar"
+
     def test_a_jar_that_is_gone_is_found(self, present: jars.DeltaJars) -> None:
         present.files[0].unlink()
 
@@ -244,6 +250,12 @@ class TestArchive:
 
         assert made.problem() == "damaged"
         assert made.flags() == ()
+
+    @pytest.mark.parametrize("text", ["[]", "{}", "null", '{"bytes": null, "sha256": ""}', "{"])
+    def test_an_archive_whose_seal_is_damaged_is_not_used(self, made: archive.Archive, text: str) -> None:
+        (made.directory / "seal.json").write_text(text)
+
+        assert (made.is_usable(), made.problem()) == (False, "not made yet")
 
     def test_an_archive_without_its_seal_is_not_used(self, made: archive.Archive) -> None:
         (made.directory / "seal.json").unlink()

@@ -3,9 +3,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyspark.errors import PySparkException
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse import writers
@@ -69,3 +71,20 @@ def test_who_waits_too_long_is_told_for_whom_and_a_silent_run_is_succeeded(
     assert owners[0].startswith("clean by ")
     assert "taking over from ingest by " in caplog.text
     assert "had lost search_bronze.writers" in caplog.text
+
+
+def test_a_renewal_that_fails_is_tried_again_or_another_run_would_take_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "RENEW_SECONDS", 0.01)
+    statements, done = [], threading.Event()
+
+    def sql(statement: str) -> Any:
+        statements.append(statement)
+        if len(statements) == 1:
+            raise PySparkException("the connection was lost")
+        done.set()
+        return SimpleNamespace(collect=lambda: [{"num_affected_rows": 1}])
+
+    house: Any = SimpleNamespace(spark=SimpleNamespace(sql=sql), open=lambda _: "writers")
+    writers._Row(house, "ingest").keep_renewing(done)
+
+    assert len(statements) == 2

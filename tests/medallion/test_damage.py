@@ -26,6 +26,7 @@ from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion.aggregate import aggregate
 from search_forecast.medallion.clean import clean
 from search_forecast.medallion.ingest import ingest
+from search_forecast.medallion.publish_trends import publish_trends
 from search_forecast.medallion.reconcile import reconcile
 from search_forecast.parameters import CleanParameters, IngestParameters, local_directory
 from support import lakes
@@ -149,10 +150,16 @@ def test_an_address_is_no_directory_of_this_machine(text: str) -> None:
         local_directory(Path(text))
 
 
-@pytest.mark.parametrize("text", ["my%41lake", "my\\lake"])
+@pytest.mark.parametrize("text", ["my%41lake", "my\\lake", "which?/lake", "my\nlake", "my\x7flake"])
 def test_a_path_that_is_read_as_another_one_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="in a path is read as another character: call it otherwise"):
         local_directory(Path(text))
+
+
+def test_a_tilde_that_no_shell_replaced_is_no_directory() -> None:
+    with pytest.raises(UsageError, match="no shell put the home directory in the place of ~"):
+        local_directory(Path("~/lake"))
+    assert local_directory(Path("lake~/~")) == Path.cwd() / "lake~" / "~"
 
 
 def test_a_path_with_a_colon_is_one() -> None:
@@ -169,3 +176,17 @@ def test_a_table_of_gold_that_is_gone_as_a_whole_is_noticed(tmp_path: Path) -> N
 
     with pytest.raises(AssertionError, match="Spark was started"):
         aggregate(house)
+
+
+def test_trends_notice_that_a_table_of_theirs_is_gone_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{HEADER}1,3,2024,hat\n", encoding="utf-8")
+    lake = lakes.taken_in(tmp_path / "lake", tmp_path / "a.csv")
+    lakes.append(lake, "term_profile", [])
+    lakes.append(lake, "term_trends", [], "daily_term_counts@1")
+    house = Lakehouse(no_spark, lake, lake / "_staging", reader=reader(lake))
+    assert publish_trends(house) == {"is_up_to_date": True, "counts_version": 1}
+
+    shutil.rmtree(lake / "search_gold" / "term_profile")
+
+    with pytest.raises(AssertionError, match="Spark was started"):
+        publish_trends(house)

@@ -104,6 +104,9 @@ def whole(root: Path) -> Path:
     """Write a lakehouse of two batches whose gold shows silver as it is."""
     for number in (1, 2):
         add(root, batch(number))
+    counts = {(DAY.replace(day=number), term): 1 for number in (1, 2) for term in ("hat", "tv")}
+    append(root, "daily_totals", totals(counts))
+    append(root, "term_summary", summaries(counts), "search_events@2")
     variants = [{"term": t, "searched_as": t, "search_count": 2, "rule": "exact"} for t in ("hat", "tv")]
     append(root, "term_variants", variants, "search_events@2")
     return root

@@ -14,6 +14,7 @@ import pytest
 from deltalake import DeltaTable
 
 from search_forecast.errors import DataError, UsageError
+from search_forecast.lakehouse import half_restored
 from search_forecast.upkeep import backup as task
 from support import lakes
 
@@ -319,3 +320,28 @@ def test_a_table_behind_a_link_to_what_is_not_there_is_not_left_out_in_silence(l
 
     with pytest.raises(DataError, match="search_gold is a link to what is not there"):
         task.backup(lake, tmp_path / "backups", NOW)
+
+
+def test_a_table_behind_a_link_within_the_lakehouse_is_backed_up_under_both_names(lake: Path, tmp_path: Path) -> None:
+    (lake / "search_gold").rename(lake / "gold")
+    (lake / "search_gold").symlink_to(lake / "gold")
+    (lake / "search_silver" / "up").symlink_to(lake)
+
+    place = task.backup(lake, tmp_path / "backups", NOW)["backup"]
+    task.restore(Path(place), tmp_path / "restored")
+
+    names = {path.name for path in (tmp_path / "restored").iterdir()}
+    assert names >= {"gold", "search_gold"}
+    assert not (tmp_path / "restored" / "search_silver" / "up").exists()
+
+
+def test_a_backup_in_a_place_whose_name_is_no_utf_8_is_restored(lake: Path, tmp_path: Path) -> None:
+    backups = tmp_path / os.fsdecode(b"stock \xfc")
+    place = Path(task.backup(lake, backups, NOW)["backup"])
+
+    task.restore(place, tmp_path / "restored")
+    assert content(tmp_path / "restored") == content(lake)
+
+    (tmp_path / "restored" / half_restored.NOTE).write_bytes(os.fsencode(place))
+    with pytest.raises(DataError, match="is half restored; say restore"):
+        half_restored.refuse(tmp_path / "restored", "check")

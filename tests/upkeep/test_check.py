@@ -55,6 +55,11 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def rename(path: Path, name: bytes) -> None:
+    """Likewise in the name of a column, of which no checksum tells."""
+    path.write_bytes(path.read_bytes().replace(b"searchterm", name))
+
+
 def swap(lake: Path) -> None:
     """A file with other rows, of which the log knows the size but not the number."""
     other = lakes.append(lake / "other", "daily_term_counts", lakes.batch(3, ("hat",))["daily_term_counts"])
@@ -121,6 +126,14 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
         "search_silver.search_events", "bytes, its log says", "then run clean and aggregate --full",
     ),
     "a data file has other rows": (swap, "search_gold.daily_term_counts", "has 1 rows, its log says 2", "aggregate"),
+    "a bit is flipped in a column's name": (
+        lambda lake: rename(lake / RAW / "part-00001.parquet", b"rearchterm"),
+        "search_bronze.raw_search_terms", "part-00001.parquet has a column rearchterm, which its table lacks", "bring",
+    ),
+    "a column's name is no text any more": (
+        lambda lake: rename(lake / RAW / "part-00001.parquet", b"\xf3earchterm"),
+        "search_bronze.raw_search_terms", "part-00001.parquet is no Parquet file any more", "bring",
+    ),
     "a bit is flipped": (
         lambda lake: flip(lake / RAW / "part-00001.parquet"),
         "search_bronze.raw_search_terms", "part-00001.parquet is damaged", "bring",
@@ -143,7 +156,7 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
     "a row breaks a constraint": (
         lambda lake: lakes.append(
             lake, "term_summary",
-            [{"term": "tv", "search_count": -2, "share_ratio": 0.5, "rank": 1, "first_seen_date": lakes.DAY,
+            [{"term": "tv", "search_count": 0, "share_ratio": 0.5, "rank": 1, "first_seen_date": lakes.DAY,
               "last_seen_date": lakes.DAY, "active_day_count": 1}],
         ),
         "search_gold.term_summary", "1 rows: not", "run aggregate --full",
@@ -163,6 +176,18 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
         lambda lake: lakes.append(lake, "daily_term_counts", lakes.batch(9)["daily_term_counts"]),
         "search_gold.daily_term_counts", "6 searches, expected 4", "run aggregate --full",
     ),
+    "a day of the totals counts twice": (
+        lambda lake: lakes.append(lake, "daily_totals", lakes.totals({(lakes.DAY, "tv"): 1})),
+        "search_gold.daily_totals", "5 searches, expected 4", "run aggregate --full",
+    ),
+    "a term is counted that nobody searched for": (
+        lambda lake: lakes.append(lake, "term_summary", lakes.summaries({(lakes.DAY, "cap"): 7}), "search_events@2"),
+        "search_gold.term_summary", "11 searches, expected 4", "run aggregate --full",
+    ),
+    "a table of gold is gone": (
+        lambda lake: shutil.rmtree(lake / "search_gold/term_summary"),
+        "search_gold.term_summary", "0 searches, expected 4", "run aggregate --full",
+    ),
     "the batches say something else": (
         lambda lake: shutil.rmtree(lake / "search_gold/batches"),
         "search_gold.batches", "batch-000001 is missing or has other counts", "run reconcile",
@@ -177,6 +202,10 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
     ),
     "gold does not say what it shows": (
         lambda lake: lakes.append(lake, "term_variants", []),
+        "search_gold.term_variants", "does not say which version of search_silver.search_events", "run aggregate",
+    ),
+    "another program wrote gold, with a word of its own": (
+        lambda lake: lakes.append(lake, "term_variants", [], "by hand"),
         "search_gold.term_variants", "does not say which version of search_silver.search_events", "run aggregate",
     ),
     "a batch is staged and not finished": (staged, "_staging/batches", "batch-000003 is staged whole", "run ingest"),
@@ -217,7 +246,7 @@ def test_a_whole_lakehouse_is_called_whole_and_stays_as_it_is(lake, check, words
     code, said = check(*words)
 
     assert (code, said["is_whole"], said["findings"]) == (0, True, [])
-    assert (said["tables"], said["files"], said["batches_reconciled"]) == (7, 13, 2)
+    assert (said["tables"], said["files"], said["batches_reconciled"]) == (9, 15, 2)
     after = {path: path.read_bytes() for path in lake.rglob("*") if path.is_file() and ".lock" not in path.name}
     assert after == before
 
@@ -297,6 +326,21 @@ def test_files_of_versions_with_an_alias_are_looked_at_and_with_full_of_all(lake
         assert finding.mend == "bring _mlflow back from a backup, or promote another version"
 
 
+@pytest.mark.parametrize("sums", ['{"numFiles": 1}', '{"numFiles": null, "tableSizeBytes": 9}', "[", "\0"])
+def test_sums_of_delta_that_say_nothing_are_passed_over(lake, check, sums):
+    (lake / COUNTS / "_delta_log/00000000000000000002.crc").write_text(sums)
+
+    assert check()[0] == 0
+
+
+def test_a_database_of_models_that_a_full_disk_left_empty_stays_so(lake, check):
+    (lake / "_mlflow").mkdir()
+    (lake / "_mlflow/mlflow.db").touch()
+
+    assert check()[0] == 0
+    assert (lake / "_mlflow/mlflow.db").stat().st_size == 0
+
+
 def test_batches_are_counted_though_what_was_noted_of_them_is_damaged(lake, check):
     empty_log(lake)
 
@@ -313,6 +357,17 @@ def test_people_read_a_line_for_each_finding(lake, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "search_gold.daily_term_counts: data file part-00001.parquet is gone; run aggregate --full"
     assert lines[2] == "is whole: no"
+
+
+def test_a_directory_without_any_table_is_not_called_whole(lake, capsys):
+    assert cli.main(["check", "--lakehouse", str(lake / "search_gold")]) == 1
+
+    said = capsys.readouterr()
+    place = str(lake / "search_gold")
+    assert (said.out, said.err) == (
+        "",
+        f"search-forecast: check: no table in {place}; run demo or ingest first, or say --lakehouse DIR\n",
+    )
 
 
 def test_a_workspace_is_told_what_does_it_there(capsys):

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     time.tzset()
     call = Call()
     try:
+        _check_directory()
         with _as_interrupt(), recorded(call):
             return int(ROOT.main(words, PROGRAM, standalone_mode=False, obj=call) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -82,6 +84,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if complaint is None:
             raise
         return _fail(complaint, SearchForecastError.exit_code, is_debug)
+
+
+def _check_directory() -> None:
+    """Raise EnvironmentProblem where the shell's directory was removed: relative paths, and DuckDB, need one."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise EnvironmentProblem("the current directory is gone: cd to one that is there, then run it again") from error
 
 
 def _of_the_system(call: Call, error: OSError | UnicodeEncodeError) -> tuple[str, int]:

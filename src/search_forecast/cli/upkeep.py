@@ -36,11 +36,14 @@ def check(call: Call, full: bool) -> int:
 
     root = call.root
     house = Lakehouse(no_spark, root, root / "_staging", is_writable=False, reader=reader(root))
-    # Where MLflow's database isn't there, opening it would make one.
-    models = Registry(root / DIRECTORY) if (root / DIRECTORY / "mlflow.db").is_file() else None
+    # Where MLflow's database isn't there, or is empty, opening it would make one.
+    database = root / DIRECTORY / "mlflow.db"
+    models = Registry(root / DIRECTORY) if database.is_file() and database.stat().st_size else None
     # What runs meanwhile would look half done; a lakehouse that can't be written has no writer to wait for.
     with call.locked() if os.access(root, os.W_OK) else nullcontext():
         report = check(house, root, models, is_full=full)
+    if not report.table_count and not report.findings:
+        raise DataError(f"check: no table in {root}; run demo or ingest first, or say --lakehouse DIR")
     sizes = {"tables": report.table_count, "files": report.file_count, "bytes": report.size_bytes}
     found = [vars(finding) for finding in report.findings]
     if call.json:

@@ -78,7 +78,7 @@ class Sought:
                 return any(is_sought(text, True) for text in _texts(parquet.read_table(path).to_pylist()))
             if path.suffix == ".json":
                 return any(is_sought(text, True) for text in _texts(json.loads(content)))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             pass  # cut off or damaged: looked through as text
         return is_sought(content, False)
 

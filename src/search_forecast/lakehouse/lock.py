@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -42,7 +42,8 @@ def exclusive(root: Path, command: str, wait_seconds: float = WAIT_SECONDS) -> I
         raise EnvironmentProblem(f"{command}: cannot write {root}: {reason}; mend that and run it again") from error
     try:
         present = _identity(root)
-        holder.write_text(f"{command} (process {os.getpid()})", encoding="utf-8")
+        with suppress(OSError):  # a full disk is no reason not to look at a lakehouse, or to copy it to another one
+            holder.write_text(f"{command} (process {os.getpid()})", encoding="utf-8")
         yield
         if _identity(root) != present:
             raise EnvironmentProblem(
@@ -79,6 +80,6 @@ def _identity(root: Path) -> tuple[int, int] | None:
 
 def _holder(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8") or "another command"
+        return path.read_text(encoding="utf-8", errors="replace") or "another command"
     except OSError:
         return "another command"

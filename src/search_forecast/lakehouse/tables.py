@@ -5,6 +5,7 @@ Plain SQL and DataFrames only: that works on classic Spark, on Spark Connect and
 
 import getpass
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -262,7 +263,8 @@ class Lakehouse:
             return None
         for commit in self.history(table):
             if commit["operation"] not in _NEUTRAL_OPERATIONS:
-                return str(commit["userMetadata"]) if commit["userMetadata"] else None
+                said = str(commit["userMetadata"] or "")
+                return said if re.search(r"@\d+$", said) else None  # others' commits may carry a word of theirs
         return None
 
     def has_changed(self, table: Table, after: int) -> bool:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts.base import STRING, TIMESTAMP, Table, TableColumn, literal
+from search_forecast.lakehouse.spark_errors import first_line
 from search_forecast.lakehouse.tables import Lakehouse
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,10 @@ class _Row:
     def keep_renewing(self, done: threading.Event) -> None:
         """Say every now and then that this run is at work."""
         while not done.wait(RENEW_SECONDS):
-            self._update("renewed_at = current_timestamp()")
+            try:
+                self._update("renewed_at = current_timestamp()")
+            except Exception as error:  # noqa: PERF203 - without the next one this run is taken for gone
+                logger.warning("%s was not renewed: %s", WRITERS.full_name, first_line(error))
 
     def release(self) -> None:
         """Let go of the lock, if this run still has it."""

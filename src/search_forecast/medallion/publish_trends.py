@@ -28,7 +28,7 @@ def publish_trends(lakehouse: Lakehouse, *, is_full: bool = False) -> dict[str, 
     """
     version = lakehouse.version(DAILY_TERM_COUNTS)
     position = f"{DAILY_TERM_COUNTS.name}@{version}"
-    is_whole = not any(lakehouse.lost_files(table) for table in PUBLISHED)
+    is_whole = all(lakehouse.exists(table) and not lakehouse.lost_files(table) for table in PUBLISHED)
     if not is_full and is_whole and lakehouse.position(TERM_TRENDS) == position:
         logger.info("trends: up to date")
         return {"is_up_to_date": True, "counts_version": version}

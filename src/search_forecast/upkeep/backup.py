@@ -146,7 +146,7 @@ def restore(place: Path, root: Path) -> dict[str, Any]:
             try:
                 _copy_checked(place, entries, part)
                 _check_empty(root)
-                half.write_text(str(place.absolute()), encoding="utf-8")
+                half.write_bytes(os.fsencode(place.absolute()))
                 for path in sorted(part.iterdir()):
                     path.rename(root / path.name)
                 half.unlink()
@@ -222,14 +222,13 @@ def _latest(into: Path, lakehouse: str) -> tuple[Path, dict[str, Entry]]:
 
 def _files(root: Path) -> Iterator[Path]:
     """The files of a lakehouse; scratch, locks and what SQLite keeps beside its database are none of it."""
-    scratch, seen = (root / "_staging" / "scratch", root / _RESTORING), set()
-    # A table may lie on another disk, behind a link; one that leads back up is followed once.
+    scratch = (root / "_staging" / "scratch", root / _RESTORING)
+    # A table may lie on another disk, or in another directory, behind a link; one that leads back up is not followed.
     for place, directories, names in os.walk(root, followlinks=True, onerror=_raise):
-        real = os.path.realpath(place)
-        if real in seen or Path(place) in scratch:
+        above = map(os.path.realpath, Path(place).parents)
+        if Path(place) in scratch or os.path.realpath(place) in above:
             directories.clear()
             continue
-        seen.add(real)
         directories.sort()
         for name in sorted(names):
             path = Path(place, name)

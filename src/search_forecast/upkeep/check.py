@@ -23,7 +23,7 @@ from search_forecast.lakehouse.contracts import (
 from search_forecast.lakehouse.scratch import is_stale
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import batches
-from search_forecast.medallion.reconcile import COUNTS, LAYERS, checked_batches, mismatch
+from search_forecast.medallion.reconcile import COUNTS, LAYERS, SUMMED, checked_batches, mismatch
 from search_forecast.medallion.spellings import accepted
 from search_forecast.models.registry import DIRECTORY, Registry
 from search_forecast.upkeep import mending, table_state
@@ -104,11 +104,14 @@ def _counts(lakehouse: Lakehouse, there: dict[str, Table], readable: set[str]) -
             yield None
     for batch_id in sorted(written.keys() - checked.keys()):
         yield Finding(BATCHES.full_name, f"{batch_id} is in no other table", f"bring {batch_id} back from a backup")
-    [gold] = lakehouse.ask("select coalesce(sum(search_count), 0) as n from {daily_term_counts}", DAILY_TERM_COUNTS)
     expected = sum(row["search_count"] for row in checked.values())
-    if gold["n"] != expected:
-        what = f"{gold['n']} searches, expected {expected}"
-        yield Finding(DAILY_TERM_COUNTS.full_name, what, "run aggregate --full")
+    for table in (DAILY_TERM_COUNTS, *SUMMED):
+        if table.name in there.keys() - readable:
+            continue
+        [gold] = lakehouse.ask(f"select coalesce(sum(search_count), 0) as n from {{{table.name}}}", table)  # noqa: S608
+        if gold["n"] != expected:
+            what = f"{gold['n']} searches, expected {expected}"
+            yield Finding(table.full_name, what, "run aggregate --full")
     yield from _steps(lakehouse, readable)
 
 

@@ -76,11 +76,12 @@ def data_files(location: Path, table: DeltaTable) -> list[DataFile]:
 def sum_fault(location: Path, version: int, files: list[DataFile]) -> str | None:
     """Whether the snapshot is not what Delta's own sums of that version say: an entry that lost some of its lines."""
     sums = _actions(location / LOG / f"{version:020d}.crc")
-    if not sums or "numFiles" not in sums[0]:
+    try:
+        expected = (int(sums[0]["numFiles"]), int(sums[0]["tableSizeBytes"])) if sums else None
+    except (KeyError, TypeError, ValueError):
         return None
-    expected = (int(sums[0]["numFiles"]), int(sums[0]["tableSizeBytes"]))
     actual = (len(files), sum(file.size_bytes for file in files))
-    if actual == expected:
+    if expected is None or actual == expected:
         return None
     return (
         f"version {version} has {actual[0]} files of {actual[1]} bytes in its log, {expected[0]} of {expected[1]} in "
@@ -88,8 +89,9 @@ def sum_fault(location: Path, version: int, files: list[DataFile]) -> str | None
     )
 
 
-def data_faults(files: list[DataFile], *, is_full: bool) -> Iterator[str]:
-    """What is wrong with data files: gone, of another size, of other rows; where `is_full`, bits flipped inside."""
+def data_faults(files: list[DataFile], table: DeltaTable, *, is_full: bool) -> Iterator[str]:
+    """What is wrong with data files: gone, of another size, other rows; where `is_full`, bits flipped inside."""
+    columns = {field.metadata.get("delta.columnMapping.physicalName", field.name) for field in table.schema().fields}
     for file in files:
         name = file.path.name
         if not file.path.is_file():
@@ -101,6 +103,8 @@ def data_faults(files: list[DataFile], *, is_full: bool) -> Iterator[str]:
             yield f"data file {name} has {size} bytes, its log says {file.size_bytes}"
         elif footer is None:
             yield f"data file {name} is no Parquet file any more"
+        elif strange := set(footer.schema.to_arrow_schema().names) - columns:
+            yield f"data file {name} has a column {min(strange)}, which its table lacks"
         elif file.record_count is not None and footer.num_rows != file.record_count:
             yield f"data file {name} has {footer.num_rows} rows, its log says {file.record_count}"
         elif is_full and (reason := _unreadable(file.path)):
@@ -136,10 +140,12 @@ def _actions(path: Path) -> list[dict[str, Any]] | None:
 
 
 def _footer(path: Path) -> Any:
-    """The metadata of a Parquet file; None where it has none that can be read."""
+    """The metadata of a Parquet file; None where it has none that can be read, or names a column by what is no text."""
     try:
-        return parquet.read_metadata(path)
-    except (ArrowException, OSError):
+        footer = parquet.read_metadata(path)
+        footer.schema.to_arrow_schema()
+        return footer
+    except (ArrowException, OSError, UnicodeDecodeError):
         return None
 
 

@@ -40,7 +40,7 @@ def state(table: Table, location: Path, *, is_full: bool) -> TableState:
     broken += [Finding(table.full_name, unlisted, mending.of_log(table, location))] if unlisted else []
     broken += [
         Finding(table.full_name, fault, mending.of_rows(table, location))
-        for fault in delta_files.data_faults(files, is_full=is_full)
+        for fault in delta_files.data_faults(files, opened, is_full=is_full)
     ]
     contract = list(_contract(table, location, opened))
     is_current = opened.metadata().configuration.get(FINGERPRINT) == table.fingerprint

@@ -123,10 +123,10 @@ class Archive:
 
     def _seal(self) -> dict[str, int | str] | None:
         try:
-            seal: dict[str, int | str] = json.loads((self.directory / "seal.json").read_text())
-        except (OSError, ValueError):
+            seal = json.loads((self.directory / "seal.json").read_text())
+            return {"bytes": int(seal["bytes"]), "sha256": str(seal["sha256"])}
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return seal
 
     def _rehearse(self, target: Path, log: Path) -> None:
         """Runs a short Spark job that ends by dumping what it loaded. The session module lies above this one."""

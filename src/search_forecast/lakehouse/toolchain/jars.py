@@ -82,8 +82,8 @@ class DeltaJars:
     def _expected(self) -> dict[str, str]:
         """Returns the SHA-256 of each jar by file name: the pinned one, else the one of the first resolution."""
         try:
-            recorded: dict[str, str] = json.loads((self.directory / "sha256.json").read_text())
-        except (OSError, ValueError):
+            recorded: dict[str, str] = dict(json.loads((self.directory / "sha256.json").read_text()))
+        except (OSError, ValueError, TypeError):
             recorded = {}
         return {**recorded, **_PINNED}
 

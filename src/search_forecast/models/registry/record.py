@@ -17,7 +17,7 @@ def read(directory: Path, version: object) -> dict[str, Any]:
     """
     try:
         return dict(json.loads((directory / RECORD).read_bytes()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{version}: its files are missing or damaged ({directory / RECORD})") from error
 
 
@@ -28,7 +28,7 @@ def checked(directory: Path, version: object) -> Path:
         DataError: a file is missing, changed or added since it was registered.
     """
     record = read(directory, version)
-    recorded, files = record["files"], directory / str(record.get("files_directory", SPARK_FILES))
+    recorded, files = record.get("files") or {}, directory / str(record.get("files_directory", SPARK_FILES))
     present = provenance.files_manifest(files)
     wrong = sorted(path for path in {*recorded, *present} if recorded.get(path) != present.get(path))
     if wrong:
