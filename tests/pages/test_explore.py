@@ -175,6 +175,8 @@ def test_what_cannot_be_answered_is_said(client: FlaskClient, path: str, values:
         ({"Host": "127.0.0.1:8600.example"}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Origin": f"http://nobody@{HOST}"}, 403),
         ({"Origin": "http://127.0.0.1:9000"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),

@@ -10,7 +10,6 @@ from datetime import date
 from functools import partial
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, abort
@@ -123,7 +122,7 @@ def _refuse_foreign(hosts: frozenset[str] | None) -> None:
     # To the page itself a link of the workspace leads, and the login.
     is_link = hosts is None and request.path == "/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
     is_own = is_link or request.headers.get("Sec-Fetch-Site", "none") in _OWN
-    if (origin and urlsplit(origin).netloc != host) or not is_own:
+    if (origin and origin.partition("://")[2] != host) or not is_own:
         abort(403, "another site asks; only this page may")
     if len(request.query_string) > _LONGEST_QUERY:
         abort(414, f"the address is longer than {_LONGEST_QUERY} bytes")
