@@ -23,6 +23,7 @@ from search_forecast.pages.shell import DATA, EXPLORE, in_html, shell
 from search_forecast.queries.answers import Engine
 
 LOOPBACK = "127.0.0.1"
+_HTTP_PORT = 80
 LONGEST_TEXT = 300  # a term has 256 characters at most once normalised
 _LONGEST_QUERY = 30_000  # bytes of an address: six such terms, escaped
 _OWN = ("same-origin", "none")  # of Sec-Fetch-Site: this page, or somebody who typed the address
@@ -183,6 +184,12 @@ class _Server(ThreadedWSGIServer):
     daemon_threads = False
 
 
+def hosts_of(port: int) -> frozenset[str]:
+    """By which names a browser calls the server, as the header Host has them: of http's own port without it."""
+    names = (LOOPBACK, "localhost")
+    return frozenset(names if port == _HTTP_PORT else ()) | {f"{name}:{port}" for name in names}
+
+
 def serve(engine: Engine, port: int, ready: Callable[[str], None]) -> None:
     """Answer on this machine's loopback address until Ctrl-C.
 
@@ -206,8 +213,7 @@ def serve(engine: Engine, port: int, ready: Callable[[str], None]) -> None:
         ) from error
     with listening:
         port = listening.getsockname()[1]
-        hosts = frozenset(f"{name}:{port}" for name in (LOOPBACK, "localhost"))
-        app = application(engine, hosts)
+        app = application(engine, hosts_of(port))
         server = _Server(LOOPBACK, port, app, SilentHandler, fd=listening.fileno())
         ready(f"http://{LOOPBACK}:{port}/")
         # An exception in the loop could fall between a request's thread and its start.
