@@ -27,6 +27,7 @@ from search_forecast.errors import DataError
 from search_forecast.pages import charts, facts
 from search_forecast.pages.report import write_report
 from search_forecast.parameters import BASELINES, CANDIDATES
+from search_forecast.queries.answers import Answer
 from search_forecast.queries.local import LocalEngine
 from support import shop
 from support.delta import CONTRACTS, write, write_counts
@@ -277,6 +278,25 @@ def test_tables_that_change_meanwhile_are_read_again(tmp_path: Path) -> None:
     assert facts.gather(Moving(9))["tables"][0]["version"] == 9
     with pytest.raises(DataError, match="were being written"):
         facts.gather(Moving(1000))
+
+
+def test_a_term_that_comes_while_the_counts_are_read_is_read_with_the_next_state(tmp_path: Path) -> None:
+    lake = write_counts(tmp_path, date(2026, 1, 1), {"pen": [3] * 9, "tv": [1] * 9})
+    seen = {"first_seen_date": date(2026, 1, 1), "last_seen_date": date(2026, 1, 9), "active_day_count": 9}
+    pen, tv = ({"term": term, "search_count": 1, "share_ratio": 0.5, "rank": 1, **seen} for term in ("pen", "tv"))
+    write(lake, {"term_summary": [pen]})
+
+    class Growing(LocalEngine):
+        def run(self, sql: str, *more: Any) -> Answer:
+            answer = super().run(sql, *more)
+            if sql == facts.history._TERMS and len(answer.rows) == 1:
+                write(lake, {"term_summary": [tv]})
+            return answer
+
+    found = facts.gather(Growing(lake, lambda: pytest.fail("needs Spark")))["history"]
+
+    assert found["terms"] == ["(total)", "pen", "tv"]
+    assert found["recent"]["counts"] == [[4] * 9, [3] * 9, [1] * 9]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def _series(engine: Engine, days: Sequence[dict[str, Any]], terms: list[str], gr
     statement = _COUNTS.format(start=column if grain == "day" else f"trunc({column}, '{grain}')")
     values = {"limit": TERM_COUNT, "begin": periods[0], "last": last}
     for term, start, count in engine.run(statement, values, ["daily_term_counts", "term_summary"]).rows:
-        counts[term][place[start]] = count
+        if term in counts:  # another, where the summary was written meanwhile: then all is read again
+            counts[term][place[start]] = count
     totals = [0] * len(periods)
     for day in days:
         start = start_of(day["event_date"], grain)
