@@ -262,6 +262,27 @@ def test_what_is_not_there_yet_is_none_and_says_which_command_fills_it(tmp_path:
     assert commands <= cli.application.ROOT.commands.keys()
 
 
+def test_of_more_series_than_the_page_names_all_are_counted_and_each_term_drawn_has_its_verdict(tmp_path: Path) -> None:
+    seen = {"first_seen_date": date(2026, 1, 1), "last_seen_date": date(2026, 1, 9), "active_day_count": 9}
+    summary = [
+        {"term": f"term {n:04}", "search_count": 9000 - n, "share_ratio": 0.1, "rank": n, **seen} for n in range(1200)
+    ]
+    lake = write_counts(tmp_path, date(2026, 1, 1), {row["term"]: [3] for row in summary})
+    verdicts = {row["term"]: ("forecastable", "too short to tell")[n % 3 == 0] for n, row in enumerate(summary)}
+    measured = [
+        {"model_version": 1, "candidate": "selection", "term": term, "window_count": 6}
+        | {"is_champion": verdict is not None, "verdict": verdict}
+        for term, verdict in {"(all)": None, "(total)": "forecastable", "(other)": "forecastable", **verdicts}.items()
+    ]
+
+    models = facts.gather(engine(write(lake, {"term_summary": summary, "backtest_metrics": measured})))["models"]
+
+    assert models["verdicts"] == {"forecastable": 802, "too short to tell": 400}
+    assert len(models["terms"]) == 50
+    shown = ["(total)", *(row["term"] for row in summary[:1000])]
+    assert [models["verdict_of"][term] for term in shown[1:]] == [verdicts[term] for term in shown[1:]]
+
+
 def test_tables_that_change_meanwhile_are_read_again(tmp_path: Path) -> None:
     lake = write_counts(tmp_path, date(2026, 1, 1), {"pen": [3] * 9})
     write(lake, {"term_summary": shop.gold()["term_summary"][:1]})

@@ -1,6 +1,7 @@
 /* The report: fills page.html from the facts embedded in it, with the means of drawing.js. */
 const { history, range, period } = facts;
 const forecasts = new Map(Object.entries(history.forecasts?.terms ?? {})); // "constructor" is a term like any other
+const verdicts = new Map(Object.entries(facts.models?.verdict_of ?? {}));
 const shown = { term: 0, span: "recent", grain: 0 };
 
 const termButton = term => {
@@ -137,7 +138,7 @@ const drawHistory = () => {
   const count = rows.reduce((sum, row) => sum + row.count, 0);
   const title = rows.length ? say("history_of", { term: quoted(term), count: asCount(count), days: say(`${grain}s`, { count: rows.length }) }) : say("no_history", { term: quoted(term) });
   $("history-title").textContent = title;
-  const verdict = facts.models?.terms.find(row => row.term === term)?.verdict;
+  const verdict = verdicts.get(term);
   const said = ahead.length ? say("forecast_of", { date: asDay(history.forecasts.made_on_date), version: history.forecasts.model_version, verdict: verdict ? say(verdict) : "–" })
     : !history.forecasts ? null : say(shown.span === "recent" ? "no_forecast" : "forecast_elsewhere");
   const all = [...rows, ...ahead];
