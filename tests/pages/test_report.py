@@ -248,6 +248,31 @@ def test_weekly_forecasts_are_drawn_after_weeks(tmp_path: Path) -> None:
     assert history["forecasts"]["expected"] == {"day_count": 7, "forecast": 9.0, "previous_count": 154}
 
 
+@pytest.mark.parametrize(
+    ("made_on", "period_days", "expected"),
+    [
+        (29, 1, (sum(range(1, 8)), range(23, 30))),
+        (26, 1, (sum(range(4, 11)), range(23, 30))),  # three of its days have come
+        (21, 1, None),  # it does not reach that far any more
+        (15, 7, (7, range(15, 22))),
+        (14, 7, (7, range(14, 21))),
+        (8, 7, (14, range(15, 22))),  # the first of its weeks has come
+    ],
+)
+def test_what_is_expected_is_of_the_days_that_are_still_to_come(
+    made_on: int, period_days: int, expected: tuple[int, range] | None
+) -> None:
+    days = [{"event_date": day(n), "search_count": n + 1} for n in range(22 if period_days == 7 else 30)]
+    targets = {day(made_on + step): {"forecast": step} for step in range(period_days, 15, period_days)}
+
+    found = facts.history._expected(targets, days, day(made_on), period_days)
+
+    if expected is None:
+        assert found is None
+    else:
+        assert found == {"day_count": 7, "forecast": expected[0], "previous_count": sum(n + 1 for n in expected[1])}
+
+
 def test_what_is_not_there_yet_is_none_and_says_which_command_fills_it(tmp_path: Path) -> None:
     lake = write_counts(tmp_path, date(2026, 1, 1), {"pen": [3] * 9})
     write(lake, {"term_summary": shop.gold()["term_summary"][:1], "rejected_records": []})

@@ -130,6 +130,8 @@ def _expected(
 ) -> dict[str, Any] | None:
     """All searches forecast for the next seven days (a weekly forecast's next week), and those of the last seven."""
     first = made_on_date + timedelta(days=period_days)
+    over = max((days[-1]["event_date"] - first).days + 1, 0) // period_days  # periods that came since it was made
+    first += timedelta(days=over * period_days)
     week = [row["forecast"] for target, row in targets.items() if first <= target < first + timedelta(days=7)]
     last = [day["search_count"] for day in days if first - timedelta(days=7) <= day["event_date"] < first]
     if len(week) * period_days != 7 or len(last) != 7 or not sum(last):
