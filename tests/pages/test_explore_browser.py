@@ -7,35 +7,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
-from search_forecast.pages.explore import LOOPBACK, application
-from search_forecast.queries.remembering import RememberingEngine
 from support import shop
-from support.browsing import PHONE, drawn, needs_browser, rows, seriously_wrong, visited
+from support.browsing import PHONE, drawn, needs_browser, rows, seriously_wrong, served, visited
 from support.places import PROJECT
 from support.shop import day
 
 pytestmark = needs_browser
-
-
-@contextmanager
-def served(lake: Path) -> Iterator[str]:
-    server = make_server(LOOPBACK, 0, lambda *_: [], threaded=True)
-    hosts = frozenset({f"{LOOPBACK}:{server.port}"})
-    server.app = application(RememberingEngine(lake, lambda: pytest.fail("needs Spark")), hosts)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://{LOOPBACK}:{server.port}/"
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,13 @@ const choice = (labels, chosen, choose) => labels.map((label, place) => {
   return button;
 });
 
+/** Put other children into an element; who pressed a button of it by keyboard stays on the one in its place. */
+const redraw = (parent, ...children) => {
+  const place = [...parent.querySelectorAll("button")].indexOf(document.activeElement);
+  parent.replaceChildren(...children);
+  if (place >= 0) parent.querySelectorAll("button")[place]?.focus({ preventScroll: true });
+};
+
 /** A table; a column is [key of its title, what of a row it shows, whether that is a number]. */
 const table = (caption, columns, rows) => {
   const head = columns.map(([title, , isNumber]) => element("th", { scope: "col", className: isNumber ? "number" : "" }, say(title)));

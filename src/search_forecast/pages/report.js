@@ -143,7 +143,7 @@ const drawHistory = () => {
     : !history.forecasts ? null : say(shown.span === "recent" ? "no_forecast" : "forecast_elsewhere");
   const all = [...rows, ...ahead];
   const marks = [["main", say(`per_${grain}`)], ...(ahead.length ? [["dashed", say("forecast")], ["band", say("interval_80")], ["band faint", say("interval_95")]] : [])];
-  $("spans").replaceChildren(...(history.long ? choice(["recent", "long"].map(span => say(`span_${span}_${history[span].grain}`, { count: history[span].dates.length })), shown.span === "recent" ? 0 : 1, place => { shown.span = ["recent", "long"][place]; drawHistory(); }) : []));
+  redraw($("spans"), ...(history.long ? choice(["recent", "long"].map(span => say(`span_${span}_${history[span].grain}`, { count: history[span].dates.length })), shown.span === "recent" ? 0 : 1, place => { shown.span = ["recent", "long"][place]; drawHistory(); }) : []));
   $("history-figure").replaceChildren(key(...marks), figure("history", all, title), said ? paragraph(said) : history.forecasts ? "" : missing("search_gold.term_forecasts"),
     range.incomplete_dates.length ? paragraph(say("incomplete", { dates: range.incomplete_dates.map(asDay).join(", ") })) : "", folded(say("as_table"), table(title, forecastColumns, all)));
 };
@@ -169,7 +169,7 @@ const render = () => {
   $("headlines").replaceChildren(headlines());
   drawHistory();
   const sections = [top, trends, weekdays, quality, models, accuracy, tables].map(make => make());
-  $("sections").replaceChildren(...sections);
+  redraw($("sections"), ...sections);
   $("made").textContent = say("made", { at: moment(facts.made_at, { dateStyle: "long", timeStyle: "long" }), version: facts.version });
 };
 
