@@ -287,6 +287,17 @@ def test_what_is_not_there_yet_is_none_and_says_which_command_fills_it(tmp_path:
     assert commands <= cli.application.ROOT.commands.keys()
 
 
+def test_of_a_shop_too_short_to_be_measured_the_version_is_told(tmp_path: Path) -> None:
+    lake = write_counts(tmp_path, date(2026, 1, 1), {"pen": [3] * 9})
+    short = {"model_version": 7, "candidate": "selection", "window_count": 0, "is_champion": True}
+    measured = [{**short, "term": term, "verdict": "too short to tell"} for term in ("pen", "(total)")]
+    write(lake, {"term_summary": shop.gold()["term_summary"][:1], "backtest_metrics": measured})
+
+    models = facts.gather(engine(lake))["models"]
+
+    assert (models["version"], models["candidates"], models["verdicts"]) == (7, [], {"too short to tell": 2})
+
+
 def test_of_more_series_than_the_page_names_all_are_counted_and_each_term_drawn_has_its_verdict(tmp_path: Path) -> None:
     seen = {"first_seen_date": date(2026, 1, 1), "last_seen_date": date(2026, 1, 9), "active_day_count": 9}
     summary = [

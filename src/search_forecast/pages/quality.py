@@ -68,13 +68,13 @@ def models(engine: Engine) -> Facts | None:
     # Errors compare only where they were measured on the same terms.
     term_count = max((row["term_count"] for row in candidates if row["candidate"] == "selection"), default=0)
     terms = query(engine, "forecastable_terms", limit=str(TERM_COUNT + 2))  # and (total), (other)
-    version = {"version": max((row["model_version"] for row in terms), default=0)}
+    version = max((row["model_version"] for row in (*candidates, *terms)), default=0)  # of which (all) may lack
     return {
-        "version": candidates[0]["model_version"] if candidates else None,
+        "version": version,
         "candidates": [row for row in candidates if row["term_count"] == term_count and row["wape"] is not None],
         "terms": terms[:50],
         "verdict_of": {row["term"]: row["verdict"] for row in terms},
-        "verdicts": dict(engine.run(_VERDICTS, version, ["backtest_metrics"]).rows),
+        "verdicts": dict(engine.run(_VERDICTS, {"version": version}, ["backtest_metrics"]).rows),
         "versions": [
             row for row in rows(engine.run(_VERSIONS, {}, ["backtest_metrics"])) if row["candidate"] in _SHOWN
         ],
