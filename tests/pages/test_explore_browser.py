@@ -85,6 +85,18 @@ def test_a_term_is_found_as_one_types_and_several_are_compared(browser: Browser,
         assert re.findall(r"\b[a-z]+_[a-z]+\b|undefined|NaN|\[object", words) == []
 
 
+def test_of_three_days_each_stands_once_on_the_axis(browser: Browser, address: str) -> None:
+    with opened(browser, address) as page:
+        page.locator("#from").fill(day(60).isoformat())
+        page.locator("#to").fill(day(62).isoformat())
+        expect(page.locator("#comparison-title")).to_contain_text("in 3 days")
+        drawn(page)
+        texts = "[...document.querySelectorAll('#history .role-axis-label text')]"
+        shown = page.evaluate(f"{texts}.filter(each => each.getAttribute('opacity') != 0).map(each => each.innerHTML)")
+
+    assert [text for text in shown if " " in text] == [f"{day(n):%-d %b}" for n in (60, 61, 62)]
+
+
 def test_lists_lead_on_and_what_is_shown_is_downloaded(browser: Browser, address: str) -> None:
     with opened(browser, address) as page:
         page.get_by_role("button", name="Rising", exact=True).click()
