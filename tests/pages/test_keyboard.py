@@ -1,4 +1,4 @@
-"""Both pages by keyboard: who presses a button of a group stays on it, though it is drawn anew."""
+"""Both pages by keyboard: who presses a button stays on it, though it is drawn anew; Enter adds what was found."""
 
 from __future__ import annotations
 
@@ -47,3 +47,14 @@ def test_in_explore(browser: Browser, lake: Path) -> None:
         page.locator("#found button").first.focus()
         page.keyboard.press("Enter")
         expect(page.locator("#term")).to_be_focused()
+
+
+def test_enter_adds_nothing_that_was_found_for_another_text(browser: Browser, lake: Path) -> None:
+    with served(lake) as address, visited(browser, address) as (page, _):
+        page.locator("#term").fill("laptop")
+        expect(page.locator("#found button")).to_have_count(1)
+        page.route("**/api/terms*", lambda route: route.fulfill(body="no answer"))
+        page.locator("#term").fill("camping")
+        page.keyboard.press("Enter")
+        expect(page.locator("#status")).to_contain_text("SyntaxError")
+        expect(page.locator("#chosen")).to_have_text("All searches")

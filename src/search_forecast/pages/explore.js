@@ -65,6 +65,7 @@ $("term").addEventListener("input", () => { clearTimeout(typing); typing = setTi
 $("search").addEventListener("submit", async event => {
   event.preventDefault();
   clearTimeout(typing);
+  answers.terms = null; // those of another text
   await look();
   if ($("term").value && answers.terms?.length) add(answers.terms[0].term);
 });
