@@ -175,7 +175,8 @@ def ours(series: Sequence[Case], ridge: float | None = None) -> list[Floats]:
     answers = []
     for case, others in zip(series, everyone, strict=True):
         learned = {name: part for name, part in learnt(case.test, others)[0].items() if name in case.by_name}
-        mixed = forecasts.at_new_level(learned or {c.MEAN: 1.0}, case.by_name, case.test.history)
+        no_events = np.ones(len(case.by_name[c.MEAN]))
+        mixed = forecasts.at_new_level(learned or {c.MEAN: 1.0}, case.by_name, case.test.history, no_events)
         answers.append(weights.blend(*mixed))
     return answers
 

@@ -56,6 +56,19 @@ def test_a_backtest_never_sees_what_it_forecasts() -> None:
     assert seen == [(39, SUNDAY - timedelta(days=21)), (46, SUNDAY - timedelta(days=14))]
 
 
+@pytest.mark.parametrize(("first", "count", "odd"), [(88, 7, math.nan), (80, 14, math.nan), (91, 1, 900.0)])
+def test_what_came_after_a_cutoff_fills_no_day_before_it(first: int, count: int, odd: float) -> None:
+    def forecasts(later: float) -> Floats:
+        values = np.concatenate([weekly_pattern(20, 92, 5), weekly_pattern(later, 28, 6)])
+        values[first : first + count] = odd
+        return backtested(history(values), c.chosen(["theta"]), ForecastParameters()).forecasts
+
+    low, high = forecasts(10), forecasts(60)
+
+    for name in low:  # the first four windows begin on days 71 to 92
+        np.testing.assert_allclose(low[name][:4], high[name][:4])
+
+
 def test_a_form_is_chosen_once_by_what_was_known_at_the_first_cutoff() -> None:
     values = weekly_pattern(100, 120, 5)
     cutoffs = Backtest.prepared(history(values), ForecastParameters()).cutoffs

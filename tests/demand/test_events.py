@@ -140,6 +140,21 @@ def test_a_closed_day_is_forecast_near_zero_and_is_no_day_without_a_delivery() -
     assert undelivered(counts, np.isin(np.arange(DAYS), closed))[0].sum() == 0
 
 
+@pytest.mark.parametrize("candidate", ["seasonal_naive", "historic_mean"])
+def test_after_a_jump_a_closed_day_is_forecast_near_zero_too(candidate: str) -> None:
+    closed, closure = [30, 31, 100, 170, 171, 172], Event("closure", "stocktaking")
+    coming = [DAYS + step for step in range(1, 7)]  # so many that the mean of all days falls far below the new level
+    risen = dict.fromkeys(range(250, DAYS), 4.0)
+    known = history({**dict.fromkeys(closed, 0.0), **risen}, dict.fromkeys([*closed, *coming], closure))
+    forecaster = forecasts.Forecaster(day(DAYS - 1), known.frequency, c.chosen([]), {}, Calendar(known.events))
+
+    row = forecasts._forecast(forecaster, known, forecasts.Champion({candidate: 1.0}, 9.0, False, np.ones(2)), 14)
+
+    assert row["candidate"] == (candidate if candidate == "seasonal_naive" else forecasts.NEW_LEVEL)
+    assert row["forecast"][1:7].max() < 10
+    assert row["forecast"][7:].mean() == pytest.approx(320, rel=0.1)
+
+
 def test_a_campaigns_spike_is_no_outlier() -> None:
     spikes = dict.fromkeys((60, 150), 12.0)
 

@@ -91,6 +91,15 @@ def test_a_terms_own_errors_widen_its_intervals_the_more_windows_there_are() -> 
     assert intervals.widening(known, np.full((0, 14), 1.0)).tolist() == [1.0, 1.0]
 
 
+def test_a_term_that_errs_by_the_same_each_day_has_no_95_interval_inside_its_80() -> None:
+    known = {1: (120, (1.2, 1.5)), 0: (600, (1.0, 2.0))}
+    always_alike = np.full((30, 1), 1.1)
+
+    widths = intervals.half_width(known, 1, intervals.widening(known, always_alike))
+
+    assert widths[0, 0] <= widths[0, 1]
+
+
 def test_few_days_without_a_backtest_make_intervals_that_hold_what_they_say() -> None:
     random = np.random.default_rng(4)
     inside = []

@@ -44,10 +44,10 @@ def pooled(tests: list[Backtest]) -> weights.Pooled:
     return weights.Pooled(means, float(np.std([1 - np.exp(-ratio[c.MEAN]) for ratio in ratios])))
 
 
-def forecast(values: Floats, weighted: dict[str, float]) -> dict:
+def forecast(values: Floats, weighted: dict[str, float], horizon: int = 14) -> dict:
     champion = forecasts.Champion(weighted, 5.0, False, np.ones(2))
     forecaster = forecasts.Forecaster(SUNDAY, DAY, CANDIDATES, {})
-    return forecasts._forecast(forecaster, forecaster.history(values, "t"), champion, 14)
+    return forecasts._forecast(forecaster, forecaster.history(values, "t"), champion, horizon)
 
 
 def test_of_noise_the_mean_remains() -> None:
@@ -186,6 +186,16 @@ def test_a_level_that_fell_a_month_ago_is_forecast_near_the_new_one_and_said() -
 
     assert re.search(r"the level jumped from about (8|9)\d to (2|3)\d (29|30|31) periods ago", rows[0]["reason"])
     assert 25 < forecast(values, rows[0]["weights"])["forecast"].mean() < 36
+
+
+def test_a_quiet_weekend_ahead_is_not_taken_for_the_level_before_a_jump() -> None:
+    until_friday = np.concatenate([weekly(20, 161, 4), weekly(80, 40, 5)[:33]])  # from a Monday on
+
+    row = forecast(until_friday, {"seasonal_naive": 1.0}, 2)
+
+    assert jump(history(until_friday)) is not None
+    assert row["candidate"] == "seasonal_naive"
+    assert row["forecast"] == pytest.approx([24, 32], rel=0.4)
 
 
 def test_what_forecasts_nothing_has_seen_that_a_season_ended() -> None:

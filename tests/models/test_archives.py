@@ -257,6 +257,27 @@ def test_a_damaged_archive_is_refused(here: Path, damage: Callable[[bytes], byte
     refused(archive, "damaged")
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_of_another_method_is_refused_where_it_is_damaged(here: Path, method: int) -> None:
+    with zipfile.ZipFile(here / "a.zip", "w", method) as packed:
+        packed.writestr("m/a", b"some text" * 1000)
+    content = bytearray((here / "a.zip").read_bytes())
+    content[50:60] = bytes(10)
+    (here / "a.zip").write_bytes(content)
+    refused(here / "a.zip", "damaged")
+
+
+def test_a_zip_whose_members_lie_before_its_start_is_refused(here: Path) -> None:
+    content = bytearray(zipped(here / "a.zip", ("m/a", b"x")).read_bytes())
+    content[content.index(b"PK\x05\x06") + 16] += 100  # where its list of members is said to begin
+    (here / "a.zip").write_bytes(content)
+    refused(here / "a.zip", "damaged")
+
+
+def test_a_path_longer_than_the_system_takes_is_refused(here: Path) -> None:
+    refused(tar(here / "a.tgz", member("/".join(["d" * 250] * 20))), "too deep or too long")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [

@@ -24,6 +24,7 @@ def publish(models: Registry, directory: Path, terms: list[str], table: str = TA
     record = {
         "kind": "forecast",
         "row_count": 3,
+        "files": {},
         "tables": [{"table": table, "delta_version": 3, "content_hash": "sha256:" + "a" * 64}],
     }
     (directory / "search_forecast.json").write_text(json.dumps(record), encoding="utf-8")

@@ -19,6 +19,7 @@ from test_sparkml import line, pipeline
 from search_forecast import cli
 from search_forecast.errors import DataError, EnvironmentProblem, UsageError
 from search_forecast.models import registry
+from search_forecast.models.import_model import _same
 from search_forecast.models.registry import Registry, Version
 
 RECORD: dict[str, Any] = {
@@ -188,6 +189,28 @@ def test_files_that_are_not_what_was_registered_are_not_loaded(models: Registry,
         part.with_name("more.parquet").write_bytes(b"x")
     with pytest.raises(DataError, match="is not what was registered"):
         models.files(version, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "null", "[]", "{}", '{"files": [], "inputs": {}}'])
+def test_a_damaged_record_is_one_line(
+    models: Registry, lake: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [record] = lake.rglob("search_forecast.json")
+    record.write_text(content, encoding="utf-8")
+
+    for words in (("models", "infant_weight", "1"), ("export-model", "infant_weight", str(lake / "out"))):
+        code, error = command(lake, capsys, *words)
+        assert (code, error.count("its files are missing or damaged")) == (1, 1)
+
+
+def test_a_version_whose_files_are_gone_keeps_nobody_from_importing_its_model_again(
+    models: Registry, lake: Path
+) -> None:
+    version = publish(models, lake, "sales")
+    models.tag(version, {"kind": "imported"})
+    shutil.rmtree(lake / "_mlflow" / "artifacts" / version.run_id)
+
+    assert _same(models, "sales", "sha256", {}) is None
 
 
 def test_a_damaged_database_is_one_line(models: Registry, lake: Path) -> None:

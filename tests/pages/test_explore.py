@@ -22,7 +22,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from search_forecast.cli import main
-from search_forecast.pages.explore import application
+from search_forecast.pages.explore import application, hosts_of
 from search_forecast.queries.remembering import RememberingEngine
 from support import shop
 from support.delta import write
@@ -175,6 +175,8 @@ def test_what_cannot_be_answered_is_said(client: FlaskClient, path: str, values:
         ({"Host": "127.0.0.1:8600.example"}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Origin": f"http://nobody@{HOST}"}, 403),
         ({"Origin": "http://127.0.0.1:9000"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
@@ -190,6 +192,13 @@ def test_only_the_page_itself_is_answered(client: FlaskClient, path: str, header
     assert "frame-ancestors 'none'" in policy
     assert "Access-Control-Allow-Origin" not in response.headers
     assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_on_the_port_of_http_a_browser_names_none(lake: Path) -> None:
+    client = application(RememberingEngine(lake), hosts_of(80)).test_client()
+
+    assert get(client, "/", headers={"Host": "127.0.0.1", "Origin": "http://127.0.0.1"}).status_code == 200
+    assert hosts_of(8600) == {"127.0.0.1:8600", "localhost:8600"}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])

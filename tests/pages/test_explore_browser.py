@@ -7,35 +7,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
-from search_forecast.pages.explore import LOOPBACK, application
-from search_forecast.queries.remembering import RememberingEngine
 from support import shop
-from support.browsing import PHONE, drawn, needs_browser, rows, seriously_wrong, visited
+from support.browsing import PHONE, drawn, needs_browser, rows, seriously_wrong, served, visited
 from support.places import PROJECT
 from support.shop import day
 
 pytestmark = needs_browser
-
-
-@contextmanager
-def served(lake: Path) -> Iterator[str]:
-    server = make_server(LOOPBACK, 0, lambda *_: [], threaded=True)
-    hosts = frozenset({f"{LOOPBACK}:{server.port}"})
-    server.app = application(RememberingEngine(lake, lambda: pytest.fail("needs Spark")), hosts)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://{LOOPBACK}:{server.port}/"
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +83,18 @@ def test_a_term_is_found_as_one_types_and_several_are_compared(browser: Browser,
         expect(page.get_by_role("status")).to_have_text("No term holds “never searched”")
         words = page.evaluate("document.body.innerText")
         assert re.findall(r"\b[a-z]+_[a-z]+\b|undefined|NaN|\[object", words) == []
+
+
+def test_of_three_days_each_stands_once_on_the_axis(browser: Browser, address: str) -> None:
+    with opened(browser, address) as page:
+        page.locator("#from").fill(day(60).isoformat())
+        page.locator("#to").fill(day(62).isoformat())
+        expect(page.locator("#comparison-title")).to_contain_text("in 3 days")
+        drawn(page)
+        texts = "[...document.querySelectorAll('#history .role-axis-label text')]"
+        shown = page.evaluate(f"{texts}.filter(each => each.getAttribute('opacity') != 0).map(each => each.innerHTML)")
+
+    assert [text for text in shown if " " in text] == [f"{day(n):%-d %b}" for n in (60, 61, 62)]
 
 
 def test_lists_lead_on_and_what_is_shown_is_downloaded(browser: Browser, address: str) -> None:

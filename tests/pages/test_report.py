@@ -27,6 +27,7 @@ from search_forecast.errors import DataError
 from search_forecast.pages import charts, facts
 from search_forecast.pages.report import write_report
 from search_forecast.parameters import BASELINES, CANDIDATES
+from search_forecast.queries.answers import Answer
 from search_forecast.queries.local import LocalEngine
 from support import shop
 from support.delta import CONTRACTS, write, write_counts
@@ -247,6 +248,31 @@ def test_weekly_forecasts_are_drawn_after_weeks(tmp_path: Path) -> None:
     assert history["forecasts"]["expected"] == {"day_count": 7, "forecast": 9.0, "previous_count": 154}
 
 
+@pytest.mark.parametrize(
+    ("made_on", "period_days", "expected"),
+    [
+        (29, 1, (sum(range(1, 8)), range(23, 30))),
+        (26, 1, (sum(range(4, 11)), range(23, 30))),  # three of its days have come
+        (21, 1, None),  # it does not reach that far any more
+        (15, 7, (7, range(15, 22))),
+        (14, 7, (7, range(14, 21))),
+        (8, 7, (14, range(15, 22))),  # the first of its weeks has come
+    ],
+)
+def test_what_is_expected_is_of_the_days_that_are_still_to_come(
+    made_on: int, period_days: int, expected: tuple[int, range] | None
+) -> None:
+    days = [{"event_date": day(n), "search_count": n + 1} for n in range(22 if period_days == 7 else 30)]
+    targets = {day(made_on + step): {"forecast": step} for step in range(period_days, 15, period_days)}
+
+    found = facts.history._expected(targets, days, day(made_on), period_days)
+
+    if expected is None:
+        assert found is None
+    else:
+        assert found == {"day_count": 7, "forecast": expected[0], "previous_count": sum(n + 1 for n in expected[1])}
+
+
 def test_what_is_not_there_yet_is_none_and_says_which_command_fills_it(tmp_path: Path) -> None:
     lake = write_counts(tmp_path, date(2026, 1, 1), {"pen": [3] * 9})
     write(lake, {"term_summary": shop.gold()["term_summary"][:1], "rejected_records": []})
@@ -259,6 +285,38 @@ def test_what_is_not_there_yet_is_none_and_says_which_command_fills_it(tmp_path:
     assert (found["period"]["day_count"], found["period"]["previous_count"]) == (9, None)
     commands = {command.split()[0] for command in found["sources"].values()}
     assert commands <= cli.application.ROOT.commands.keys()
+
+
+def test_of_a_shop_too_short_to_be_measured_the_version_is_told(tmp_path: Path) -> None:
+    lake = write_counts(tmp_path, date(2026, 1, 1), {"pen": [3] * 9})
+    short = {"model_version": 7, "candidate": "selection", "window_count": 0, "is_champion": True}
+    measured = [{**short, "term": term, "verdict": "too short to tell"} for term in ("pen", "(total)")]
+    write(lake, {"term_summary": shop.gold()["term_summary"][:1], "backtest_metrics": measured})
+
+    models = facts.gather(engine(lake))["models"]
+
+    assert (models["version"], models["candidates"], models["verdicts"]) == (7, [], {"too short to tell": 2})
+
+
+def test_of_more_series_than_the_page_names_all_are_counted_and_each_term_drawn_has_its_verdict(tmp_path: Path) -> None:
+    seen = {"first_seen_date": date(2026, 1, 1), "last_seen_date": date(2026, 1, 9), "active_day_count": 9}
+    summary = [
+        {"term": f"term {n:04}", "search_count": 9000 - n, "share_ratio": 0.1, "rank": n, **seen} for n in range(1200)
+    ]
+    lake = write_counts(tmp_path, date(2026, 1, 1), {row["term"]: [3] for row in summary})
+    verdicts = {row["term"]: ("forecastable", "too short to tell")[n % 3 == 0] for n, row in enumerate(summary)}
+    measured = [
+        {"model_version": 1, "candidate": "selection", "term": term, "window_count": 6}
+        | {"is_champion": verdict is not None, "verdict": verdict}
+        for term, verdict in {"(all)": None, "(total)": "forecastable", "(other)": "forecastable", **verdicts}.items()
+    ]
+
+    models = facts.gather(engine(write(lake, {"term_summary": summary, "backtest_metrics": measured})))["models"]
+
+    assert models["verdicts"] == {"forecastable": 802, "too short to tell": 400}
+    assert len(models["terms"]) == 50
+    shown = ["(total)", *(row["term"] for row in summary[:1000])]
+    assert [models["verdict_of"][term] for term in shown[1:]] == [verdicts[term] for term in shown[1:]]
 
 
 def test_tables_that_change_meanwhile_are_read_again(tmp_path: Path) -> None:
@@ -277,6 +335,25 @@ def test_tables_that_change_meanwhile_are_read_again(tmp_path: Path) -> None:
     assert facts.gather(Moving(9))["tables"][0]["version"] == 9
     with pytest.raises(DataError, match="were being written"):
         facts.gather(Moving(1000))
+
+
+def test_a_term_that_comes_while_the_counts_are_read_is_read_with_the_next_state(tmp_path: Path) -> None:
+    lake = write_counts(tmp_path, date(2026, 1, 1), {"pen": [3] * 9, "tv": [1] * 9})
+    seen = {"first_seen_date": date(2026, 1, 1), "last_seen_date": date(2026, 1, 9), "active_day_count": 9}
+    pen, tv = ({"term": term, "search_count": 1, "share_ratio": 0.5, "rank": 1, **seen} for term in ("pen", "tv"))
+    write(lake, {"term_summary": [pen]})
+
+    class Growing(LocalEngine):
+        def run(self, sql: str, *more: Any) -> Answer:
+            answer = super().run(sql, *more)
+            if sql == facts.history._TERMS and len(answer.rows) == 1:
+                write(lake, {"term_summary": [tv]})
+            return answer
+
+    found = facts.gather(Growing(lake, lambda: pytest.fail("needs Spark")))["history"]
+
+    assert found["terms"] == ["(total)", "pen", "tv"]
+    assert found["recent"]["counts"] == [[4] * 9, [3] * 9, [1] * 9]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from werkzeug.serving import make_server
+
+from search_forecast.pages.explore import LOOPBACK, application
+from search_forecast.queries.remembering import RememberingEngine
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE = {"width": 360, "height": 740}
@@ -23,6 +29,20 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
         yield browser
         browser.close()
+
+
+@contextmanager
+def served(lake: Path) -> Iterator[str]:
+    """What `explore` answers of a lakehouse: its address."""
+    server = make_server(LOOPBACK, 0, lambda *_: [], threaded=True)
+    hosts = frozenset({f"{LOOPBACK}:{server.port}"})
+    server.app = application(RememberingEngine(lake, lambda: pytest.fail("needs Spark")), hosts)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://{LOOPBACK}:{server.port}/"
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 @contextmanager

@@ -4,8 +4,10 @@ Python's own `tarfile` filter still lets some archives write elsewhere and knows
 it: each name is checked, files are made new, and only what was counted is written.
 """
 
+import errno
 import gzip
 import io
+import lzma
 import os
 import stat
 import tarfile
@@ -22,7 +24,10 @@ from search_forecast.errors import DataError, UsageError
 
 _BLOCK = 1 << 16
 _PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill")
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError)
+_DAMAGED = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile),
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Limits:
     free_bytes: int = 10 * 2**20
     depth: int = 32
     name_bytes: int = 255
+    path_bytes: int = 2048
 
 
 class _Reader(Protocol):
@@ -106,7 +112,8 @@ def _parts(name: str, limits: Limits) -> tuple[str, ...]:
         raise DataError(f"{_shown(name)}: an absolute path")
     if ".." in path.parts:
         raise DataError(f"{_shown(name)}: a path with ..")
-    if len(path.parts) > limits.depth or any(len(part.encode()) > limits.name_bytes for part in path.parts):
+    sizes = [len(part.encode()) for part in path.parts]
+    if len(sizes) > limits.depth or max(sizes, default=0) > limits.name_bytes or sum(sizes) > limits.path_bytes:
         raise DataError(f"{_shown(name)}: a path too deep or too long")
     return path.parts
 
@@ -143,6 +150,10 @@ def unpack(archive: Path, into: Path, limits: Limits = Limits()) -> None:
         raise DataError(f"{archive.name}: {error}") from error
     except _DAMAGED as error:
         raise DataError(f"{archive.name}: damaged archive: {str(error)[:150] or type(error).__name__}") from error
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # bz2's, and zipfile's of a member before the file's start
+            raise
+        raise DataError(f"{archive.name}: damaged archive: {error}") from error
     except (ValueError, OverflowError, RuntimeError) as error:  # zipfile's for encrypted and malformed members
         raise DataError(f"{archive.name}: cannot be unpacked: {str(error)[:150]}") from error
 

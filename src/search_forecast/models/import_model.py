@@ -140,7 +140,10 @@ def _origin(archive: Path, delivered: Path, path: str) -> dict[str, Any]:
 def _same(models: Registry, name: str, files_sha256: str, inputs: dict[str, str]) -> Version | None:
     for version in models.versions(name):
         if version.tags.get("kind") == "imported":
-            record = models.record(version)
+            try:
+                record = models.record(version)
+            except DataError:  # its files are gone: to import the model again is what mends that
+                continue
             if record["origin"]["files_sha256"] == files_sha256 and record["inputs"] == inputs:
                 return version
     return None

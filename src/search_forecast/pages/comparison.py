@@ -8,7 +8,7 @@ from search_forecast import __version__
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.pages.history import RECENT, TOTAL, end_of, start_of, whole_periods
-from search_forecast.pages.reading import Facts, Rows, known_days, query
+from search_forecast.pages.reading import Facts, Rows, known_days, left_out, query
 from search_forecast.pages.reading import rows as rows_of
 from search_forecast.queries.answers import Engine, filled_by
 
@@ -123,7 +123,7 @@ def compared(engine: Engine, terms: list[str], period: Period) -> Facts:
         "grain": period.grain,
         "dates": starts,
         "last_date": end_of(starts[-1], period.grain) if starts else None,
-        "incomplete_dates": [day["event_date"] for day in days if day not in whole],
+        "incomplete_dates": left_out(days, whole),
         "terms": [row | {"share_ratio": row["search_count"] / total if total else None} for row in shown],
     }
 

@@ -62,6 +62,13 @@ const choice = (labels, chosen, choose) => labels.map((label, place) => {
   return button;
 });
 
+/** Put other children into an element; who pressed a button of it by keyboard stays on the one in its place. */
+const redraw = (parent, ...children) => {
+  const place = [...parent.querySelectorAll("button")].indexOf(document.activeElement);
+  parent.replaceChildren(...children);
+  if (place >= 0) parent.querySelectorAll("button")[place]?.focus({ preventScroll: true });
+};
+
 /** A table; a column is [key of its title, what of a row it shows, whether that is a number]. */
 const table = (caption, columns, rows) => {
   const head = columns.map(([title, , isNumber]) => element("th", { scope: "col", className: isNumber ? "number" : "" }, say(title)));
@@ -116,6 +123,9 @@ const figure = (name, rows, description) => {
   const isLong = Math.max(...dates) - Math.min(...dates) > 370 * 864e5;
   const text = JSON.stringify(specifications[name]).replaceAll("asDate", isLong ? "asMonth" : "asDate");
   const specification = { ...resolved(JSON.parse(text)), datasets: { [name]: rows } };
+  // A mark for each of a few dates: Vega's own would be of hours, each with the words of its day.
+  const few = [...new Set(dates)], isOfDates = axis => ["asDate", "asMonth"].includes(axis?.formatType);
+  if (few.length < 8) specification.layer?.forEach(({ encoding }) => { if (isOfDates(encoding.x?.axis)) encoding.x.axis.values = { expr: `[${few}]` }; });
   // Vega warns of a layer of which no row has the value.
   const hasValue = channel => !channel?.field || rows.some(row => row[channel.field] != null);
   if (specification.layer) specification.layer = specification.layer.filter(({ encoding, transform }) => transform || (hasValue(encoding.x) && hasValue(encoding.y)));

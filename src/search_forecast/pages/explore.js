@@ -51,6 +51,7 @@ const remove = place => {
 };
 const showFound = () => {
   const found = answers.terms ?? [];
+  if (!found.length && $("found").contains(document.activeElement)) $("term").focus();
   $("found").replaceChildren(...found.map(row => {
     const button = termButton(row.term);
     button.append(element("span", { className: "note" }, ` ${asCount(row.search_count)}`));
@@ -64,6 +65,7 @@ $("term").addEventListener("input", () => { clearTimeout(typing); typing = setTi
 $("search").addEventListener("submit", async event => {
   event.preventDefault();
   clearTimeout(typing);
+  answers.terms = null; // those of another text
   await look();
   if ($("term").value && answers.terms?.length) add(answers.terms[0].term);
 });
@@ -84,9 +86,9 @@ const showChoices = () => {
     return item;
   }));
   const grains = ["day", "week", "month"];
-  $("grains").replaceChildren(...choice(grains.map(grain => say(`by_${grain}`)), grains.indexOf(chosen.grain), place => { chosen.grain = grains[place]; renew(); }));
+  redraw($("grains"), ...choice(grains.map(grain => say(`by_${grain}`)), grains.indexOf(chosen.grain), place => { chosen.grain = grains[place]; renew(); }));
   const spans = [["", ""], [range.first_date, range.last_date]];
-  $("spans").replaceChildren(...choice([say("latest"), say("all_days")], spans.findIndex(([from, to]) => chosen.from === from && chosen.to === to), place => { [chosen.from, chosen.to] = spans[place]; renew(); }));
+  redraw($("spans"), ...choice([say("latest"), say("all_days")], spans.findIndex(([from, to]) => chosen.from === from && chosen.to === to), place => { [chosen.from, chosen.to] = spans[place]; renew(); }));
   for (const end of ["from", "to"]) Object.assign($(end), { value: chosen[end], min: range.first_date, max: range.last_date });
 };
 const figureRows = shown => {
@@ -134,7 +136,7 @@ const showList = () => {
   const title = [say(`list_${chosen.list}`), when].filter(Boolean).join(", ");
   const columns = listColumns.filter(([, name]) => rows[0] && name in rows[0]).map(([key, , ...rest]) => [key, ...rest]);
   const lists = element("div", { role: "group" }, ...choice(LISTS.map(name => say(`list_${name}`)), LISTS.indexOf(chosen.list), place => { chosen.list = LISTS[place]; renew(); }));
-  $("sections").replaceChildren(section("lists", title, lists,
+  redraw($("sections"), section("lists", title, lists,
     answers.list ? rows.length ? table(title, columns, rows) : paragraph(say("none_listed")) : missing("search_gold.term_trends"), answers.list ? download("list", "list", ...period) : null));
 };
 const renew = () => { compare(); ask("list", query("list", ...period), showList); };

@@ -10,7 +10,6 @@ from datetime import date
 from functools import partial
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, abort
@@ -24,6 +23,7 @@ from search_forecast.pages.shell import DATA, EXPLORE, in_html, shell
 from search_forecast.queries.answers import Engine
 
 LOOPBACK = "127.0.0.1"
+_HTTP_PORT = 80
 LONGEST_TEXT = 300  # a term has 256 characters at most once normalised
 _LONGEST_QUERY = 30_000  # bytes of an address: six such terms, escaped
 _OWN = ("same-origin", "none")  # of Sec-Fetch-Site: this page, or somebody who typed the address
@@ -123,7 +123,7 @@ def _refuse_foreign(hosts: frozenset[str] | None) -> None:
     # To the page itself a link of the workspace leads, and the login.
     is_link = hosts is None and request.path == "/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
     is_own = is_link or request.headers.get("Sec-Fetch-Site", "none") in _OWN
-    if (origin and urlsplit(origin).netloc != host) or not is_own:
+    if (origin and origin.partition("://")[2] != host) or not is_own:
         abort(403, "another site asks; only this page may")
     if len(request.query_string) > _LONGEST_QUERY:
         abort(414, f"the address is longer than {_LONGEST_QUERY} bytes")
@@ -184,6 +184,12 @@ class _Server(ThreadedWSGIServer):
     daemon_threads = False
 
 
+def hosts_of(port: int) -> frozenset[str]:
+    """By which names a browser calls the server, as the header Host has them: of http's own port without it."""
+    names = (LOOPBACK, "localhost")
+    return frozenset(names if port == _HTTP_PORT else ()) | {f"{name}:{port}" for name in names}
+
+
 def serve(engine: Engine, port: int, ready: Callable[[str], None]) -> None:
     """Answer on this machine's loopback address until Ctrl-C.
 
@@ -207,8 +213,7 @@ def serve(engine: Engine, port: int, ready: Callable[[str], None]) -> None:
         ) from error
     with listening:
         port = listening.getsockname()[1]
-        hosts = frozenset(f"{name}:{port}" for name in (LOOPBACK, "localhost"))
-        app = application(engine, hosts)
+        app = application(engine, hosts_of(port))
         server = _Server(LOOPBACK, port, app, SilentHandler, fd=listening.fileno())
         ready(f"http://{LOOPBACK}:{port}/")
         # An exception in the loop could fall between a request's thread and its start.

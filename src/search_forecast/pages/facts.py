@@ -7,7 +7,7 @@ from statistics import fmean
 
 from search_forecast.errors import DataError
 from search_forecast.pages import history, quality
-from search_forecast.pages.reading import NEEDED, Facts, Rows, is_there, known_days, plain, query, rows
+from search_forecast.pages.reading import NEEDED, Facts, Rows, is_there, known_days, left_out, plain, query, rows
 from search_forecast.queries.answers import Engine, filled_by
 
 # Every table that the page reads.
@@ -72,8 +72,7 @@ def _gather(engine: Engine) -> Facts:
 def _range(engine: Engine, days: Rows, whole: Rows) -> Facts:
     [totals] = query(engine, "row_count")
     ends = {"first_date": days[0]["event_date"], "last_date": days[-1]["event_date"]}
-    left_out = [day["event_date"] for day in days if day not in whole]
-    return {**totals, **ends, "incomplete_dates": left_out}
+    return {**totals, **ends, "incomplete_dates": left_out(days, whole)}
 
 
 def _period(engine: Engine, whole: Rows) -> Facts:

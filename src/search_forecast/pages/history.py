@@ -73,7 +73,8 @@ def _series(engine: Engine, days: Sequence[dict[str, Any]], terms: list[str], gr
     statement = _COUNTS.format(start=column if grain == "day" else f"trunc({column}, '{grain}')")
     values = {"limit": TERM_COUNT, "begin": periods[0], "last": last}
     for term, start, count in engine.run(statement, values, ["daily_term_counts", "term_summary"]).rows:
-        counts[term][place[start]] = count
+        if term in counts:  # another, where the summary was written meanwhile: then all is read again
+            counts[term][place[start]] = count
     totals = [0] * len(periods)
     for day in days:
         start = start_of(day["event_date"], grain)
@@ -129,6 +130,8 @@ def _expected(
 ) -> dict[str, Any] | None:
     """All searches forecast for the next seven days (a weekly forecast's next week), and those of the last seven."""
     first = made_on_date + timedelta(days=period_days)
+    over = max((days[-1]["event_date"] - first).days + 1, 0) // period_days  # periods that came since it was made
+    first += timedelta(days=over * period_days)
     week = [row["forecast"] for target, row in targets.items() if first <= target < first + timedelta(days=7)]
     last = [day["search_count"] for day in days if first - timedelta(days=7) <= day["event_date"] < first]
     if len(week) * period_days != 7 or len(last) != 7 or not sum(last):

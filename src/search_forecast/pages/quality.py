@@ -3,8 +3,7 @@
 Each is None where its table is absent or (all but the rejected records) empty.
 """
 
-from collections import Counter
-
+from search_forecast.pages.history import TERM_COUNT
 from search_forecast.pages.reading import Facts, Rows, is_there, query, rows
 from search_forecast.queries.answers import Engine
 
@@ -31,6 +30,11 @@ select model_version, candidate, wape, mase, rmsse, interval_coverage, window_co
 from backtest_metrics
 where term = '(all)'
 order by model_version desc, candidate
+"""
+_VERDICTS = """
+select verdict, count(*) as series_count from backtest_metrics
+where is_champion and model_version = :version
+group by verdict
 """
 
 
@@ -63,12 +67,14 @@ def models(engine: Engine) -> Facts | None:
     candidates = query(engine, "backtest_candidates")
     # Errors compare only where they were measured on the same terms.
     term_count = max((row["term_count"] for row in candidates if row["candidate"] == "selection"), default=0)
-    terms = query(engine, "forecastable_terms", limit="1000")
+    terms = query(engine, "forecastable_terms", limit=str(TERM_COUNT + 2))  # and (total), (other)
+    version = max((row["model_version"] for row in (*candidates, *terms)), default=0)  # of which (all) may lack
     return {
-        "version": candidates[0]["model_version"] if candidates else None,
+        "version": version,
         "candidates": [row for row in candidates if row["term_count"] == term_count and row["wape"] is not None],
         "terms": terms[:50],
-        "verdicts": Counter(row["verdict"] for row in terms),
+        "verdict_of": {row["term"]: row["verdict"] for row in terms},
+        "verdicts": dict(engine.run(_VERDICTS, {"version": version}, ["backtest_metrics"]).rows),
         "versions": [
             row for row in rows(engine.run(_VERSIONS, {}, ["backtest_metrics"])) if row["candidate"] in _SHOWN
         ],

@@ -29,6 +29,12 @@ def known_days(engine: Engine, command: str) -> tuple[Rows, Rows]:
     return days, [day for day in days if day["is_complete_day"]] or days
 
 
+def left_out(days: Rows, whole: Rows) -> list[date]:
+    """The days that are not among the complete ones; one record of long ago makes them ten thousand."""
+    known = {day["event_date"] for day in whole}
+    return [day["event_date"] for day in days if day["event_date"] not in known]
+
+
 def is_there(engine: Engine, name: str) -> bool:
     """Whether a table has rows."""
     return engine.has(name) and bool(engine.run(f"select 1 as one from {name} limit 1", {}, [name]).rows)  # noqa: S608

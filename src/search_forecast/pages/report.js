@@ -1,6 +1,7 @@
 /* The report: fills page.html from the facts embedded in it, with the means of drawing.js. */
 const { history, range, period } = facts;
 const forecasts = new Map(Object.entries(history.forecasts?.terms ?? {})); // "constructor" is a term like any other
+const verdicts = new Map(Object.entries(facts.models?.verdict_of ?? {}));
 const shown = { term: 0, span: "recent", grain: 0 };
 
 const termButton = term => {
@@ -137,12 +138,12 @@ const drawHistory = () => {
   const count = rows.reduce((sum, row) => sum + row.count, 0);
   const title = rows.length ? say("history_of", { term: quoted(term), count: asCount(count), days: say(`${grain}s`, { count: rows.length }) }) : say("no_history", { term: quoted(term) });
   $("history-title").textContent = title;
-  const verdict = facts.models?.terms.find(row => row.term === term)?.verdict;
+  const verdict = verdicts.get(term);
   const said = ahead.length ? say("forecast_of", { date: asDay(history.forecasts.made_on_date), version: history.forecasts.model_version, verdict: verdict ? say(verdict) : "–" })
     : !history.forecasts ? null : say(shown.span === "recent" ? "no_forecast" : "forecast_elsewhere");
   const all = [...rows, ...ahead];
   const marks = [["main", say(`per_${grain}`)], ...(ahead.length ? [["dashed", say("forecast")], ["band", say("interval_80")], ["band faint", say("interval_95")]] : [])];
-  $("spans").replaceChildren(...(history.long ? choice(["recent", "long"].map(span => say(`span_${span}_${history[span].grain}`, { count: history[span].dates.length })), shown.span === "recent" ? 0 : 1, place => { shown.span = ["recent", "long"][place]; drawHistory(); }) : []));
+  redraw($("spans"), ...(history.long ? choice(["recent", "long"].map(span => say(`span_${span}_${history[span].grain}`, { count: history[span].dates.length })), shown.span === "recent" ? 0 : 1, place => { shown.span = ["recent", "long"][place]; drawHistory(); }) : []));
   $("history-figure").replaceChildren(key(...marks), figure("history", all, title), said ? paragraph(said) : history.forecasts ? "" : missing("search_gold.term_forecasts"),
     range.incomplete_dates.length ? paragraph(say("incomplete", { dates: range.incomplete_dates.map(asDay).join(", ") })) : "", folded(say("as_table"), table(title, forecastColumns, all)));
 };
@@ -168,7 +169,7 @@ const render = () => {
   $("headlines").replaceChildren(headlines());
   drawHistory();
   const sections = [top, trends, weekdays, quality, models, accuracy, tables].map(make => make());
-  $("sections").replaceChildren(...sections);
+  redraw($("sections"), ...sections);
   $("made").textContent = say("made", { at: moment(facts.made_at, { dateStyle: "long", timeStyle: "long" }), version: facts.version });
 };
 

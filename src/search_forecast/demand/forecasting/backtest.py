@@ -116,12 +116,14 @@ def backtested(
     A candidate that chooses among forms chooses once, by what was known at the first cutoff; it is fitted at each.
     """
     test = Backtest.prepared(history, parameters)
-    if len(test.cutoffs) > 1:
-        candidates = c.settled(test.history.until(test.cutoffs[0]), parameters.horizon, candidates)
+    # Each mended on its own: a day that is filled in must not tell of days after the cutoff.
+    known = [replace(part, values=mended(part)[0]) for part in map(history.until, test.cutoffs)]
+    if len(known) > 1:
+        candidates = c.settled(known[0], parameters.horizon, candidates)
     by_window: list[dict[str, Floats]] = []
     failures: dict[str, str] = {}
-    for cutoff in test.cutoffs:
-        by_name, failed = c.forecasts(test.history.until(cutoff), parameters.horizon, candidates)
+    for part in known:
+        by_name, failed = c.forecasts(part, parameters.horizon, candidates)
         by_window.append(by_name)
         failures |= failed
     complete = {

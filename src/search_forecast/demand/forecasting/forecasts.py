@@ -15,7 +15,7 @@ from search_forecast.demand.forecasting import intervals
 from search_forecast.demand.forecasting import weights as w
 from search_forecast.demand.forecasting.events import NO_EVENTS, Calendar, counted
 from search_forecast.demand.forecasting.history import Floats, History
-from search_forecast.demand.forecasting.mending import jump, mended
+from search_forecast.demand.forecasting.mending import jump, mended, season_shares
 from search_forecast.demand.periods import Frequency
 from search_forecast.lakehouse.contracts import TERM_FORECASTS
 
@@ -102,7 +102,8 @@ def _forecast(forecaster: Forecaster, history: History, champion: Champion | Non
     champion = champion or Champion.unmeasured(replace(history, values=values[is_known]))
     by_name, _ = c.forecasts(history, horizon, c.with_members(champion.weights, forecaster.candidates))
     weighted = {name: weight for name, weight in champion.weights.items() if name in by_name}
-    weighted, by_name = at_new_level(weighted or {c.MEAN: 1.0}, by_name, history)
+    plain, factors = (history, np.ones(horizon)) if known is None else (known.history, known.factors)
+    weighted, by_name = at_new_level(weighted or {c.MEAN: 1.0}, by_name, plain, factors)
     forecast = w.blend(weighted, by_name)
     widths = intervals.half_width(forecaster.multipliers, horizon, champion.widening)
     # An event makes errors larger or smaller as it does counts, and what it changes is not sure either.
@@ -123,20 +124,28 @@ def _forecast(forecaster: Forecaster, history: History, champion: Champion | Non
 
 
 def at_new_level(
-    weighted: w.Weights, by_name: dict[str, Floats], history: History
+    weighted: w.Weights, by_name: dict[str, Floats], history: History, factors: Floats
 ) -> tuple[w.Weights, dict[str, Floats]]:
-    """After a jump that the backtest's windows hardly know: only what has seen it, else the new level itself."""
+    """After a jump that the backtest's windows hardly know: only what has seen it, else the new level itself.
+
+    Args:
+        weighted: the candidates' weights.
+        by_name: their forecasts.
+        history: without its events.
+        factors: what the events of the coming periods change.
+    """
     moved = jump(history)
     if moved is None:
         return weighted, by_name
     since, before, after = moved
     # How far from the new level to the old a forecast lies; what lies beyond the new level has seen it too.
-    behind = {name: (after - by_name[name].mean()) / (after - before) for name in weighted}
+    # Not all weekdays and no closed days are at the level.
+    shares = season_shares(history)[np.arange(len(factors)) % history.frequency.season_length] * factors
+    behind = {name: (after - by_name[name].mean() / shares.mean()) / (after - before) for name in weighted}
     near = {name: part for name, part in weighted.items() if behind[name] < _NEAR}
     if near:
         return w.pruned(near), by_name
-    level = float(history.values[-since:].mean())
-    return {NEW_LEVEL: 1.0}, {**by_name, NEW_LEVEL: np.full_like(by_name[c.MEAN], level)}
+    return {NEW_LEVEL: 1.0}, {**by_name, NEW_LEVEL: float(history.values[-since:].mean()) * factors}
 
 
 def term_forecasts(rows: DataFrame, name: str, model_version: int, made_on: date) -> DataFrame:

@@ -33,7 +33,7 @@ Multipliers = Mapping[int, tuple[int, tuple[float, ...]]]
 def prior_variance(training: Floats, frequency: Frequency) -> float:
     """A first guess at the squared error of a good forecast, from the training part alone.
 
-    The smaller of the variance of the recent values and half the mean squared change from period to period: the one
+    The smaller of the variance of the recent values and the mean squared change from period to period: the one
     fits noise around a level, the other a level that wanders.
     """
     recent = training[-4 * frequency.window :]
@@ -63,7 +63,9 @@ def unmeasured_error(training: Floats, frequency: Frequency) -> float:
 
 def half_width(multipliers: Multipliers, horizon: int, widening: Floats) -> Floats:
     """How far the conformal interval reaches to either side, in typical errors, steps x levels."""
-    return np.array([_multiplier(multipliers, step) for step in range(1, horizon + 1)]) * widening
+    widths = np.array([_multiplier(multipliers, step) for step in range(1, horizon + 1)]) * widening
+    # Each level is widened by its own quantile: where errors are alike the lower one could overtake the higher.
+    return np.asarray(np.maximum.accumulate(widths, axis=1), dtype=np.float64)
 
 
 def _multiplier(multipliers: Multipliers, step: int) -> tuple[float, ...]:

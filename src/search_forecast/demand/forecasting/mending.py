@@ -141,15 +141,20 @@ def _best(values: Floats, lengths: range, longest: int, is_new: Callable[[Floats
 
 def _levels(history: History) -> tuple[Floats, int, int]:
     """The counts without their weekdays; how many periods a new level must have held, and how many are looked at."""
-    values, frequency = history.values, history.frequency
-    unit = frequency.window // 4
-    least, longest = _LEAST_AFTER * unit, _LONGEST * unit
-    if frequency.days == 1 and len(values) >= 2 * least:
-        recent = values[-2 * longest :]
-        places = np.arange(-len(values), 0) % frequency.season_length
-        means = np.array([recent[places[-len(recent) :] == place].mean() for place in range(frequency.season_length)])
-        values = values * recent.mean() / np.maximum(means, _LEAST_WEEKDAY * recent.mean() + 1e-9)[places]
-    return values, least, longest
+    unit = history.frequency.window // 4
+    places = np.arange(-len(history.values), 0) % history.frequency.season_length
+    return history.values / season_shares(history)[places], _LEAST_AFTER * unit, _LONGEST * unit
+
+
+def season_shares(history: History) -> Floats:
+    """What each period of a season has of their mean, from the coming one on; ones where that is not looked at."""
+    values, frequency, unit = history.values, history.frequency, history.frequency.window // 4
+    recent = values[-2 * _LONGEST * unit :]
+    if frequency.days > 1 or len(values) < 2 * _LEAST_AFTER * unit or not recent.any():
+        return np.ones(frequency.season_length)
+    places = np.arange(-len(recent), 0) % frequency.season_length
+    means = np.array([recent[places == place].mean() for place in range(frequency.season_length)])
+    return np.asarray(np.maximum(means / recent.mean(), _LEAST_WEEKDAY), dtype=np.float64)
 
 
 def _is_stable(values: Floats) -> bool:

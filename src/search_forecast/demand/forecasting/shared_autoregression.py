@@ -140,8 +140,9 @@ def sums(
 
     def of_counts(counts: Sequence[float], term: str) -> Floats:
         history = History(np.asarray(counts, dtype=np.float64), last_date, frequency, calendar.of(term))
-        values, is_good, _ = mended(history)
-        known = replace(history, values=values).until(max(len(counts) - leave_out, 0))
+        known = history.until(max(len(counts) - leave_out, 0))
+        values, is_good, _ = mended(known)
+        known = replace(known, values=values)
         without = counted(known, horizon)
         return sums_of(known if without is None else without.history, is_good, horizon)
 

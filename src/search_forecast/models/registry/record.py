@@ -16,8 +16,11 @@ def read(directory: Path, version: object) -> dict[str, Any]:
         DataError: its files are missing or damaged.
     """
     try:
-        return dict(json.loads((directory / RECORD).read_bytes()))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+        record = json.loads((directory / RECORD).read_bytes())
+        if not isinstance(record, dict) or not isinstance(record.get("files"), dict):
+            raise ValueError("no record of a version")
+        return record
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{version}: its files are missing or damaged ({directory / RECORD})") from error
 
 
