@@ -17,6 +17,7 @@ from pyspark.sql import types as T
 
 from search_forecast.cli.call import reader
 from search_forecast.errors import ContractError
+from search_forecast.lakehouse import delta_log
 from search_forecast.lakehouse.contracts import TABLES, Table, TableColumn
 from search_forecast.lakehouse.tables import Lakehouse
 
@@ -254,6 +255,26 @@ def test_a_table_whose_directory_was_removed_meanwhile_is_made_anew(house: Lakeh
     again.write(rows(again, ("pen", 2)), table)
 
     assert content(again, table) == [("pen", 2)]
+
+
+def test_a_table_that_was_killed_before_its_first_commit_was_never_there(house: Lakehouse) -> None:
+    table = pairs("killed")
+    location = house.location(table)
+    assert location is not None
+    (location / "_delta_log").mkdir(parents=True)
+    (location / "_delta_log" / ".00000000000000000000.json.aef1.tmp").write_text("{")
+    assert not house.exists(table)
+
+    house.write(rows(house, ("tv", 3)), table)
+
+    assert content(house, table) == [("tv", 3)]
+
+
+def test_a_table_whose_log_was_emptied_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    (tmp_path / "_delta_log").mkdir()
+    (tmp_path / "part-00000.parquet").touch()
+
+    assert delta_log.is_there(tmp_path)
 
 
 def test_a_frame_of_the_contract_is_made_from_rows(house: Lakehouse) -> None:

@@ -1,6 +1,8 @@
 """The log of a table on this machine, read in milliseconds by delta-rs, which is not installed on Databricks."""
 
+import shutil
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +20,19 @@ class DeltaLog:
     version: int
     reader_features: frozenset[str]
     files: tuple[Path, ...]
+
+
+def is_there(location: Path) -> bool:
+    """Whether a table lies in a directory: not where one was killed before its first commit, which left no file."""
+    log = location / "_delta_log"
+    if not log.is_dir():
+        return False
+    return any(path != log and not path.name.startswith(".") for path in chain(log.iterdir(), location.iterdir()))
+
+
+def remove_unmade(location: Path) -> None:
+    """Remove what a table left that was killed before its first commit: Delta makes none where anything lies."""
+    shutil.rmtree(location / "_delta_log", ignore_errors=True)
 
 
 def read(location: Path) -> DeltaLog:

@@ -88,7 +88,7 @@ class Lakehouse:
         location = self.location(table)
         if location is None:
             return bool(self.spark.catalog.tableExists(self.name(table)))
-        return (location / "_delta_log").is_dir()
+        return delta_log.is_there(location)
 
     def open(self, table: Table) -> str:
         """Create the table from its contract if it isn't there, attach it, bring it up to date, and return its name.
@@ -109,6 +109,8 @@ class Lakehouse:
             self.spark.sql(f"drop table if exists {name}")  # external: its files stay
         place = "" if location is None else f"location {literal(location.as_posix())}"
         if is_new:
+            if location is not None:
+                delta_log.remove_unmade(location)
             self.spark.sql(table.create_statement(name, place))
         elif location is not None and not is_shown:
             self.spark.sql(f"create table {name} using delta {place}")

@@ -30,8 +30,8 @@ class NeedsSpark(Exception):
 
 def names(root: Path) -> list[str]:
     """The tables of a lakehouse, such as `search_gold.term_summary`."""
-    logs = (log for schema in SCHEMAS for log in sorted((root / schema).glob("*/_delta_log")))
-    return [f"{log.parent.parent.name}.{log.parent.name}" for log in logs]
+    places = (place for schema in SCHEMAS for place in sorted((root / schema).glob("*")) if delta_log.is_there(place))
+    return [f"{place.parent.name}.{place.name}" for place in places]
 
 
 def full_name(root: Path, name: str) -> str | None:
