@@ -34,3 +34,5 @@ def test_nothing_of_an_erased_term_is_in_any_byte_of_the_lakehouse(run: Callable
     assert rows(lake, "search_gold/accepted_spellings") == [{"variant": "ibex boot", "term": "ibex boots"}]
     assert [path.name for path in (lake / "_mlflow" / "artifacts").iterdir()] == ["other"]
     assert sorted(path.name for path in (lake / "_runs" / "medallion").iterdir()) == ["20240304-2"]
+    aggregated = run("aggregate")  # gold still says what it shows: nothing is made anew
+    assert (aggregated["is_full"], aggregated["days"]) == (False, 0)

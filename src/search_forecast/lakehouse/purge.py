@@ -26,13 +26,14 @@ _VECTORS = "deletionVectors"
 def purge(lakehouse: Lakehouse, table: Table) -> None:
     """Remove data files that a table does not use any more, and its log up to now; doing it again does no harm.
 
+    How far its source was read is said anew, or the table would be made from all of it the next time.
     On Databricks the files go by VACUUM; the log's old entries go with the checkpoints that the table writes later.
     Whoever reads an older version meanwhile fails, and what follows the table's changes must begin anew.
 
     Raises:
         DataError: Delta wrote no checkpoint, without which its log must stay.
     """
-    name, location = lakehouse.open(table), lakehouse.location(table)
+    name, location, position = lakehouse.open(table), lakehouse.location(table), lakehouse.position(table)
     if location is None or _VECTORS in delta_log.read(location).reader_features:
         lakehouse.spark.sql(f"reorg table {name} apply (purge)")  # rows that are marked as deleted and still there
     settings = ", ".join(f"'{key}' = '{value}'" for key, value in _AT_ONCE.items())
@@ -48,6 +49,8 @@ def purge(lakehouse: Lakehouse, table: Table) -> None:
         _remove(_unused(location, set(log.files)))
         _remove(_older(location / "_delta_log", log.version))
     lakehouse.spark.sql(f"alter table {name} unset tblproperties ({literals(_AT_ONCE)})")
+    if position is not None and lakehouse.position(table) != position:
+        lakehouse.note_position(table, position)
     logger.info("purged %s", table.full_name)
 
 

@@ -32,7 +32,7 @@ Reader = Callable[[str, Sequence[str]], tuple[Sequence[str], Sequence[tuple[Any,
 DEFAULT_SCHEMAS = {"bronze": "search_bronze", "silver": "search_silver", "gold": "search_gold"}
 # Commits that move data without changing it, or change no data: they don't end a position's validity.
 _NEUTRAL_OPERATIONS = (
-    *("OPTIMIZE", "VACUUM START", "VACUUM END", "CLUSTER BY", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES"),
+    *("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "CLUSTER BY", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES"),
     *("ADD CONSTRAINT", "DROP CONSTRAINT", "ADD COLUMNS", "CHANGE COLUMN"),
 )
 
@@ -177,8 +177,12 @@ class Lakehouse:
             writer.save(str(location))
         self.commits[table.full_name] += 1
         if location is not None and position is not None and self.position(table) != position:
-            nothing = self.create([], table).write.format("delta").mode("overwrite").option("replaceWhere", "false")
-            nothing.option("userMetadata", position).saveAsTable(name)  # by place, no rows for none are no commit
+            self.note_position(table, position)
+
+    def note_position(self, table: Table, position: str) -> None:
+        """Say by a commit without rows how far the table's source was read."""
+        nothing = self.create([], table).write.format("delta").mode("overwrite").option("replaceWhere", "false")
+        nothing.option("userMetadata", position).saveAsTable(self.open(table))  # by place it would be no commit
 
     def holds_none(self, table: Table, where: str) -> bool:
         """Whether it is known, without Spark, that no row of the table matches a predicate."""

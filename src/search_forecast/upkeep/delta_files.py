@@ -16,6 +16,7 @@ from search_forecast.errors import DataError
 from search_forecast.lakehouse import delta_log
 
 LOG = "_delta_log"
+_OF_DELTA = {"__is_cdc", "_change_type"}  # columns in the files of a table with a change feed, besides its own
 _COMMIT = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\b.*\.parquet")
 _PATHS = ("add", "remove", "cdc")
@@ -103,7 +104,7 @@ def data_faults(files: list[DataFile], table: DeltaTable, *, is_full: bool) -> I
             yield f"data file {name} has {size} bytes, its log says {file.size_bytes}"
         elif footer is None:
             yield f"data file {name} is no Parquet file any more"
-        elif strange := set(footer.schema.to_arrow_schema().names) - columns:
+        elif strange := set(footer.schema.to_arrow_schema().names) - columns - _OF_DELTA:
             yield f"data file {name} has a column {min(strange)}, which its table lacks"
         elif file.record_count is not None and footer.num_rows != file.record_count:
             yield f"data file {name} has {footer.num_rows} rows, its log says {file.record_count}"
