@@ -14,6 +14,8 @@ from search_forecast import cli
 from search_forecast.cli import application
 from search_forecast.cli.call import Call
 from search_forecast.errors import UsageError
+from support import lakes
+from support.places import FIXTURES
 
 HEAVY = ("pyspark", "statsforecast", "mlflow", "pandas", "numpy", "duckdb")
 
@@ -225,3 +227,25 @@ def test_a_terminal_that_cannot_show_a_letter_is_said_in_a_line(capsys, monkeypa
         "search-forecast: sql: the output takes latin-1, which has no 'ž': set PYTHONIOENCODING=utf-8, run it again\n"
     )
     assert capsys.readouterr().err == said
+
+
+def test_the_demo_leaves_a_lakehouse_of_ones_own_alone(tmp_path, wrong):
+    lakes.whole(tmp_path / "lake")
+
+    code, said = wrong("--lakehouse", str(tmp_path / "lake"), "demo", "--fixtures", str(FIXTURES / "landing"))
+
+    assert code == 2
+    assert said.startswith(f"demo: {tmp_path / 'lake'} holds deliveries such as ")
+    assert said.endswith("; say another --lakehouse")
+
+
+def test_where_generated_files_have_no_place_the_directory_is_named(tmp_path, wrong, monkeypatch):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr("search_forecast.synthetic.generate", Mock(side_effect=full))
+
+    code, said = wrong("generate", "--rows", "9", "--seed", "1", "--out", str(tmp_path / "more"))
+
+    assert (code, said) == (
+        3,
+        f"generate: cannot write {tmp_path / 'more'}: No space left on device; say another --out",
+    )

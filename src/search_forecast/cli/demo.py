@@ -35,11 +35,22 @@ def demo(call: Call, fixtures: Path) -> int:
     if not fixtures.is_dir():
         raise UsageError(f"demo: no {fixtures}; run it in the project's directory, or say --fixtures DIR")
     with call.opened(writes=True, source=fixtures) as lakehouse:
+        _check_is_none_of_theirs(lakehouse, fixtures)
         answers = _run_all(call, lakehouse, fixtures)
     if call.json:
         return call.result(answers)
     _show(answers)
     return 0
+
+
+def _check_is_none_of_theirs(lakehouse: "Lakehouse", fixtures: Path) -> None:
+    """Raise UsageError where a shop's own deliveries lie, and never a demo: made-up searches would count among them."""
+    from search_forecast.lakehouse.contracts import DELIVERIES
+
+    rows = lakehouse.ask("select source_file from {deliveries}", DELIVERIES) if lakehouse.exists(DELIVERIES) else []
+    files = [Path(row["source_file"]) for row in rows]
+    if files and not any(file.is_relative_to(fixtures.absolute()) for file in files):
+        raise UsageError(f"demo: {lakehouse.root} holds deliveries such as {files[0]}; say another --lakehouse")
 
 
 def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]:

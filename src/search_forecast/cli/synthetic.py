@@ -7,6 +7,7 @@ import click
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, Command
 from search_forecast.cli.output import shell_word
+from search_forecast.errors import EnvironmentProblem
 
 
 @click.command("generate", cls=Command, example="generate --rows 100000 --seed 1 --dirty 0.05 --out more")
@@ -27,14 +28,17 @@ def generate(
     from search_forecast.synthetic import generate
 
     parameters = GenerateParameters(out, rows, seed, dirty, layout, container)
-    truth = generate(
-        out,
-        rows=parameters.rows,
-        seed=parameters.seed,
-        dirty_ratio=parameters.dirty_ratio,
-        layout=parameters.layout,
-        container=parameters.container,
-    )
+    try:
+        truth = generate(
+            out,
+            rows=parameters.rows,
+            seed=parameters.seed,
+            dirty_ratio=parameters.dirty_ratio,
+            layout=parameters.layout,
+            container=parameters.container,
+        )
+    except OSError as error:
+        raise EnvironmentProblem(f"generate: cannot write {out}: {error.strerror}; say another --out") from error
     counts = {key: truth[key] for key in ("record_count", "event_count", "rejected_count")}
     summary = {"out": str(out), "files": len(truth["files"]), **counts}
     named = f" --layout {layout}" if layout else ""
