@@ -62,7 +62,7 @@ def test_rows_that_were_deleted_are_in_no_file_and_no_log(spark: SparkSession, t
     # In a workspace, whose storage nobody looks into, the same files go by SQL alone.
     words = [("badger",)]
     house.write(house.create(words, WORDS), WORDS)
-    workspace: Any = SimpleNamespace(open=house.open, location=lambda _: None, spark=spark)
+    workspace: Any = SimpleNamespace(open=house.open, location=lambda _: None, position=lambda _: None, spark=spark)
     purge(workspace, WORDS)
 
     data = [path for path in directory.glob("*.parquet") if "zebra" in str(parquet.read_table(path).to_pylist())]

@@ -33,9 +33,10 @@ def purge(lakehouse: Lakehouse, table: Table) -> None:
     Raises:
         DataError: Delta wrote no checkpoint, without which its log must stay.
     """
-    name, location, position = lakehouse.open(table), lakehouse.location(table), lakehouse.position(table)
+    name, location = lakehouse.open(table), lakehouse.location(table)
     if location is None or _VECTORS in delta_log.read(location).reader_features:
         lakehouse.spark.sql(f"reorg table {name} apply (purge)")  # rows that are marked as deleted and still there
+    position = lakehouse.position(table)
     settings = ", ".join(f"'{key}' = '{value}'" for key, value in _AT_ONCE.items())
     lakehouse.spark.sql(f"alter table {name} set tblproperties ({settings})")
     if location is None:
