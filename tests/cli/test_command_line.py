@@ -235,7 +235,7 @@ def test_the_demo_leaves_a_lakehouse_of_ones_own_alone(tmp_path, wrong):
     code, said = wrong("--lakehouse", str(tmp_path / "lake"), "demo", "--fixtures", str(FIXTURES / "landing"))
 
     assert code == 2
-    assert said.startswith(f"demo: {tmp_path / 'lake'} holds deliveries such as ")
+    assert said.startswith(f"demo: made-up searches would count among those in {tmp_path / 'lake'}, such as ")
     assert said.endswith("; say another --lakehouse")
 
 

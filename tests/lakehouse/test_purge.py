@@ -46,17 +46,20 @@ def test_where_the_log_cannot_be_read_no_file_is_removed(tmp_path: Path) -> None
 def test_rows_that_were_deleted_are_in_no_file_and_no_log(spark: SparkSession, tmp_path: Path) -> None:
     house = Lakehouse(spark, tmp_path, tmp_path / "_staging")
     words: list[tuple[object, ...]] = [("aardvark",), ("badger",), ("zebra",)]
-    house.write(house.create(words, WORDS), WORDS)
+    house.write(house.create(words, WORDS).coalesce(1), WORDS)  # one file, of which a row is marked
     spark.sql(f"alter table {house.name(WORDS)} set tblproperties ('delta.enableDeletionVectors' = 'true')")
     spark.sql(f"delete from {house.name(WORDS)} where word = 'aardvark'")
     directory = house.location(WORDS)
     assert directory is not None
+    added = house.create([("cat",)], WORDS).write.format("delta").mode("append")
+    added.option("userMetadata", "animals@3").save(str(directory))
     assert list(directory.glob("*.bin"))  # the row is still in its file
 
     purge(house, WORDS)
 
     assert "aardvark" not in texts(directory)
-    assert sorted(row["word"] for row in house.read(WORDS).collect()) == ["badger", "zebra"]
+    assert sorted(row["word"] for row in house.read(WORDS).collect()) == ["badger", "cat", "zebra"]
+    assert house.position(WORDS) == "animals@3"  # REORG changes nothing, and what is purged is said anew
     assert "delta.checkpointInterval" not in DeltaTable(str(directory)).metadata().configuration
 
     # In a workspace, whose storage nobody looks into, the same files go by SQL alone.

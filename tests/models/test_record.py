@@ -10,7 +10,9 @@ from search_forecast.models.registry import record
 from search_forecast.models.registry.mlflow_model import RECORD, SPARK_FILES
 
 
-@pytest.mark.parametrize("text", ["[]", "[1]", "1", "null", "[" * 200_000, '{"fimes": {}}', '{"files": null}', "{"])
+@pytest.mark.parametrize(
+    "text", ["[]", "[1]", "1", "null", "{}", "", "[" * 200_000, '{"fimes": {}}', '{"files": null}', "{"]
+)
 def test_a_record_that_is_damaged_is_said_in_a_line(tmp_path: Path, text: str) -> None:
     (tmp_path / SPARK_FILES).mkdir()
     (tmp_path / SPARK_FILES / "part").write_text("1")

@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from search_forecast.queries.local import LocalEngine
 from support import erasing, lakes, reference
 from support.flow import HEADER, STEPS, assert_gold_is, delivered, rows
-from support.processes import started
+from support.processes import assert_whole, started
 
 pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.timeout(4 * 3600)]
 READERS, DELIVERIES = 8, 3
@@ -129,9 +129,7 @@ def test_all_that_write_started_at_once_wait_for_each_other(
     kept = [reference.read_delivery(source / "3.csv"), reference.read_delivery(source / "2.csv")[: len(records)]]
     assert_gold_is(lake, reference.expected([record for each in kept for record in each], date(2030, 1, 1)))
     assert [erasing.holding(lake, term) for term in ("zebra", "yak")] == [[], []]
-    with started(lake, "check", "--full") as check:
-        _, why = check.communicate()
-    assert check.returncode == 0, why
+    assert_whole(lake)
     note(
         "erase (twice the same, and another), correct, ingest, aggregate, maintain, train started at once",
         f"{len(commands)} processes",

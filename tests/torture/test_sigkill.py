@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -20,7 +19,7 @@ from search_forecast.models.registry import CHALLENGER, CHAMPION, DIRECTORY, Reg
 from support import erasing, lakes
 from support.flow import HEADER, rows
 from support.places import PROJECT
-from support.processes import started
+from support.processes import assert_whole, started
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(4 * 3600)]
 MEDALLION = ("medallion", "withdraw", "replace", "erase", "maintain")
@@ -229,8 +228,6 @@ def test_a_command_killed_at_any_moment_and_run_again_leaves_the_same_rows(
             assert found[table] == content, f"{name} killed after {moment:.1f} of {seconds:.1f} s: {table}"
         assert champions(lake) == models
         assert name != "erase" or erasing.holding(lake, "zebra") == []
-        whole = subprocess.run([sys.executable, "-m", "search_forecast", "--lakehouse", lake, "check", "--full"],
-                               capture_output=True, text=True, check=False)  # fmt: skip
-        assert whole.returncode == 0, whole.stdout
+        assert_whole(lake)
         shutil.rmtree(lake)
     note(f"kill -9 of the process group: {name}", f"{at_work} of {count} while at work", "the same rows once run again")

@@ -11,7 +11,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
+from pyarrow import parquet
 
 from search_forecast import cli
 from search_forecast.cli.call import reader
@@ -20,6 +23,7 @@ from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import batches
 from search_forecast.models.registry import Version, record
 from search_forecast.upkeep import check as task
+from search_forecast.upkeep import delta_files
 from support import lakes
 
 EVENTS, COUNTS, RAW = "search_silver/search_events", "search_gold/daily_term_counts", "search_bronze/raw_search_terms"
@@ -110,7 +114,7 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
         ),
         "search_gold.daily_term_counts", "an entry of the log lost lines", "run aggregate --full",
     ),
-    "a table that was killed while it was made": (
+    "all entries of the log are gone": (
         empty_log, "search_gold.batches", "_delta_log holds no entry", "batches away, then run reconcile",
     ),
     "the log is gone": (
@@ -331,6 +335,26 @@ def test_sums_of_delta_that_say_nothing_are_passed_over(lake, check, sums):
     (lake / COUNTS / "_delta_log/00000000000000000002.crc").write_text(sums)
 
     assert check()[0] == 0
+
+
+def test_the_columns_of_a_change_feed_are_none_that_a_table_lacks(lake):
+    file = lake / EVENTS / "part-00001.parquet"
+    content = parquet.read_table(file)
+    for name in ("_change_type", "__is_cdc"):  # as Delta writes them beside the table's own
+        content = content.append_column(name, pa.nulls(len(content), pa.string()))
+    parquet.write_table(content, file)
+    written = delta_files.DataFile(file, file.stat().st_size, len(content))
+
+    assert list(delta_files.data_faults([written], DeltaTable(lake / EVENTS), is_full=True)) == []
+
+
+def test_a_table_that_was_killed_before_its_first_commit_is_no_fault(lake, check):
+    tables = check()[1]["tables"]
+    (lake / "search_gold/calendar_events/_delta_log").mkdir(parents=True)
+
+    code, said = check()
+
+    assert (code, said["tables"]) == (0, tables)
 
 
 def test_a_database_of_models_that_a_full_disk_left_empty_stays_so(lake, check):

@@ -44,13 +44,14 @@ def demo(call: Call, fixtures: Path) -> int:
 
 
 def _check_is_none_of_theirs(lakehouse: "Lakehouse", fixtures: Path) -> None:
-    """Raise UsageError where a shop's own deliveries lie, and never a demo: made-up searches would count among them."""
+    """Raise UsageError where a shop's own deliveries lie and never a demo's."""
     from search_forecast.lakehouse.contracts import DELIVERIES
 
     rows = lakehouse.ask("select source_file from {deliveries}", DELIVERIES) if lakehouse.exists(DELIVERIES) else []
     files = [Path(row["source_file"]) for row in rows]
     if files and not any(file.is_relative_to(fixtures.absolute()) for file in files):
-        raise UsageError(f"demo: {lakehouse.root} holds deliveries such as {files[0]}; say another --lakehouse")
+        theirs = f"those in {lakehouse.root}, such as {files[0]}"
+        raise UsageError(f"demo: made-up searches would count among {theirs}; say another --lakehouse")
 
 
 def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from datetime import date
 from io import BytesIO
 from pathlib import Path
 
-from search_forecast.errors import EnvironmentProblem, UsageError
-from search_forecast.lakehouse.whole_file import write_whole
+from search_forecast.errors import UsageError
+from search_forecast.lakehouse.whole_file import write_whole, writing
 
 WIDTH, HEIGHT = 80, 13  # an odd height has a middle row
 ENDINGS = (".png", ".svg")
@@ -108,7 +108,5 @@ def write_plot(file: Path, series: Sequence[tuple[str, Past, Sequence[Coming]]])
             axes.legend(loc="upper left", frameon=False, ncols=3)
         form, picture = file.suffix.lower()[1:], BytesIO()
         figure.savefig(picture, format=form, metadata={"Date": None} if form == "svg" else {"Software": None})
-    try:
+    with writing("forecast", file, "--plot"):
         write_whole(file, picture.getvalue())
-    except OSError as error:
-        raise EnvironmentProblem(f"forecast: cannot write {file}: {error.strerror}; say another --plot") from error

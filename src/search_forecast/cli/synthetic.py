@@ -7,7 +7,6 @@ import click
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, Command
 from search_forecast.cli.output import shell_word
-from search_forecast.errors import EnvironmentProblem
 
 
 @click.command("generate", cls=Command, example="generate --rows 100000 --seed 1 --dirty 0.05 --out more")
@@ -24,11 +23,12 @@ def generate(
     call: Call, rows: int, seed: int, dirty: float, layout: str | None, container: str | None, out: Path
 ) -> int:
     """Write synthetic deliveries and the exact truth about them."""
+    from search_forecast.lakehouse.whole_file import writing
     from search_forecast.parameters import GenerateParameters
     from search_forecast.synthetic import generate
 
     parameters = GenerateParameters(out, rows, seed, dirty, layout, container)
-    try:
+    with writing("generate", out, "--out"):
         truth = generate(
             out,
             rows=parameters.rows,
@@ -37,8 +37,6 @@ def generate(
             layout=parameters.layout,
             container=parameters.container,
         )
-    except OSError as error:
-        raise EnvironmentProblem(f"generate: cannot write {out}: {error.strerror}; say another --out") from error
     counts = {key: truth[key] for key in ("record_count", "event_count", "rejected_count")}
     summary = {"out": str(out), "files": len(truth["files"]), **counts}
     named = f" --layout {layout}" if layout else ""

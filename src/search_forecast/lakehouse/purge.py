@@ -28,7 +28,7 @@ def purge(lakehouse: Lakehouse, table: Table) -> None:
 
     How far its source was read is said anew, or the table would be made from all of it the next time.
     On Databricks the files go by VACUUM; the log's old entries go with the checkpoints that the table writes later.
-    Whoever reads an older version meanwhile fails, and what follows the table's changes must begin anew.
+    Whoever reads an older version meanwhile fails, and what follows its changes from one must begin anew.
 
     Raises:
         DataError: Delta wrote no checkpoint, without which its log must stay.

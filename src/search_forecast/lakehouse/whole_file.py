@@ -1,7 +1,11 @@
 """Files that people asked for: there is never half of one."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from search_forecast.errors import EnvironmentProblem
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -16,3 +20,12 @@ def write_whole(path: Path, content: bytes) -> None:
         making.replace(target)
     finally:
         making.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(command: str, path: Path, flag: str) -> Iterator[None]:
+    """Raise EnvironmentProblem, which names the place, where what people asked for can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentProblem(f"{command}: cannot write {path}: {error.strerror}; say another {flag}") from error

@@ -102,8 +102,8 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
     """
     for table in _MADE_ELSEWHERE:
         if lakehouse.exists(table):
-            of_scores = {"inputs": False, "predicted_label": True}
-            _keep(lakehouse, table, of_scores if table is MODEL_SCORES else {"term": True}, what)
+            columns = {"inputs": False, "predicted_label": True} if table is MODEL_SCORES else {"term": True}
+            _keep(lakehouse, table, columns, what)
     rows, now = corrections.deliveries(lakehouse), corrections.moment(lakehouse, now)
     whole = None if parameters.delivery is None else corrections.find(rows, parameters.delivery)["delivery_id"]
     raw = _marked(lakehouse.read(RAW_SEARCH_TERMS), what, whole)

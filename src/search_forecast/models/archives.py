@@ -24,10 +24,7 @@ from search_forecast.errors import DataError, UsageError
 
 _BLOCK = 1 << 16
 _PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill")
-_DAMAGED = (
-    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile),
-    NotImplementedError,
-)
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,7 @@ def unpack(archive: Path, into: Path, limits: Limits = Limits()) -> None:
     except _DAMAGED as error:
         raise DataError(f"{archive.name}: damaged archive: {str(error)[:150] or type(error).__name__}") from error
     except OSError as error:
-        if error.errno not in (None, errno.EINVAL):  # bz2's, and zipfile's of a member before the file's start
+        if error.errno not in (None, errno.EINVAL):  # bz2's and gzip's, zipfile's of a member before its start
             raise
         raise DataError(f"{archive.name}: damaged archive: {error}") from error
     except (ValueError, OverflowError, RuntimeError) as error:  # zipfile's for encrypted and malformed members

@@ -5,8 +5,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from search_forecast.errors import EnvironmentProblem
-from search_forecast.lakehouse.whole_file import write_whole
+from search_forecast.lakehouse.whole_file import write_whole, writing
 from search_forecast.pages.facts import gather
 from search_forecast.pages.shell import DATA, REPORT, in_html, shell
 from search_forecast.queries.answers import Engine
@@ -33,8 +32,6 @@ def write_report(engine: Engine, path: Path, made_at: datetime) -> dict[str, Any
     }
     before, _, after = shell(REPORT).partition(DATA)
     page = f"{before}{in_html(facts)}{after}".encode()
-    try:
+    with writing("report", path, "--out"):
         write_whole(path, page)
-    except OSError as error:
-        raise EnvironmentProblem(f"report: cannot write {path}: {error.strerror}; say another --out") from error
     return {"report": str(path), "bytes": len(page), "term_count": len(facts["history"]["terms"]) - 1}

@@ -91,7 +91,7 @@ def sum_fault(location: Path, version: int, files: list[DataFile]) -> str | None
 
 
 def data_faults(files: list[DataFile], table: DeltaTable, *, is_full: bool) -> Iterator[str]:
-    """What is wrong with data files: gone, of another size, other rows; where `is_full`, bits flipped inside."""
+    """What is wrong with data files: gone, of another size, rows or columns; where `is_full`, bits flipped inside."""
     columns = {field.metadata.get("delta.columnMapping.physicalName", field.name) for field in table.schema().fields}
     for file in files:
         name = file.path.name

@@ -31,7 +31,7 @@ def checked(directory: Path, version: object) -> Path:
         DataError: a file is missing, changed or added since it was registered.
     """
     record = read(directory, version)
-    recorded, files = record.get("files") or {}, directory / str(record.get("files_directory", SPARK_FILES))
+    recorded, files = record["files"], directory / str(record.get("files_directory", SPARK_FILES))
     present = provenance.files_manifest(files)
     wrong = sorted(path for path in {*recorded, *present} if recorded.get(path) != present.get(path))
     if wrong:
