@@ -21,7 +21,7 @@ def test_nothing_of_an_erased_term_is_in_any_byte_of_the_lakehouse(run: Callable
     lake = tmp_path / "lake"
     files = erasing.delivered(tmp_path / "in")
     lakes.taken_in(lake, *files)
-    erasing.seed_what_other_jobs_wrote(lake, lakes.add, ("term_forecasts", "model_scores"))
+    erasing.seed_what_other_jobs_wrote(lake, lakes.add, ("term_forecasts", "model_scores", "calendar_events"))
     spellings = {"zebra lmap": "zebra lamp", "ibex boot": "ibex boots"}
     lakes.append(
         lake, "accepted_spellings", [{"variant": variant, "term": term} for variant, term in spellings.items()]

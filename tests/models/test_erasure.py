@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 TABLE = "search_gold.daily_term_counts"
 
 
-def publish(models: Registry, directory: Path, terms: list[str], table: str = TABLE) -> None:
+def publish(models: Registry, directory: Path, terms: list[str], table: str = TABLE, events: str | None = None) -> None:
     (directory / "forecast").mkdir(parents=True)
-    parquet.write_table(pa.table({"term": terms, "points": [[1.0]] * len(terms)}), directory / "forecast" / "p.parquet")
+    points = {"term": terms, "points": [[1.0]] * len(terms), "events": [events] * len(terms)}
+    parquet.write_table(pa.table(points), directory / "forecast" / "p.parquet")
     record = {
         "kind": "forecast",
         "row_count": 3,
@@ -49,6 +50,23 @@ def test_versions_that_hold_it_go_and_what_cannot_be_trained_again_is_named(tmp_
     assert erasure.erase(models, Sought(pattern="zebra"), [])["removed_versions"] == ["search_demand version 2"]
     content = b"".join(path.read_bytes() for path in tmp_path.joinpath(DIRECTORY).rglob("*") if path.is_file())
     assert b"zebra" not in content
+
+
+def test_names_of_campaigns_and_reasons_of_promotions_hold_it_no_more(tmp_path: Path) -> None:
+    models = Registry(tmp_path / DIRECTORY)
+    publish(models, tmp_path / "one", ["hat"], events="campaign Zebra lamp sale: x 2.41 (1.92 to 3.03)")
+    publish(models, tmp_path / "two", ["hat"], events="holiday Zebra lamp day: x 1.10 (1.01 to 1.20)")
+    reason = {"champion_forced_because": "for the zebra lamp", "canary_forced_because": "it is better"}
+    models.promote(models.find("search_demand", 2), "champion", reason)
+
+    result = erasure.erase(models, Sought(frozenset({"zebra lamp"})), [])
+
+    assert result["removed_versions"] == ["search_demand version 1"]
+    [version] = models.versions()
+    assert version.tags == {
+        "kind": "forecast", "champion_forced_because": "erased", "canary_forced_because": "it is better"
+    }  # fmt: skip
+    assert b"for the zebra" not in (tmp_path / DIRECTORY / "mlflow.db").read_bytes()
 
 
 def test_a_term_is_found_as_people_type_it_and_in_text_as_whole_words() -> None:

@@ -73,13 +73,16 @@ def seed_what_other_jobs_wrote(
         "scored_at": datetime(2024, 3, 4, tzinfo=timezone.utc),
     }
     tables: dict[str, delta.Rows] = {
-        "term_forecasts": [forecast | {"term": term} for term in ("zebra lamp", "hat", "ibex boots")],
+        "term_forecasts": [
+            forecast | {"term": term, "events": "campaign Zebra Lamp sale: x 2.41 (1.92 to 3.03)"}
+            for term in ("zebra lamp", "hat", "ibex boots")
+        ],
         "backtest_metrics": [metric | {"term": term} for term in ("zebra lamp", "hat", "ibex boots")],
         "term_trends": [trend | {"term": term} for term in ("zebra lamp", "hat", "ibex boots")],
         "term_profile": [profile | {"term": term} for term in ("zebra lamp", "hat", "ibex boots")],
         "calendar_events": [
-            {"event_date": date(2024, 3, 4), "event": "sale", "kind": "campaign", "term": term}
-            for term in ("zebra lamp", "hat", None)
+            {"event_date": date(2024, 3, 4), "event": event, "kind": "campaign", "term": term}
+            for event, term in (("sale", "zebra lamp"), ("sale", "hat"), ("Zebra Lamp sale", None))
         ],
         "model_scores": [
             score | {"inputs": json.dumps({"term": term}), "predicted_label": label}
@@ -128,7 +131,10 @@ def assert_erased(lake: Path, erased: dict[str, Any], files: list[Path]) -> None
         ("erased", "case 17", 1),
         ("erased", "case 17", 3),
     ]
-    assert {r["term"] for r in rows(lake, "search_gold/term_forecasts")} == {"hat", "ibex boots"}
+    forecasts = {(r["term"], r["events"]) for r in rows(lake, "search_gold/term_forecasts")}
+    assert forecasts == {("hat", "erased"), ("ibex boots", "erased")}
+    calendar = {(r["event"], r["term"]) for r in rows(lake, "search_gold/calendar_events")}
+    assert calendar == {("sale", "hat"), ("erased", None)}
 
 
 def erase_a_delivery(run: Callable[..., Any], lake: Path, source: Path) -> None:

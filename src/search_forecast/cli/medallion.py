@@ -233,7 +233,9 @@ def erase(
         result = task.erase(lakehouse, parameters, what, call.now())
     if lakehouse.root is None:
         output.note("old entries of the tables' logs stay until Delta removes them; see docs/correct-and-erase.md")
-    output.note("not looked at: delivered files, pages and exports outside the lakehouse, and backups")
+    output.note(
+        "not looked at: delivered files, lists, event logs, pages and exports outside the lakehouse, and backups"
+    )
     call.result({**result, **models, "removed_runs": removed_runs})
     if "search_gold.term_trends" in result["purged"]:
         call.hint("trends")  # what it said of other terms was counted with those that are gone

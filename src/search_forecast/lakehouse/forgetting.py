@@ -68,14 +68,20 @@ class Sought:
         return self.rule()(text, False)
 
     def is_in_file(self, path: Path) -> bool:
-        """Whether a file holds it: of Parquet and JSON a whole value or a key, of any other its text."""
+        """Whether a file holds it: of Parquet and JSON a whole value or a key, of any other its text.
+
+        What a version says of a day's events is text too, but for holidays, whose names are everybody's.
+        """
         is_sought = self.rule()
         content = path.read_bytes().decode("utf-8", errors="replace")
         try:
             if path.suffix == ".parquet":
                 from pyarrow import parquet  # noqa: PLC0415 - commands that erase nothing need not wait
 
-                return any(is_sought(text, True) for text in _texts(parquet.read_table(path).to_pylist()))
+                rows = parquet.read_table(path).to_pylist()
+                events = {row.get("events") or "holiday " for row in rows}
+                is_event = any(is_sought(text, False) for text in events if not text.startswith("holiday "))
+                return is_event or any(is_sought(text, True) for text in _texts(rows))
             if path.suffix == ".json":
                 return any(is_sought(text, True) for text in _texts(json.loads(content)))
         except (OSError, ValueError, RecursionError):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.forgetting import Sought
-from search_forecast.models.registry import Registry
+from search_forecast.models.registry import FORCED_BECAUSE, Registry
 
 logger = logging.getLogger(__name__)
 
 
 def erase(registry: Registry, sought: Sought, tables: Collection[str]) -> dict[str, list[str]]:
-    """Remove the versions whose files hold it.
+    """Remove the versions whose files hold it, and the reasons for which others were promoted that do.
 
     Args:
         registry: where.
@@ -32,6 +32,8 @@ def erase(registry: Registry, sought: Sought, tables: Collection[str]) -> dict[s
             registry.remove(version)
             removed.append(str(version))
             continue
+        reasons = {key: text for key, text in version.tags.items() if key.endswith(FORCED_BECAUSE)}
+        registry.tag(version, {key: "erased" for key, text in reasons.items() if sought.is_in(text)})
         try:
             inputs = {table["table"] for table in registry.record(version).get("tables", [])}
         except DataError:  # it can't be reproduced anyway
@@ -41,5 +43,6 @@ def erase(registry: Registry, sought: Sought, tables: Collection[str]) -> dict[s
     for directory in registry.run_directories():  # of runs that were cut off before their version
         if sought.is_below(directory):
             shutil.rmtree(directory)
+    registry.compact()
     logger.info("erase: %d model versions removed", len(removed))
     return {"removed_versions": removed, "unreproducible_versions": unreproducible}

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from search_forecast.errors import DataError, UsageError
-from search_forecast.models.registry import CHAMPION, LONGEST_TAG, Registry, Version, check_alias
+from search_forecast.models.registry import CHAMPION, FORCED_BECAUSE, LONGEST_TAG, Registry, Version, check_alias
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def promote(models: Registry, version: Version, alias: str, force_reason: str | 
     tags = {
         f"{alias}_since": now.isoformat(),
         f"{alias}_previous": "none" if previous is None else str(previous.number),
-        f"{alias}_forced_because": "not forced" if passed or force_reason is None else force_reason,
+        f"{alias}{FORCED_BECAUSE}": "not forced" if passed or force_reason is None else force_reason,
     }
     if previous is None or previous.number != version.number:
         models.promote(version, alias, tags)

@@ -8,9 +8,10 @@ A version appears in one step, after its files are complete: its tags come with 
 
 import re
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from search_forecast.models.registry.connection import Connection, pages, transl
 
 DIRECTORY = "_mlflow"
 CHAMPION, CHALLENGER = "champion", "challenger"
+FORCED_BECAUSE = "_forced_because"  # how the tag is called, after the alias, that says why a gate was overruled
 _ARTIFACT = "model"
 
 
@@ -226,6 +228,12 @@ class Registry:
                 client.delete_run(version.run_id)
         if self._root is not None:
             shutil.rmtree(self._root / "artifacts" / version.run_id, ignore_errors=True)
+
+    def compact(self) -> None:
+        """Let nothing that was removed stay in free pages of the database on this machine."""
+        if self._root is not None and (self._root / "mlflow.db").is_file():
+            with translated(), closing(sqlite3.connect(self._root / "mlflow.db")) as database:
+                database.execute("vacuum")
 
     def run_directories(self) -> list[Path]:
         """The files of all runs on this machine, those without a version among them."""
