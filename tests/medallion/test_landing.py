@@ -140,6 +140,17 @@ def test_a_file_of_json_is_told_by_its_first_record_however_long_and_however_its
     assert (delivery.record_count, delivery.layout_name) == (2, "search_log")
 
 
+@pytest.mark.parametrize(
+    "before",
+    [b"\n" * 70_000, b"".join(b"%d %s," % (place, b"x" * 200) for place in range(400))],
+    ids=["blank lines", "long names"],
+)
+def test_the_header_may_end_far_from_the_start(tmp_path: Path, before: bytes) -> None:
+    delivery, _ = staged(tmp_path, before + HEADER + b"x," * before.count(b",") + b"7,11,2021,laptop\n")
+
+    assert (delivery.record_count, delivery.layout_name) == (1, "origin")
+
+
 def test_a_file_that_is_gone_is_refused_like_one_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         landing.stage(Part(tmp_path / "gone.csv"), tmp_path)

@@ -216,7 +216,10 @@ def open_records(part: Part, file: BinaryIO, directory: Path, choice: Choice) ->
             first = objects.first_of_json(content.start(records.MAX_LINE_BYTES))
         export, why = choice.of_objects(part, first)
         return Opened(content, export, why, objects.layout_of(export), objects.lines_of_json(content.read, export))
-    export, why = choice.of_text(part, content.start())
+    try:
+        export, why = choice.of_text(part, content.start())
+    except DataError:  # the header may end later
+        export, why = choice.of_text(part, content.start(records.MAX_LINE_BYTES))
     layout, blocks = records.read(content.read, export)
     return Opened(content, export, why, layout, blocks)
 
