@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from pathlib import Path
 from unittest import mock
 
@@ -149,6 +150,23 @@ def test_the_header_may_end_far_from_the_start(tmp_path: Path, before: bytes) ->
     delivery, _ = staged(tmp_path, before + HEADER + b"x," * before.count(b",") + b"7,11,2021,laptop\n")
 
     assert (delivery.record_count, delivery.layout_name) == (1, "origin")
+
+
+def test_a_search_for_a_number_is_one_in_the_events_of_google_analytics(tmp_path: Path) -> None:
+    values: list[dict[str, object]] = [
+        {"string_value": "tv"},
+        {"string_value": None, "int_value": "42"},
+        {"double_value": 5.5},
+    ]
+    params = [
+        [{"key": "page", "value": {"int_value": "7"}}, {"key": "search_term", "value": value}] for value in values
+    ]
+    events = [{"event_date": "20240301", "event_name": "view_search_results", "event_params": each} for each in params]
+
+    delivery, lines = staged(tmp_path, "\n".join(map(json.dumps, events)).encode(), "a.jsonl")
+
+    assert delivery.layout_name == "ga4_bigquery"
+    assert [line.split("\x1f")[1] for line in lines.decode().splitlines()] == ["tv", "42", "5.5"]
 
 
 def test_a_file_that_is_gone_is_refused_like_one_that_cannot_be_read(tmp_path: Path) -> None:
