@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from search_forecast.lakehouse import contracts
-from search_forecast.medallion import clean, silver
+from search_forecast.medallion import clean, layouts, silver
 from search_forecast.medallion.reading import ORIGIN, Reading
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ SOME = Reading(("YYYY-MM-DD",), only_column="kind", only_values=("search", "find
 NAMED = Reading(
     ("YYYY-MM-DD",), only_column="searchterm", total_pattern="(?i)grand total", total_columns=("date", "kind")
 )
+PLAIN = Reading(layouts.load()["plain"].reading("UTC").formats)
 MARCH = date(2024, 3, 1)
 # Reading, text, and the day or why there is none.
 DATES: list[tuple[Reading, str | None, date | str]] = [
@@ -42,6 +43,8 @@ DATES: list[tuple[Reading, str | None, date | str]] = [
         ("epoch_s", "1709251200"), ("epoch_ms", "1709337599999"), ("epoch_us", "1709251200000000"),
         ("epoch_s", "1709251200.0"),
     )],
+    *[(PLAIN, text, MARCH) for text in ("2024-03-01", "20240301", "2024-03-01 00:00:00", "2024-03-01T00:00:00")],
+    (PLAIN, "2024-03-01 00:00:01", "unknown_date_format"),  # in which zone?
     (Reading(("DD/MM/YYYY", "MM/DD/YYYY")), "03/13/2024", date(2024, 3, 13)),
     (Reading(("DD/MM/YYYY", "MM/DD/YYYY")), "03/12/2024", date(2024, 12, 3)),
     (ISO, "2024-02-29", date(2024, 2, 29)),
