@@ -47,6 +47,10 @@ DATES: list[tuple[Reading, str | None, date | str]] = [
     (PLAIN, "2024-03-01 00:00:01", "unknown_date_format"),  # in which zone?
     (Reading(("DD/MM/YYYY", "MM/DD/YYYY")), "03/13/2024", date(2024, 3, 13)),
     (Reading(("DD/MM/YYYY", "MM/DD/YYYY")), "03/12/2024", date(2024, 12, 3)),
+    (Reading(("DDMMYYYY",)), "1112024", "unknown_date_format"),  # the first of November, or the eleventh of January
+    (Reading(("YYYYMMDD",)), "2024111", "unknown_date_format"),
+    (Reading(("DDMMMYYYY",)), "1Mar2024", MARCH),
+    (Reading(("YYYYMMDDhhmm",)), "202403012359", MARCH),
     (ISO, "2024-02-29", date(2024, 2, 29)),
     (ISO, "2023-02-29", "impossible_date"),
     (ISO, "2024-13-01T00:00:00Z", "impossible_date"),
