@@ -23,6 +23,7 @@ ISO, COUNTED = Reading(("iso",)), Reading(("YYYY-MM-DD",), has_count=True)
 TOKYO = Reading(("iso", "epoch_ms"), "UTC", "Asia/Tokyo")
 ZURICH = Reading(("iso",), "America/New_York", "Europe/Zurich")
 SWISS = Reading(("YYYY-MM-DD",), has_count=True, thousands="'", decimal=",", decimals="round")
+FRENCH = Reading(("YYYY-MM-DD",), has_count=True, thousands=" ")
 FLOOR = Reading(("YYYY-MM-DD",), has_count=True, decimals="floor")
 SOME = Reading(("YYYY-MM-DD",), only_column="kind", only_values=("search", "find"), total_pattern="^Total$")
 NAMED = Reading(
@@ -96,9 +97,11 @@ COUNTS: list[tuple[Reading, str | None, int | str]] = [
         ("-3", "count_not_positive"), ("", "missing_count"), (" ", "missing_count"), (None, "missing_count"),
     )],
     *[(SWISS, text, count) for text, count in (
-        ("1'200", 1200), ("1'234'567,5", 1234568), ("12'34", "bad_count"), ("1.5", "bad_count"),
+        ("1'200", 1200), ("1’200", 1200), ("1'234'567,5", 1234568), ("12'34", "bad_count"), ("1.5", "bad_count"),
         ("0,4", "count_not_positive"), ("0,5", 1), ("187,396445676", 187), ("2,5", 3), ("-0,5", "count_not_positive"),
     )],
+    *[(FRENCH, text, 1200) for text in ("1 200", "1\u00a0200", "1\u202f200", "1200")],
+    (FRENCH, "1\u00a020", "bad_count"),
     *[(FLOOR, text, count) for text, count in (("1.99", 1), ("187.9", 187), ("0.99", "count_not_positive"))],
 ]  # fmt: skip
 # Reading, date, term, extra fields, malformed record, and the reasons.
