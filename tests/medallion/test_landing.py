@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from pathlib import Path
 from unittest import mock
 
@@ -105,7 +106,7 @@ def test_a_header_that_is_not_utf_8_still_gives_its_names(tmp_path: Path) -> Non
         pytest.param("a.csv", b"PK\x03\x04\x00\x00\x08\n", "not text", id="spreadsheet"),
         pytest.param("a.csv", (HEADER + RECORDS).decode().encode("utf-16"), "is UTF-16", id="UTF-16"),
         pytest.param("a.csv", b"\xfe\xff" + HEADER.decode().encode("utf-16-be"), "is UTF-16", id="UTF-16 BE"),
-        pytest.param("a.csv", HEADER.decode().encode("utf-16-le"), "not text", id="UTF-16 without BOM"),
+        pytest.param("a.csv", HEADER.decode().encode("utf-16-le"), "not text.* encoding: utf-16-le$", id="no BOM"),
         pytest.param("a.csv", HEADER.decode().encode("utf-32"), "is UTF-32.* encoding: utf-32$", id="UTF-32"),
         pytest.param("a.csv", b"\0\0\xfe\xff" + HEADER.decode().encode("utf-32-be"), "is UTF-32", id="UTF-32 BE"),
         pytest.param("a.jsonl", LOGGED.decode().encode("utf-16"), "the file is UTF-16; save it", id="JSON in UTF-16"),
@@ -138,6 +139,34 @@ def test_a_file_of_json_is_told_by_its_first_record_however_long_and_however_its
     delivery, _ = staged(tmp_path, end.encode().join((b"", first, LOGGED, b"")), "a.jsonl")
 
     assert (delivery.record_count, delivery.layout_name) == (2, "search_log")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"\n" * 70_000, b"".join(b"%d %s," % (place, b"x" * 200) for place in range(400))],
+    ids=["blank lines", "long names"],
+)
+def test_the_header_may_end_far_from_the_start(tmp_path: Path, before: bytes) -> None:
+    delivery, _ = staged(tmp_path, before + HEADER + b"x," * before.count(b",") + b"7,11,2021,laptop\n")
+
+    assert (delivery.record_count, delivery.layout_name) == (1, "origin")
+
+
+def test_a_search_for_a_number_is_one_in_the_events_of_google_analytics(tmp_path: Path) -> None:
+    values: list[dict[str, object]] = [
+        {"string_value": "tv"},
+        {"string_value": None, "int_value": "42"},
+        {"double_value": 5.5},
+    ]
+    params = [
+        [{"key": "page", "value": {"int_value": "7"}}, {"key": "search_term", "value": value}] for value in values
+    ]
+    events = [{"event_date": "20240301", "event_name": "view_search_results", "event_params": each} for each in params]
+
+    delivery, lines = staged(tmp_path, "\n".join(map(json.dumps, events)).encode(), "a.jsonl")
+
+    assert delivery.layout_name == "ga4_bigquery"
+    assert [line.split("\x1f")[1] for line in lines.decode().splitlines()] == ["tv", "42", "5.5"]
 
 
 def test_a_file_that_is_gone_is_refused_like_one_that_cannot_be_read(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from search_forecast.lakehouse import contracts
-from search_forecast.medallion import clean, silver
+from search_forecast.medallion import clean, layouts, silver
 from search_forecast.medallion.reading import ORIGIN, Reading
 
 if TYPE_CHECKING:
@@ -23,11 +23,13 @@ ISO, COUNTED = Reading(("iso",)), Reading(("YYYY-MM-DD",), has_count=True)
 TOKYO = Reading(("iso", "epoch_ms"), "UTC", "Asia/Tokyo")
 ZURICH = Reading(("iso",), "America/New_York", "Europe/Zurich")
 SWISS = Reading(("YYYY-MM-DD",), has_count=True, thousands="'", decimal=",", decimals="round")
+FRENCH = Reading(("YYYY-MM-DD",), has_count=True, thousands=" ")
 FLOOR = Reading(("YYYY-MM-DD",), has_count=True, decimals="floor")
 SOME = Reading(("YYYY-MM-DD",), only_column="kind", only_values=("search", "find"), total_pattern="^Total$")
 NAMED = Reading(
     ("YYYY-MM-DD",), only_column="searchterm", total_pattern="(?i)grand total", total_columns=("date", "kind")
 )
+PLAIN = Reading(layouts.load()["plain"].reading("UTC").formats)
 MARCH = date(2024, 3, 1)
 # Reading, text, and the day or why there is none.
 DATES: list[tuple[Reading, str | None, date | str]] = [
@@ -42,8 +44,14 @@ DATES: list[tuple[Reading, str | None, date | str]] = [
         ("epoch_s", "1709251200"), ("epoch_ms", "1709337599999"), ("epoch_us", "1709251200000000"),
         ("epoch_s", "1709251200.0"),
     )],
+    *[(PLAIN, text, MARCH) for text in ("2024-03-01", "20240301", "2024-03-01 00:00:00", "2024-03-01T00:00:00")],
+    (PLAIN, "2024-03-01 00:00:01", "unknown_date_format"),  # in which zone?
     (Reading(("DD/MM/YYYY", "MM/DD/YYYY")), "03/13/2024", date(2024, 3, 13)),
     (Reading(("DD/MM/YYYY", "MM/DD/YYYY")), "03/12/2024", date(2024, 12, 3)),
+    (Reading(("DDMMYYYY",)), "1112024", "unknown_date_format"),  # the first of November, or the eleventh of January
+    (Reading(("YYYYMMDD",)), "2024111", "unknown_date_format"),
+    (Reading(("DDMMMYYYY",)), "1Mar2024", MARCH),
+    (Reading(("YYYYMMDDhhmm",)), "202403012359", MARCH),
     (ISO, "2024-02-29", date(2024, 2, 29)),
     (ISO, "2023-02-29", "impossible_date"),
     (ISO, "2024-13-01T00:00:00Z", "impossible_date"),
@@ -89,9 +97,11 @@ COUNTS: list[tuple[Reading, str | None, int | str]] = [
         ("-3", "count_not_positive"), ("", "missing_count"), (" ", "missing_count"), (None, "missing_count"),
     )],
     *[(SWISS, text, count) for text, count in (
-        ("1'200", 1200), ("1'234'567,5", 1234568), ("12'34", "bad_count"), ("1.5", "bad_count"),
+        ("1'200", 1200), ("1’200", 1200), ("1'234'567,5", 1234568), ("12'34", "bad_count"), ("1.5", "bad_count"),
         ("0,4", "count_not_positive"), ("0,5", 1), ("187,396445676", 187), ("2,5", 3), ("-0,5", "count_not_positive"),
     )],
+    *[(FRENCH, text, 1200) for text in ("1 200", "1\u00a0200", "1\u202f200", "1200")],
+    (FRENCH, "1\u00a020", "bad_count"),
     *[(FLOOR, text, count) for text, count in (("1.99", 1), ("187.9", 187), ("0.99", "count_not_positive"))],
 ]  # fmt: skip
 # Reading, date, term, extra fields, malformed record, and the reasons.

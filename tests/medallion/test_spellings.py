@@ -32,6 +32,13 @@ def test_both_sides_are_normalised_and_the_order_of_lines_does_not_matter(tmp_pa
     assert read(tmp_path).rows == ()
 
 
+def test_a_blank_before_a_quote_does_not_make_it_text(tmp_path: Path) -> None:
+    assert read(tmp_path, 'labtop, "laptop"', ' "lap, top", "laptop"').rows == (
+        ("labtop", "laptop"),
+        ("lap, top", "laptop"),
+    )
+
+
 def test_a_chain_of_lines_counts_for_the_term_at_its_end(tmp_path: Path) -> None:
     spellings = read(tmp_path, "labtopp,laptopp", "laptopp,Laptop", "lpatop,labtopp")
 

@@ -37,7 +37,7 @@ def records(
         raise DataError(f"{command}: {source} is larger than {LARGEST_BYTES >> 20} MB; split it")
     try:
         text = source.read_bytes().decode("utf-8-sig")
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
         # A quoted field may hold ends of lines.
         lines, starts = list[list[str]](), [1]
         for line in reader:

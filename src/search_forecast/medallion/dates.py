@@ -23,6 +23,7 @@ _TOKENS = {
     "zz": r"(?<offset>Z|UTC|GMT|[+-](?:0[0-9]|1[0-7])(?::?[0-5][0-9])?)?",
 }
 _TOKEN = re.compile("|".join(_TOKENS))
+_NOTHING_BETWEEN = re.compile("(?:YYYY|DD|(?<!M)MM(?!M))(?:YYYY|DD|MM(?!M)|hh)")
 _ISO = (
     rf"{_TOKENS['YYYY']}-(?<month>[0-9]{{2}})-(?<day>[0-9]{{2}})"
     rf"(?:[T ]{_TOKENS['hh']}:{_TOKENS['mm']}(?::{_TOKENS['ss']})? ?{_TOKENS['zz']})?"
@@ -91,6 +92,8 @@ def _pattern(form: str) -> tuple[str, list[str]]:
     if form != ISO:
         parts = text.split("\0")
         text = "".join(_TOKENS[part] if place % 2 else re.escape(part) for place, part in enumerate(parts))
+        if _NOTHING_BETWEEN.search(form):  # of 1112024 nobody knows where the day ends
+            text = text.replace("{1,2}", "{2}")
     groups = re.findall(r"\(\?<(\w+)>", text)
     return rf"\A{re.sub(r'[(][?]<[a-z]+>', '(', text)}\z", groups
 

@@ -45,6 +45,14 @@ def _marked(start: bytes) -> str | None:
     return next((name for name, marks in _MARKS.items() if start.startswith(marks)), None)
 
 
+def _unmarked(start: bytes) -> str | None:
+    """UTF-16 without a mark: of most characters one byte is 0, always the same one."""
+    first, second = start[::2].count(0), start[1::2].count(0)
+    if min(first, second) > 0 or 4 * max(first, second) <= len(start):
+        return None
+    return "utf-16-le" if second else "utf-16-be"
+
+
 def suggestion(start: bytes) -> str:
     """What to try where the start of a file is no UTF-8; empty where it is, or where nothing can be told.
 
@@ -52,7 +60,7 @@ def suggestion(start: bytes) -> str:
         start: its first bytes.
     """
     sample = start[:_SAMPLE_BYTES]
-    if name := _marked(sample):
+    if name := _marked(sample) or _unmarked(sample):
         return f"; a layout can say encoding: {name}"
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)

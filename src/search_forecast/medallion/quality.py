@@ -20,6 +20,7 @@ _DATE = r"\A(?!0000)[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}\z"
 _UNTIDY_DATE = r"\A{0}((?!0000)[0-9]{{4}}){1}-{0}0*+([0-9]{{1,2}}){1}-{0}0*+([0-9]{{1,2}}){1}\z".format(
     r"[ \t]*+", r"(?:\.0+)?[ \t]*+"
 )
+_BETWEEN_THOUSANDS = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}  # as programs write them in French and in Swiss German
 RAW_TEXTS = ("day", "month", "year", "date", "searchterm", "count")
 
 
@@ -54,9 +55,9 @@ def read_count(record: Mapping[str, Column], reading: Reading) -> Column:
         return F.lit(1).cast("bigint")
     text, decimal = dates.trimmed(record["count"]), re.escape(reading.decimal)
     if reading.thousands:
-        between = re.escape(reading.thousands)
+        between = _BETWEEN_THOUSANDS.get(reading.thousands, re.escape(reading.thousands))
         is_grouped = text.rlike(rf"\A[+-]?[0-9]{{1,3}}(?:{between}[0-9]{{3}})+(?:{decimal}[0-9]+)?\z")
-        text = F.when(is_grouped, F.replace(text, F.lit(reading.thousands), F.lit(""))).otherwise(text)
+        text = F.when(is_grouped, F.regexp_replace(text, between, "")).otherwise(text)
     decimals = "0+" if reading.decimals == "refuse" else "[0-9]+"
     is_number = text.rlike(rf"\A[+-]?[0-9]{{1,18}}(?:{decimal}{decimals})?\z")
     number = F.when(is_number, F.replace(text, F.lit(reading.decimal), F.lit("."))).try_cast("decimal(38,18)")
