@@ -79,9 +79,11 @@ class Sought:
                 from pyarrow import parquet  # noqa: PLC0415 - commands that erase nothing need not wait
 
                 rows = parquet.read_table(path).to_pylist()
-                events = {row.get("events") or "holiday " for row in rows}
-                is_event = any(is_sought(text, False) for text in events if not text.startswith("holiday "))
-                return is_event or any(is_sought(text, True) for text in _texts(rows))
+                said = {text for text in (row.get("events") for row in rows) if isinstance(text, str)}
+                events = (text for text in said if not text.startswith("holiday "))
+                return any(is_sought(text, False) for text in events) or any(
+                    is_sought(text, True) for text in _texts(rows)
+                )
             if path.suffix == ".json":
                 return any(is_sought(text, True) for text in _texts(json.loads(content)))
         except (OSError, ValueError, RecursionError):

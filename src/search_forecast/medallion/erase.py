@@ -44,7 +44,11 @@ from search_forecast.parameters import REPORT, EraseParameters
 
 logger = logging.getLogger(__name__)
 
-_EVENTS = ((CALENDAR_EVENTS, "event", "kind <> 'holiday'"), (TERM_FORECASTS, "events", "events not like 'holiday %'"))
+# Table, column, and in SQL what stands in place of the name of a shop's own event; null for holidays, which stay.
+_EVENTS = (
+    (CALENDAR_EVENTS, "event", "if(kind <> 'holiday', 'erased ' || kind, null)"),
+    (TERM_FORECASTS, "events", "if(events not like 'holiday %', 'erased', null)"),
+)
 _MADE_ELSEWHERE = (TERM_FORECASTS, BACKTEST_METRICS, MODEL_SCORES, CALENDAR_EVENTS, TERM_PROFILE, TERM_TRENDS)
 HOLDING_TEXT = (
     *(DELIVERIES, CORRECTIONS, RAW_SEARCH_TERMS, SEARCH_EVENTS, REJECTED_RECORDS),
@@ -105,9 +109,9 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
         if lakehouse.exists(table):
             columns = {"inputs": False, "predicted_label": True} if table is MODEL_SCORES else {"term": True}
             _keep(lakehouse, table, columns, what)
-    for table, column, where in _EVENTS:
+    for table, column, instead in _EVENTS:
         if lakehouse.exists(table):
-            _rename(lakehouse, table, column, where, what)
+            _rename(lakehouse, table, column, instead, what)
     rows, now = corrections.deliveries(lakehouse), corrections.moment(lakehouse, now)
     whole = None if parameters.delivery is None else corrections.find(rows, parameters.delivery)["delivery_id"]
     raw = _marked(lakehouse.read(RAW_SEARCH_TERMS), what, whole)
@@ -228,14 +232,14 @@ def _keep(lakehouse: Lakehouse, table: Table, columns: Mapping[str, bool], what:
         lakehouse.write(marked.where("not is_sought").drop("is_sought"), table)
 
 
-def _rename(lakehouse: Lakehouse, table: Table, column: str, where: str, what: Sought) -> None:
-    """Let no name of a shop's own events hold it; what they did to the counts stays known."""
+def _rename(lakehouse: Lakehouse, table: Table, column: str, instead: str, what: Sought) -> None:
+    """Let no name of a shop's own events hold it; there stays a row, one where two are now called alike."""
     is_sought, rows = what.rule(), lakehouse.read(table)  # before F, which needs Spark
-    rule = F.udf(lambda text: is_sought(text, False), "boolean", useArrow=False)
-    marked = rows.withColumn("is_sought", F.expr(where) & rule(column))
+    rule, name = F.udf(lambda text: is_sought(text, False), "boolean", useArrow=False), F.expr(instead)
+    marked = rows.withColumn("is_sought", name.isNotNull() & rule(column))
     if not marked.where("is_sought").isEmpty():
-        cleared = marked.withColumn(column, F.when(F.col("is_sought"), "erased").otherwise(F.col(column)))
-        lakehouse.write(cleared.drop("is_sought"), table)
+        cleared = marked.withColumn(column, F.when(F.col("is_sought"), name).otherwise(F.col(column)))
+        lakehouse.write(cleared.drop("is_sought").distinct(), table)
 
 
 def _similar_count(lakehouse: Lakehouse, what: Sought) -> int:

@@ -7,10 +7,11 @@ and nobody can change it meanwhile.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from search_forecast.errors import DataError
 from search_forecast.medallion import batches, bronze, containers, layouts, objects, records
@@ -19,6 +20,7 @@ from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
 from search_forecast.medallion.layouts import ExportLayout
 
+T = TypeVar("T")
 START_BYTES = 2**16  # by which a file's layout is told
 OURS = {"truth.json": "what generate writes on its deliveries"}
 
@@ -149,6 +151,14 @@ class _Content:
             self._start += block
         return self._start[:size]
 
+    def told_by(self, tell: Callable[[bytes], T]) -> T:
+        """What the first bytes tell, or, where they tell nothing, many more: a header or first record may be long."""
+        start = self.start()  # a packed file that breaks here is not tried twice
+        try:
+            return tell(start)
+        except DataError:
+            return tell(self.start(records.MAX_LINE_BYTES))
+
     def read(self, size: int) -> bytes:
         """The next bytes, at most so many."""
         if self._start:
@@ -209,18 +219,10 @@ def open_records(part: Part, file: BinaryIO, directory: Path, choice: Choice) ->
     content = _Content(file)
     if part.form == "parquet":
         return _open_parquet(part, content, directory / "copy.parquet", choice)
-    start = content.start()
     if part.form == "json":
-        try:
-            first = objects.first_of_json(start)
-        except DataError:  # the first record may be longer
-            first = objects.first_of_json(content.start(records.MAX_LINE_BYTES))
-        export, why = choice.of_objects(part, first)
+        export, why = choice.of_objects(part, content.told_by(objects.first_of_json))
         return Opened(content, export, why, objects.layout_of(export), objects.lines_of_json(content.read, export))
-    try:
-        export, why = choice.of_text(part, start)
-    except DataError:  # the header may end later
-        export, why = choice.of_text(part, content.start(records.MAX_LINE_BYTES))
+    export, why = content.told_by(partial(choice.of_text, part))
     layout, blocks = records.read(content.read, export)
     return Opened(content, export, why, layout, blocks)
 
