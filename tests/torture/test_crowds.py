@@ -69,7 +69,7 @@ def test_readers_see_whole_deliveries_while_a_writer_appends(
             thread.join()
 
     assert wrong == []
-    assert len(seen) > DELIVERIES
+    assert len(seen) > DELIVERIES, seen
     assert_gold_is(lake, delivered(source))
     note(
         f"{READERS} readers (delta-rs, DuckDB) beside a writer",
@@ -101,7 +101,9 @@ def test_of_two_processes_that_ingest_the_same_one_waits_and_nothing_counts_twic
 def test_all_that_write_started_at_once_wait_for_each_other(
     tmp_path: Path, request: pytest.FixtureRequest, note: Callable[[str, str, str], None]
 ) -> None:
-    """In whatever order they come to it. What is withdrawn, erased and new does not overlap, so there is one answer."""
+    """In whatever order they come to it. What is withdrawn, erased and new does not overlap, so there is one answer.
+
+    On a slow machine one may wait for more than ten minutes and give up with its line, which says to run it again."""
     source, lake = tmp_path / "in", tmp_path / "lake"
     source.mkdir()
     deliver(source, 1)
@@ -121,7 +123,13 @@ def test_all_that_write_started_at_once_wait_for_each_other(
     with ExitStack() as stack:
         processes = [stack.enter_context(started(lake, *words)) for words in commands]
         said = [process.communicate()[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(commands), said
+    late = [place for place, text in enumerate(said) if text.endswith("stop it, then run again\n")]  # after ten minutes
+    failed = [text for place, text in enumerate(said) if processes[place].returncode and place not in late]
+    assert failed == []
+    for place in late:
+        with started(lake, *commands[place]) as again:
+            _, why = again.communicate()
+        assert again.returncode == 0, why
     with started(lake, "run", "medallion", "--param", f"source={source}") as after:
         _, why = after.communicate()
 
