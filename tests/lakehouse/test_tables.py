@@ -261,7 +261,7 @@ def test_a_table_that_was_killed_before_its_first_commit_was_never_there(house: 
     table = pairs("killed")
     location = house.location(table)
     assert location is not None
-    (location / "_delta_log").mkdir(parents=True)
+    (location / "_delta_log" / "_staged_commits").mkdir(parents=True)
     (location / "_delta_log" / ".00000000000000000000.json.aef1.tmp").write_text("{")
     assert not house.exists(table)
 
@@ -270,9 +270,11 @@ def test_a_table_that_was_killed_before_its_first_commit_was_never_there(house: 
     assert content(house, table) == [("tv", 3)]
 
 
-def test_a_table_whose_log_was_emptied_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["part-00000.parquet", "_change_data/cdc-00000.parquet"])
+def test_a_table_whose_log_was_emptied_is_not_taken_for_a_new_one(tmp_path: Path, place: str) -> None:
     (tmp_path / "_delta_log").mkdir()
-    (tmp_path / "part-00000.parquet").touch()
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).touch()
 
     assert delta_log.is_there(tmp_path)
 

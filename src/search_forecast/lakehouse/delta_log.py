@@ -27,7 +27,8 @@ def is_there(location: Path) -> bool:
     log = location / "_delta_log"
     if not log.is_dir():
         return False
-    return any(path != log and not path.name.startswith(".") for path in chain(log.iterdir(), location.iterdir()))
+    own = (path for path in chain(log.iterdir(), location.iterdir()) if path != log and path.name[0] != ".")
+    return any(not path.is_dir() or any(path.iterdir()) for path in own)  # Delta makes _staged_commits first
 
 
 def remove_unmade(location: Path) -> None:
