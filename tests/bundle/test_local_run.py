@@ -106,6 +106,8 @@ def test_a_failure_leaves_out_what_depends_on_it_and_is_explained(tmp_path):
         ("ALL_SUCCESS", ("EXCLUDED", "EXCLUDED"), "EXCLUDED"),
         ("AT_LEAST_ONE_SUCCESS", ("SUCCESS", "FAILED"), "RUNNING"),
         ("AT_LEAST_ONE_SUCCESS", ("TIMEDOUT", "FAILED"), "UPSTREAM_FAILED"),
+        ("AT_LEAST_ONE_SUCCESS", ("FAILED", "EXCLUDED"), "RUNNING"),  # excluded counts as succeeded
+        ("AT_LEAST_ONE_SUCCESS", ("DISABLED", "EXCLUDED"), "RUNNING"),
         ("NONE_FAILED", ("SUCCESS", "EXCLUDED"), "RUNNING"),
         ("NONE_FAILED", ("SUCCESS", "FAILED"), "UPSTREAM_FAILED"),
         ("ALL_DONE", ("FAILED", "UPSTREAM_FAILED"), "RUNNING"),

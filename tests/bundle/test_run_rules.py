@@ -43,6 +43,10 @@ def condition(key, **settings):
     return {"task_key": key, "condition_task": {"op": "EQUAL_TO", "left": "a", "right": "b", **settings}}
 
 
+def loop(task, inputs="[1]"):
+    return {"task_key": f"each_{task['task_key']}", "for_each_task": {"inputs": inputs, "task": task}}
+
+
 CALL = {"task_key": "call", "run_job_task": {"job_id": "${resources.jobs.other.id}"}}
 
 
@@ -64,9 +68,21 @@ CALL = {"task_key": "call", "run_job_task": {"job_id": "${resources.jobs.other.i
         ({"tasks": [wheel("a", "x", **condition("b"))]}, [], "is python_wheel_task and condition_task"),
         ({"tasks": [{"task_key": "a"}]}, [], "is no task of any kind"),
         ({"tasks": [wheel("a b", "x")]}, [], "its key has other characters"),
-        ({"tasks": [wheel("a", "x", timeout_seconds="soon")]}, [], "timeout_seconds: expected a number, got 'soon'"),
+        ({"tasks": [loop(loop(wheel("a", "x")))]}, [], "repeats a for_each_task, which none can"),
+        ({"tasks": [loop(wheel("a", "x"), "clean, aggregate")]}, [], "inputs 'clean, aggregate' are no JSON list"),
+        ({"tasks": [loop(wheel("a", "x"), '{"a": 1}')]}, [], "inputs '{\"a\": 1}' are no JSON list"),
+        ({"tasks": [loop(wheel("a", "x"), ["clean"])]}, [], "inputs ['clean'] are no JSON list"),
+        ({"tasks": [wheel("a", "x", timeout_seconds="soon")]}, [],
+         "timeout_seconds: expected a whole number, got 'soon'"),
         ({"tasks": [wheel("a", "x", timeout_seconds=-5)]}, [], "a: timeout_seconds is less than 0"),
         ({"tasks": [wheel("a", "x", min_retry_interval_millis=-1)]}, [], "a: min_retry_interval_millis is less than 0"),
+        ({"tasks": [wheel("a", "x", timeout_seconds=1.5)]}, [], "timeout_seconds: expected a whole number, got 1.5"),
+        ({"tasks": [wheel("a", "x", max_retries=".inf")]}, [], "max_retries: expected a whole number, got '.inf'"),
+        ({"tasks": [wheel("a", "x", max_retries="1_0")]}, [], "max_retries: expected a whole number, got '1_0'"),
+        ({"tasks": [wheel("a", "x", max_retries=True)]}, [], "max_retries: expected a whole number, got True"),
+        ({"tasks": [wheel("a", "x")], "timeout_seconds": -5}, [], "timeout_seconds is less than 0"),
+        ({"tasks": [wheel("a", "{{job.parameters.`a b`}}")], "parameters": [{"name": "a b", "default": 1}]}, [],
+         "the parameter a b: its name has other characters than letters, digits, -, _ and ."),
         ({"tasks": [wheel("a", "{{job.parameters.p}}")], "parameters": [{"name": "p"}]}, [], "p has no default"),
         ({"tasks": [wheel("a", "x")], "parameters": [{"name": "p", "default": "{{job.naem}}"}]}, [], "job.name?"),
         ({"tasks": [wheel("a", "{{job.parameters.p}}")]}, [], "the job has no parameter p"),
@@ -95,6 +111,26 @@ def test_what_a_run_refuses_the_checks_refuse(tmp_path, flow, other, message):
     assert str(refused.value).startswith("databricks.yml:2: jobs.")
     assert not (tmp_path / "lake").exists()
     assert any(message in line for line in checks.check(tmp_path, cli.parse))
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])
+def test_what_is_no_number_at_all_is_refused_in_one_line(tmp_path, number):
+    jobs = json.dumps({"jobs": {"flow": {"tasks": [wheel("a", "x", max_retries="N")]}}})
+    write(tmp_path, root(f"resources: {jobs}\n".replace('"N"', number)))
+
+    with pytest.raises(UsageError, match="max_retries: expected a whole number"):
+        read_job(load(tmp_path, user=User("ann")), "flow")
+    assert any("max_retries: expected a whole number" in line for line in checks.check(tmp_path, cli.parse))
+
+
+@pytest.mark.parametrize("inputs", ["[1]", "{{job.parameters.p}}", "{{tasks.first.values.layers}}", '["${var.x}"]'])
+def test_what_a_for_each_task_can_repeat_over_is_no_mistake(tmp_path, inputs):
+    flow = {"tasks": [wheel("first", "x"), {**loop(wheel("m", "x"), inputs), "depends_on": after("first")}],
+            "parameters": [{"name": "p", "default": "[1]"}]}  # fmt: skip
+
+    bundle_of(tmp_path, {"flow": flow}, "variables: {x: {description: x}}\n")
+
+    assert not [line for line in checks.check(tmp_path, cli.parse) if "inputs" in line]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +171,7 @@ def test_a_parameter_that_only_a_workspace_fills_is_to_be_said_here(tmp_path):
         ("{{job.parameters.day}}", "2024-03-01"),
         ("{{ job.parameters.[day] }}", "2024-03-01"),
         ("{{job.parameters.`day`}}", "2024-03-01"),
-        ("{{job.parameters.`an odd.name`}}", "7"),
+        ("{{job.parameters.`odd.name`}}", "7"),
         ("{{job.parameters.started}}", "started 2026-11-23"),
         ("{{job.start_time.iso_datetime}} {{job.start_time.is_weekday}}", "2026-11-23T07:00:00 true"),
         ("{{start_date}} {{task_key}}", "2026-11-23 first"),
@@ -144,7 +180,7 @@ def test_a_parameter_that_only_a_workspace_fills_is_to_be_said_here(tmp_path):
     ],
 )
 def test_a_reference_is_filled_as_in_the_workspace(tmp_path, text, expected):
-    parameters = [{"name": "day", "default": "2024-03-01"}, {"name": "an odd.name", "default": 7},
+    parameters = [{"name": "day", "default": "2024-03-01"}, {"name": "odd.name", "default": 7},
                   {"name": "started", "default": "started {{job.start_time.iso_date}}"}]  # fmt: skip
 
     _, called = run(tmp_path, {"flow": {"tasks": [wheel("first", text)], "parameters": parameters}})
@@ -187,7 +223,7 @@ def test_a_timeout_that_is_given_as_text_is_a_number(tmp_path):
     job = read_job(bundle_of(tmp_path, jobs, more, variables={"seconds": "90"}), "flow")
 
     assert (job.timeout_seconds, job.tasks[0].max_retries) == (90, 90)
-    with pytest.raises(UsageError, match="max_retries: expected a number, got 'long'"):
+    with pytest.raises(UsageError, match="max_retries: expected a whole number, got 'long'"):
         read_job(bundle_of(tmp_path, jobs, more, variables={"seconds": "long"}), "flow")
 
 
