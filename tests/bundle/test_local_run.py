@@ -184,6 +184,13 @@ def test_a_job_can_run_another_job_with_parameters(tmp_path):
     assert run(bundle, tmp_path, commands).state == "SUCCESS"
     assert commands.called == ["clean", "train 7"]
 
+    own = [{"name": "n", "default": "5"}, {"name": "other", "default": "x"}]
+    pushed = Commands(clean=lambda: task_values.set_value("k", 7))
+    assert (
+        run(bundle_of(tmp_path, [wheel("first", "clean"), call], parameters=own), tmp_path, pushed).state == "SUCCESS"
+    )
+    assert pushed.called == ["clean", "train 5"]  # a job's own parameters come above what its task says
+
     failing = Commands(clean=lambda: task_values.set_value("k", 7), train=DataError("too few days"))
     done = run(bundle, tmp_path, failing)
     assert done.state == "FAILED"

@@ -23,6 +23,52 @@ def test_a_long_text_without_a_reference_is_read_at_once():
     assert substitute(text, {}.__getitem__) == text
 
 
+def test_a_name_that_ends_in_a_dash_is_no_reference():
+    texts = ["${var.a_}", "${var.a-}", "${var.a--b}", "${var.a.b_}"]
+
+    assert substitute(texts, lambda path: path) == ["${var.a_}", "${var.a-}", "var.a--b", "${var.a.b_}"]
+
+
+@pytest.mark.parametrize("between", ["", "/"])
+def test_a_workspace_path_has_its_beginning_once(tmp_path, between):
+    bundle = bundle_of(tmp_path, [wheel("first", f"--at=/Workspace{between}${{workspace.file_path}}/x")], target="prod")
+
+    assert graph.read_job(bundle, "flow").tasks[0].command == ["--at=/Workspace/Shared/shop/files/x"]
+
+
+@pytest.mark.parametrize(
+    ("written", "over"),
+    [("${var.hours}", 60), (60, "${var.hours}"), ("${var.hours}", "60"), (60, "${resources.a.b.c}")],
+)
+def test_a_number_over_a_reference_is_refused_as_the_cli_refuses_it(tmp_path, written, over):
+    resources = {"jobs": {"flow": {"name": "flow", "timeout_seconds": written}}}
+    target = {"resources": {"jobs": {"flow": {"timeout_seconds": over}}}}
+    files = {"bundle": {"name": "shop"}, "variables": {"hours": {"default": 1}}, "resources": resources}
+    (tmp_path / "databricks.yml").write_text(json.dumps({**files, "targets": {"prod": target}}))
+
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path, user=User("ann"))
+
+    said = "target prod: resources.jobs.flow.timeout_seconds: a number can't be laid over a reference, nor one over it"
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "over"),
+    [("timeout_seconds", "${var.hours}", "${var.more}"), ("timeout_seconds", 60, "70"), ("name", "${var.hours}", "70"),
+     ("timeout_seconds", "${var.hours}", None), ("name", "${var.hours}", 70)],
+)  # fmt: skip
+def test_what_the_cli_lays_over_each_other_is_laid(tmp_path, field, written, over):
+    files = {"bundle": {"name": "shop"}, "variables": {"hours": {"default": 1}, "more": {"default": 70}}}
+    resources, target = ({"jobs": {"flow": {field: value}}} for value in (written, over))
+    content = {**files, "resources": resources, "targets": {"prod": {"resources": target}}}
+    (tmp_path / "databricks.yml").write_text(json.dumps(content))
+
+    laid = load(tmp_path, user=User("ann")).resources("jobs")["flow"][field]
+
+    assert str(laid) == ("1" if over is None else "70")
+
+
 def test_run_time_references_take_numbers_and_booleans_as_the_workspace_writes_them():
     values = {"tasks.a.values.is_on": True, "job.run_id": 3, "task.name": "x"}
     assert at_run_time("{{tasks.a.values.is_on}}-{{ job.run_id }}-{{task_key}}", values) == "true-3-x"

@@ -298,6 +298,9 @@ def test_the_commands_of_a_job_that_is_called_are_checked_before_anything_starts
     assert "job other: a: maintain: Invalid value for '--retention-days': 'many' is not" in capsys.readouterr().err
     assert not (tmp_path / ".lakehouse").exists()
     assert cli.main(["run", "flow", "--param", "days=60", "--dry-run"]) == 0
+    pushed = {"tasks": [first, CALL], "parameters": days}
+    bundle_of(tmp_path, {"flow": pushed, "other": {"tasks": [maintain], "parameters": days}})
+    assert cli.main(["run", "flow", "--param", "days=many", "--dry-run"]) == 2  # pushed down
 
 
 @pytest.fixture

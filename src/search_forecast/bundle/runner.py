@@ -18,7 +18,7 @@ from search_forecast.bundle.faults import called_job, check_runs_here
 from search_forecast.bundle.graph import Job, State, Task, read_job
 from search_forecast.bundle.references import at_run_time, dynamic_paths, is_known_here
 from search_forecast.bundle.runs import JobRun, TaskRun
-from search_forecast.bundle.values import values_of
+from search_forecast.bundle.values import passed_parameters, values_of
 from search_forecast.errors import DataError, UsageError, did_you_mean
 
 _SIDE_BY_SIDE = 4
@@ -115,7 +115,7 @@ class Runner:
 
     def _run_job(self, task: Task, values: Mapping[str, object]) -> None:
         called = read_job(self.bundle, str(called_job(task)))
-        passed = {k: at_run_time(as_text(v), values) for k, v in (task.settings.get("job_parameters") or {}).items()}
+        passed = {k: at_run_time(v, values) for k, v in passed_parameters(task, self.run.parameters, called).items()}
         directory = self.run.directory / task.key
         pending = replace(self.run, job=called.key, directory=directory, tasks=_pending(called), state="RUNNING",
                           parameters=parameters(called, passed))  # fmt: skip

@@ -266,7 +266,7 @@ def _check_commands(
         called = called_job(task)
         if called is not None:
             inner = read_job(bundle, called)
-            _check_commands(bundle, inner, {**inner.parameters, **sample_parameters(task, parameters)}, parse)
+            _check_commands(bundle, inner, {**inner.parameters, **sample_parameters(task, parameters, inner)}, parse)
         if task.kind == "python_wheel_task":
             try:
                 _workspace_task(parse, sample_command(task, parameters))
