@@ -16,6 +16,11 @@ APP = "resources/optional/explore.yml"
 BREAKOUTS = "resources/breakouts.alert.yml"
 FORECAST = "resources/demand_forecast.job.yml"
 DASHBOARD = "src/dashboards/search_demand.lvdash.json"
+PROD_PATH = """  prod:
+    mode: production
+    workspace:
+      root_path: /Workspace/Users/${var.service_principal}/.bundle/${bundle.name}/${bundle.target}
+"""
 SCHEDULE = """      schedule:
         quartz_cron_expression: {cron}
         timezone_id: {zone}
@@ -217,6 +222,106 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
             "      trigger:\n        pause_status: UNPAUSED\n",
             "jobs.medallion: its trigger is active in target dev",
             id="active in dev",
+        ),
+        pytest.param(
+            MEDALLION,
+            "          environment_key: default\n",
+            "          job_cluster_key: big\n",
+            "task ingest: no job cluster big",
+            id="no job cluster",
+        ),
+        pytest.param(
+            MEDALLION,
+            "      tasks:\n",
+            "      tasks:\n        - task_key: script\n          spark_python_task: {python_file: /Workspace/x.py}\n",
+            "task script: no environment is named",
+            id="script without compute",
+        ),
+        pytest.param(
+            MEDALLION,
+            "      tasks:\n",
+            "      tasks:\n        - {task_key: n, environment_key: x, notebook_task: {notebook_path: /x}}\n",
+            "task n: no environment x",
+            id="notebook's environment",
+        ),
+        pytest.param(
+            "databricks.yml",
+            PROD_PATH + "    run_as: *run_as\n",
+            "  prod:\n    mode: production\n",
+            "target prod: mode production needs a workspace.root_path",
+            id="production without a root_path",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "root_path: ~/.bundle/${bundle.name}/${bundle.target}",
+            "state_path: /Workspace/Shared/state",
+            "target dev: workspace.state_path is /Workspace/Shared/state for every developer",
+            id="shared state",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "root_path: ~/.bundle/${bundle.name}/${bundle.target}",
+            "root_path: /Volumes/main/x/${workspace.current_user.userName}",
+            "target dev: workspace.root_path is in a volume",
+            id="root_path in a volume",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "      service_principal_name: ${var.service_principal}\n    permissions",
+            "      service_principal_name: ${var.service_principal}\n      user_name: ann\n    permissions",
+            "target staging: run_as names a user_name and a service_principal_name",
+            id="run_as two",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "run_as: *run_as",
+            "run_as:",
+            "target prod: run_as names neither a user_name nor a service_principal_name",
+            id="run_as nobody",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "targets:\n",
+            "scripts: {medallion: {content: echo}}\n\ntargets:\n",
+            "scripts.medallion: jobs.medallion has the same key",
+            id="script of a job's key",
+        ),
+        *(
+            pytest.param("databricks.yml", old, new, problem, id=problem)
+            for old, new, problem in (
+                ("    presets:", "    preset:", "targets.staging: unknown field preset; did you mean presets?"),
+                (
+                    "      name_prefix:",
+                    "      name_prefx:",
+                    "targets.staging.presets: unknown field name_prefx; did you",
+                ),
+                ("  engine:", "  enigne:", "bundle: unknown field enigne; did you mean engine?"),
+                (
+                    "  skip_artifact_",
+                    "  skip_artifacts_",
+                    "experimental: unknown field skip_artifacts_cleanup; did you",
+                ),
+                ("    dynamic_version:", "    dynamic:", "artifacts.search_forecast: unknown field dynamic"),
+                ("sync:\n  paths:", "sync:\n  path:", "sync: unknown field path; did you mean paths?"),
+                ("sync:\n  paths:", "snyc:\n  paths:", "databricks.yml: unknown field snyc; did you mean sync?"),
+                ("    lookup:", "    look_up:", "variables.warehouse_id: unknown field look_up; did you mean lookup?"),
+            )
+        ),
+        pytest.param(
+            MEDALLION, "${var.catalog}", "${vra.catalog}", "${vra.catalog} begins with none of", id="unknown reference"
+        ),
+        pytest.param(
+            MEDALLION, "${var.catalog}", "${var.catalog }", "${var.catalog } is no reference", id="blank in a reference"
+        ),
+        pytest.param(
+            MEDALLION, "${var.catalog}", "${var.catalog", "${var.catalog is no reference", id="reference without end"
+        ),
+        pytest.param(
+            "databricks.yml",
+            "artifacts: *protected\n",
+            "artifacts: {<<: *protected, comment: '${resources.schemas.gold.nmae}'}\n",
+            "volumes.artifacts: ${resources.schemas.gold.nmae}: schemas have no nmae",
+            id="unknown field in a later target",
         ),
         pytest.param(
             ALERT,

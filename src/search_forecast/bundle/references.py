@@ -10,6 +10,8 @@ from search_forecast.errors import UsageError, did_you_mean
 
 _NAME = r"[^\W\d_](?:[\w-]*[^\W_])?"  # what the CLI takes, in a form that does not backtrack
 _STATIC = re.compile(rf"\$\{{({_NAME}(?:\.{_NAME}(?:\[[0-9]+\])*)*)\}}")
+HEADS = ("artifacts", "bundle", "resources", "var", "variables", "workspace")
+_NEARLY = re.compile(rf"\$\{{\s*(?:{'|'.join(HEADS)})\b[^${{}}]*(?:\}}|\Z)")
 _WORKSPACE_PATH = re.compile(r"/Workspace/?(?=\$\{workspace\.(?:root|file|artifact|state|resource)_path\})")
 _ROUNDS = 11
 _DYNAMIC = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
@@ -67,6 +69,12 @@ def static_paths(value: Any) -> Iterator[str]:
     """All paths that `${...}` names in a nested value."""
     for text in texts(value):
         yield from _STATIC.findall(text)
+
+
+def misspelt(value: Any) -> Iterator[str]:
+    """What in a nested value is meant to be a `${...}`, but is text to the CLI, such as `${var.catalog }`."""
+    for text in texts(value):
+        yield from (written for written in _NEARLY.findall(text) if not is_reference(written))
 
 
 def dynamic_paths(value: Any) -> Iterator[tuple[str, ...]]:

@@ -17,7 +17,7 @@ from databricks.bundles.volumes import Volume
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
 from search_forecast.bundle.graph import read_job
-from search_forecast.bundle.references import static_paths
+from search_forecast.bundle.references import HEADS, misspelt, static_paths
 from search_forecast.errors import UsageError, did_you_mean
 
 _CLASSES: Mapping[str, Any] = {
@@ -59,10 +59,11 @@ def _plain(message: str) -> str:
 
 
 def repeated_keys(bundle: Bundle) -> Iterator[Problem]:
-    """Keys that resources of two kinds share: the CLI takes each key once in a bundle."""
+    """Keys that resources of two kinds, or a script, share: the CLI takes each key once in a bundle."""
     kinds: dict[str, list[str]] = {}
-    for kind, resources in bundle.config["resources"].items():
-        for key in resources:
+    scripts = bundle.config.get("scripts")
+    for kind, resources in {**bundle.config["resources"], "scripts": scripts}.items():
+        for key in resources if isinstance(resources, dict) else ():
             kinds.setdefault(key, []).append(kind)
     for key, declared in kinds.items():
         if len(declared) > 1:
@@ -71,11 +72,15 @@ def repeated_keys(bundle: Bundle) -> Iterator[Problem]:
 
 
 def references(bundle: Bundle) -> Iterator[Problem]:
-    """References to fields that resources of that kind don't have, `${resources.schemas.gold.nmae}`."""
+    """References that no deployment fills in: to fields that resources of that kind don't have, or not well written."""
     for kind, resources in bundle.config["resources"].items():
         for key, resource in resources.items():
+            for written in misspelt(resource):
+                yield Problem(f"{kind}.{key}", f"{written} is no reference: it would stay as it is")
             for path in dict.fromkeys(static_paths(resource)):
                 head, *steps = re.findall(r"[^.\[\]]+", path)
+                if head not in HEADS:
+                    yield Problem(f"{kind}.{key}", f"${{{path}}} begins with none of {', '.join(HEADS)}")
                 target = _CLASSES.get(steps[0]) if head == "resources" else None
                 known = [*(field.name for field in fields(target)), *_COMPUTED] if target else []
                 if target and steps[2] not in known:

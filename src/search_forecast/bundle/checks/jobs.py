@@ -16,13 +16,14 @@ from search_forecast.bundle.graph import Job, Task, read_job
 from search_forecast.bundle.references import dynamic_paths
 from search_forecast.bundle.shapes import mapping, sequence
 from search_forecast.bundle.values import sample_command
-from search_forecast.errors import UsageError
+from search_forecast.errors import UsageError, did_you_mean
 
 Parse = Callable[[Sequence[str]], object]
 _PIN = re.compile(r"[A-Za-z0-9_.-]+==[^=*]+")
 _ENVIRONMENT_VERSIONS = ("1", "2", "3", "4", "5", "6")
 # They come with the environment; another version beside it breaks the connection to the server.
 _OF_ENVIRONMENT = ("pyspark", "databricks-connect", "delta-spark")
+_OF_CODE = ("dbt_task", "python_wheel_task", "spark_jar_task", "spark_python_task", "spark_submit_task")
 _STARTS = ("schedule", "trigger", "continuous")
 
 
@@ -80,15 +81,18 @@ def _command(task: Task, job: Job, parse: Parse) -> Iterator[str]:
 
 
 def _compute(task: Task, job: Job) -> Iterator[str]:
-    """A wheel task must name an environment that is there and holds the wheel, or a cluster."""
-    has_cluster = any(name in task.spec for name in ("job_cluster_key", "existing_cluster_id", "new_cluster"))
-    if task.kind != "python_wheel_task" or has_cluster:
+    """A task that runs code must name an environment that is there, for the wheel one that holds it, or a cluster."""
+    clusters = {as_text(c.get("job_cluster_key")) for c in sequence(job.spec.get("job_clusters"), "job_clusters")}
+    cluster, key = (as_text(task.spec.get(name)) for name in ("job_cluster_key", "environment_key"))
+    if cluster and cluster not in clusters:
+        yield f"no job cluster {cluster}{did_you_mean(cluster, clusters)}"
+    has_cluster = cluster or any(name in task.spec for name in ("existing_cluster_id", "new_cluster"))
+    if not key and (has_cluster or task.kind not in _OF_CODE):
         return
-    key = as_text(task.spec.get("environment_key"))
     specs = dict(_specs(job))
     if key not in specs:
         yield f"no environment {key or 'is named'}"
-    elif not any(text.endswith(".whl") for text in _dependencies(specs[key])):
+    elif task.kind == "python_wheel_task" and not any(text.endswith(".whl") for text in _dependencies(specs[key])):
         yield f"environment {key} does not hold the wheel"
 
 
