@@ -13,6 +13,7 @@ from support.places import PROJECT
 
 MEDALLION, GOLD, ALERT = "resources/medallion.job.yml", "resources/gold.schema.yml", "resources/unreconciled.alert.yml"
 APP = "resources/optional/explore.yml"
+BOARD = "resources/search_demand.dashboard.yml"
 BREAKOUTS = "resources/breakouts.alert.yml"
 FORECAST = "resources/demand_forecast.job.yml"
 DASHBOARD = "src/dashboards/search_demand.lvdash.json"
@@ -307,6 +308,41 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                 ("    lookup:", "    look_up:", "variables.warehouse_id: unknown field look_up; did you mean lookup?"),
             )
         ),
+        *(
+            pytest.param(file, old, new, problem, id=problem)
+            for file, old, new, problem in (
+                (
+                    BOARD,
+                    "      warehouse_id: ${var.warehouse_id}\n",
+                    "",
+                    "dashboards.search_demand: lacks warehouse_id",
+                ),
+                (BOARD, "      display_name: Search demand\n", "", "dashboards.search_demand: lacks display_name"),
+                ("databricks.yml", "warehouse: Serv", "warehose: Serv", "lookup has one of alert, cluster,"),
+                (
+                    "databricks.yml",
+                    "warehouse: Serv",
+                    "cluster: a\n      warehouse: Serv",
+                    "warehouse_id: its lookup has",
+                ),
+                ("databricks.yml", "warehouse: Serverless Starter Warehouse", "warehouse: ''", "its lookup has one of"),
+                (
+                    "databricks.yml",
+                    "default: mask",
+                    "default: mask\n    type: text",
+                    "personal: type text is not complex",
+                ),
+                ("databricks.yml", "- level: CAN_MANAGE\n", "- level: CAN_READ\n", "staging: no permission CAN_READ"),
+                (
+                    "databricks.yml",
+                    "  prod:\n",
+                    "  prod:\n    default: true\n",
+                    "targets dev and prod are both the def",
+                ),
+                (MEDALLION, "max_concurrent_runs: 1\n", "max_concurrent_runs: 1001\n", "runs 1001 is not in 0-1000"),
+                (MEDALLION, "triggers_seconds: 300", "triggers_seconds: 30", "triggers_seconds 30 is less than 60"),
+            )
+        ),
         pytest.param(
             MEDALLION, "${var.catalog}", "${vra.catalog}", "${vra.catalog} begins with none of", id="unknown reference"
         ),
@@ -410,6 +446,8 @@ def test_quartz_expressions_that_are_right(expression):
         ("61 0 6 * * ?", "seconds 61"),
         ("0 0 6 ? * FUN", "day of week FUN"),
         ("0 0/0 6 * * ?", "minutes 0/0"),
+        ("0 0/70 6 * * ?", "minutes 0/70"),
+        ("0 0 */24 * * ?", "hours */24"),
         ("0 0 6 ? * FUN#1", "day of week FUN#1"),
         ("0 0 6 ? * FUNL", "day of week FUNL"),
         ("", "has 0 fields"),

@@ -69,6 +69,14 @@ def test_what_the_cli_lays_over_each_other_is_laid(tmp_path, field, written, ove
     assert str(laid) == ("1" if over is None else "70")
 
 
+def test_a_mapping_that_merges_twice_is_refused_as_the_cli_refuses_it(tmp_path):
+    text = "bundle: {name: shop}\nx: &a {name: a}\nresources: {jobs: {flow: {<<: *a, <<: *a}}}\n"
+    (tmp_path / "databricks.yml").write_text(text)
+
+    with pytest.raises(UsageError, match=r"databricks.yml:3: a second << in one mapping; write one with a list"):
+        load(tmp_path, user=User("ann"))
+
+
 def test_run_time_references_take_numbers_and_booleans_as_the_workspace_writes_them():
     values = {"tasks.a.values.is_on": True, "job.run_id": 3, "task.name": "x"}
     assert at_run_time("{{tasks.a.values.is_on}}-{{ job.run_id }}-{{task_key}}", values) == "true-3-x"

@@ -28,7 +28,7 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
     except UsageError as error:
         return [str(error)]
     first = bundles[0]
-    problems = [*settings.unknown_fields(files.content), *definitions.repeated_keys(first)]
+    problems = [*settings.as_written(files.content), *definitions.repeated_keys(first)]
     problems += [*definitions.variables(first), *names.hard_coded(first), *sql.problems(first)]
     for bundle, other in zip(bundles, others, strict=True):
         problems += [

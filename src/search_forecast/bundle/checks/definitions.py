@@ -30,6 +30,8 @@ _CLASSES: Mapping[str, Any] = {
     "schemas": Schema,
     "volumes": Volume,
 }
+_LOOKUPS = ("alert", "cluster", "cluster_policy", "dashboard", "instance_pool", "job", "metastore",
+            "notification_destination", "pipeline", "query", "service_principal", "warehouse")  # fmt: skip
 # What a resource has besides the fields that are written.
 _COMPUTED = ("id", "url", "volume_path", "full_name", "service_principal_client_id")
 
@@ -42,6 +44,9 @@ def parsed(bundle: Bundle) -> Iterator[Problem]:
                 text = "this kind of resource is not checked; add it to checks/definitions.py"
                 yield Problem(f"{kind}.{key}", text)
                 continue
+            for name in ("display_name", "warehouse_id") if kind == "dashboards" else ():
+                if not bundle.written(kind, key).get(name):
+                    yield Problem(f"{kind}.{key}", f"lacks {name}")
             try:
                 if kind == "jobs":
                     read_job(bundle, key)
@@ -95,5 +100,11 @@ def variables(bundle: Bundle) -> Iterator[Problem]:
     for name, spec in bundle.raw["variables"].items():
         if name not in used:
             yield Problem(f"variables.{name}", "nothing uses it")
+        lookup = spec.get("lookup")
+        named = [n for n in _LOOKUPS if lookup.get(n)] if isinstance(lookup, dict) else []
+        if lookup is not None and len(named) != 1:
+            yield Problem(f"variables.{name}", f"its lookup has one of {', '.join(_LOOKUPS)}")
+        if spec.get("type") not in (None, "", "complex"):
+            yield Problem(f"variables.{name}", f"type {spec['type']} is not complex, the only one that there is")
         if not spec.get("description"):
             yield Problem(f"variables.{name}", "has no description")

@@ -133,6 +133,14 @@ def _starts(job: Job) -> Iterator[str]:
     if len(named) > 1:
         yield f"has a {' and a '.join(named)}; a job has one"
     yield from _schedule(job.spec.get("schedule"), "quartz_cron_expression")
+    runs, trigger = job.spec.get("max_concurrent_runs"), job.spec.get("trigger")
+    if isinstance(runs, int) and not 0 <= runs <= 1000:
+        yield f"max_concurrent_runs {runs} is not in 0-1000"
+    for event in trigger.values() if isinstance(trigger, dict) else ():
+        for name in ("min_time_between_triggers_seconds", "wait_after_last_change_seconds"):
+            seconds = event.get(name) if isinstance(event, dict) else None
+            if isinstance(seconds, int) and seconds < 60:
+                yield f"{name} {seconds} is less than 60"
 
 
 def _schedule(schedule: Any, field: str) -> Iterator[str]:

@@ -6,10 +6,11 @@ from typing import Any
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle, targets
 from search_forecast.bundle.documents import as_text
-from search_forecast.bundle.shapes import mapping
+from search_forecast.bundle.shapes import is_true, mapping
 from search_forecast.errors import did_you_mean
 
 _PATHS = ("root_path", "file_path", "resource_path", "artifact_path", "state_path")
+_LEVELS = ("CAN_MANAGE", "CAN_RUN", "CAN_VIEW")  # of the whole bundle
 _ROOT = {"artifacts", "bundle", "environments", "experimental", "include", "permissions", "presets", "python",
          "resources", "run_as", "scripts", "sync", "targets", "variables", "workspace"}  # fmt: skip
 _TARGET = {"artifacts", "bundle", "cluster_id", "compute_id", "default", "git", "mode", "permissions", "presets",
@@ -29,8 +30,11 @@ _FIELDS_OF_EACH = {
 }
 
 
-def unknown_fields(content: Mapping[str, Any]) -> Iterator[Problem]:
-    """Fields outside of the resources that the CLI does not know: it leaves them out with a warning."""
+def as_written(content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Two default targets, and fields outside of the resources that the CLI leaves out with a warning."""
+    default = [name for name, target in targets(content).items() if is_true(target.get("default"))]
+    if len(default) > 1:
+        yield Problem("", f"targets {' and '.join(default)} are both the default one; one can be")
     for name in set(content) - _ROOT:
         near = did_you_mean(name, _ROOT)
         if "mean" in near:  # anything else may hold anchors
@@ -58,7 +62,7 @@ def _not_in(fields: Any, known: set[str], path: str) -> Iterator[Problem]:
 
 def problems(bundle: Bundle) -> Iterator[Problem]:
     """What the CLI refuses of a target."""
-    for text in (*_run_as(bundle), *_paths(bundle)):
+    for text in (*_run_as(bundle), *_paths(bundle), *_permissions(bundle)):
         yield Problem("", f"target {bundle.target}: {text}")
 
 
@@ -85,3 +89,11 @@ def _paths(bundle: Bundle) -> Iterator[str]:
     shared = [name for name, path in paths.items() if not any(user in path for user in users)]
     if mode == "development" and shared and shared[0] != "root_path" and "${" not in paths[shared[0]]:
         yield f"workspace.{shared[0]} is {paths[shared[0]]} for every developer; they would overwrite each other's"
+
+
+def _permissions(bundle: Bundle) -> Iterator[str]:
+    permissions = bundle.config.get("permissions")
+    for item in permissions if isinstance(permissions, list) else []:
+        level = item.get("level") if isinstance(item, dict) else None
+        if level not in _LEVELS:
+            yield f"no permission {level}{did_you_mean(str(level), _LEVELS)}"
