@@ -17,6 +17,7 @@ BOARD = "resources/search_demand.dashboard.yml"
 BREAKOUTS = "resources/breakouts.alert.yml"
 FORECAST = "resources/demand_forecast.job.yml"
 DASHBOARD = "src/dashboards/search_demand.lvdash.json"
+NOTEBOOK = "      tasks:\n        - {task_key: n, notebook_task: {notebook_path: ../src/there_is_none.py}}\n"
 PROD_PATH = """  prod:
     mode: production
     workspace:
@@ -339,6 +340,31 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                     "  prod:\n    default: true\n",
                     "targets dev and prod are both the def",
                 ),
+                (
+                    "databricks.yml",
+                    "engine: direct",
+                    "engine: fast",
+                    "bundle.engine fast is neither direct nor terraform",
+                ),
+                (
+                    "databricks.yml",
+                    "name: search_term_forecast",
+                    "name: a_${var.catalog}",
+                    "bundle.name can't hold a ref",
+                ),
+                (
+                    "databricks.yml",
+                    "include:",
+                    "workspace: {host: '${var.catalog}'}\ninclude:",
+                    "workspace.host can't hold",
+                ),
+                (
+                    BOARD,
+                    "embed_credentials: false",
+                    "embed_credentials: true",
+                    "staging: dashboards.search_demand embeds",
+                ),
+                (MEDALLION, "      tasks:\n", NOTEBOOK, "task n: there is no file ../src/there_is_none.py"),
                 (MEDALLION, "max_concurrent_runs: 1\n", "max_concurrent_runs: 1001\n", "runs 1001 is not in 0-1000"),
                 (MEDALLION, "triggers_seconds: 300", "triggers_seconds: 30", "triggers_seconds 30 is less than 60"),
             )
@@ -420,6 +446,23 @@ def test_a_dashboard_that_is_no_json_is_found(bundle):
     (bundle / DASHBOARD).write_text("{")
 
     assert any("dashboards.search_demand: search_demand.lvdash.json: " in line for line in faults(bundle))
+
+
+def test_schedules_that_a_development_target_starts_are_found_where_there_are_none(tmp_path):
+    (tmp_path / "databricks.yml").write_text(
+        "bundle: {name: shop}\ntargets: {dev: {mode: development, presets: {trigger_pause_status: UNPAUSED}}}\n"
+    )
+
+    assert faults(tmp_path) == ["target dev: mode development can't have the preset trigger_pause_status UNPAUSED"]
+
+
+def test_a_notebook_is_looked_for_beside_the_file_that_names_it(bundle):
+    (bundle / "src/there_is_none.py").write_text("# Databricks notebook source\n")
+    edit(bundle, MEDALLION, "      tasks:\n", NOTEBOOK)
+    for path in ("/Workspace/x", "${workspace.file_path}/x", "{{job.parameters.source}}"):
+        edit(bundle, MEDALLION, "      tasks:\n", NOTEBOOK.replace("../src/there_is_none.py", f"'{path}'"))
+
+    assert not [line for line in faults(bundle) if "there is no file" in line]
 
 
 @pytest.mark.parametrize(

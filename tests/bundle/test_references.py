@@ -77,6 +77,16 @@ def test_a_mapping_that_merges_twice_is_refused_as_the_cli_refuses_it(tmp_path):
         load(tmp_path, user=User("ann"))
 
 
+@pytest.mark.parametrize(("mode", "name"), [("development", "[dev ann] flow"), ("production", "flow")])
+def test_a_mode_may_stand_in_a_variable(tmp_path, mode, name):
+    files = {"bundle": {"name": "shop"}, "variables": {"m": {"default": mode}}, "targets": {"t": {"mode": "${var.m}"}}}
+    (tmp_path / "databricks.yml").write_text(json.dumps({**files, "resources": {"jobs": {"flow": {"name": "flow"}}}}))
+
+    assert load(tmp_path, user=User("ann")).resources("jobs")["flow"]["name"] == name
+    with pytest.raises(UsageError, match="target t: mode devel is neither development nor production"):
+        load(tmp_path, user=User("ann"), variables={"m": "devel"})
+
+
 def test_run_time_references_take_numbers_and_booleans_as_the_workspace_writes_them():
     values = {"tasks.a.values.is_on": True, "job.run_id": 3, "task.name": "x"}
     assert at_run_time("{{tasks.a.values.is_on}}-{{ job.run_id }}-{{task_key}}", values) == "true-3-x"

@@ -162,6 +162,11 @@ def test_a_parameter_that_only_a_workspace_fills_is_to_be_said_here(tmp_path):
 
     said = "{{job.trigger.file_arrival.location}}, which has no value on this machine; say --param source=..."
     assert str(refused.value) == f"job flow: the parameter source is {said}"
+    named = {
+        "flow": {**jobs["flow"], "parameters": [*parameters, {"name": "p", "default": "{{job.parameters.source}}"}]}
+    }
+    with pytest.raises(UsageError, match=r"the parameter p is \{\{job.parameters.source\}\}, which has no value on"):
+        started(tmp_path, named, source="files")
     assert run(tmp_path, jobs, source="files")[1] == ["files"]
 
 

@@ -138,6 +138,8 @@ def resolve(
     }
     more = {"var": values, "variables": raw["variables"]}
     config = _filled(config, ("bundle", "workspace"), files.places, more)
+    if config["bundle"]["mode"] not in ("", "development", "production"):
+        raise UsageError(f"target {name}: mode {config['bundle']['mode']} is neither development nor production")
     if config.get("resources", {}) is None:
         raise UsageError("resources: is empty; leave it out")
     config["resources"] = shaped(config.get("resources"), files.places)
@@ -180,8 +182,6 @@ def _with_target(content: Mapping[str, Any], name: str, target: Mapping[str, Any
     if not isinstance(raw["bundle"].get("name"), str | int | float) or raw["bundle"]["name"] == "":
         raise UsageError("bundle: no name; say bundle: {name: ...} in databricks.yml")
     mode = target.get("mode") or raw["bundle"].get("mode") or ""
-    if mode not in ("", "development", "production"):
-        raise UsageError(f"target {name}: mode {mode} is neither development nor production")
     raw["bundle"] |= {"name": as_text(raw["bundle"]["name"]), "mode": mode}
     overrides = mapping(target.get("variables"), f"targets.{name}.variables")
     raw["variables"] = variables.declared(mapping(raw.get("variables"), "variables"), overrides, name)

@@ -172,10 +172,13 @@ def start(bundle: Bundle, order: Order, lakehouse: Path, target: str | None, now
 
 
 def _check_filled(job: Job, values: Mapping[str, str]) -> None:
-    """Raise UsageError for a parameter whose value only a workspace knows, such as where a file arrived."""
+    """Raise UsageError for a parameter whose value only a workspace knows, such as where a file arrived.
+
+    What one stands for that names another parameter is not documented.
+    """
     for name, text in values.items():
         for path in dynamic_paths(text):
-            if path[0] != "tasks" and not is_known_here(path):
+            if path[0] != "tasks" and (not is_known_here(path) or path[:2] == ("job", "parameters")):
                 shown = f"{{{{{'.'.join(path)}}}}}, which has no value on this machine; say --param {name}=..."
                 raise UsageError(f"job {job.key}: the parameter {name} is {shown}")
 

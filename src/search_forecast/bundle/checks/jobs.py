@@ -36,7 +36,7 @@ def problems(bundle: Bundle, parse: Parse) -> Iterator[Problem]:
             for fault in faults(bundle, job):
                 yield Problem(f"{path}.{fault.task}" if fault.task else path, fault.text)
             for task in _tasks(job):
-                for text in (*_command(task, job, parse), *_compute(task, job)):
+                for text in (*_command(task, job, parse), *_compute(task, job), *_files(bundle, task, job)):
                     yield Problem(f"{path}.{task.key}", f"task {task.key}: {text}")
             for text in (*_unused(job), *_environments(bundle, job), *_starts(job)):
                 yield Problem(path, text)
@@ -94,6 +94,18 @@ def _compute(task: Task, job: Job) -> Iterator[str]:
         yield f"no environment {key or 'is named'}"
     elif task.kind == "python_wheel_task" and not any(text.endswith(".whl") for text in _dependencies(specs[key])):
         yield f"environment {key} does not hold the wheel"
+
+
+def _files(bundle: Bundle, task: Task, job: Job) -> Iterator[str]:
+    """A notebook or a script that lies in the bundle must be there."""
+    field = {"notebook_task": "notebook_path", "spark_python_task": "python_file"}.get(task.kind, "")
+    text = as_text(task.settings.get(field))
+    if not text or job.spec.get("git_source") or re.match(r"/|\w+:|.*(\$\{|\{\{)", text):
+        return
+    file = bundle.root / bundle.place(f"jobs.{job.key}.{task.key}").partition(":")[0]
+    # The task may be written in one file, and its path in that of the targets.
+    if not any((directory / text).is_file() for directory in (file.parent, bundle.root)):
+        yield f"there is no file {text}"
 
 
 def _environments(bundle: Bundle, job: Job) -> Iterator[str]:

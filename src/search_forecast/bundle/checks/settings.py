@@ -62,13 +62,27 @@ def _not_in(fields: Any, known: set[str], path: str) -> Iterator[Problem]:
 
 def problems(bundle: Bundle) -> Iterator[Problem]:
     """What the CLI refuses of a target."""
-    for text in (*_run_as(bundle), *_paths(bundle), *_permissions(bundle)):
+    for text in (*_top(bundle), *_run_as(bundle), *_paths(bundle), *_permissions(bundle)):
         yield Problem("", f"target {bundle.target}: {text}")
+
+
+def _top(bundle: Bundle) -> Iterator[str]:
+    settings, workspace = bundle.raw["bundle"], mapping(bundle.raw.get("workspace"), "workspace")
+    if settings.get("engine") not in (None, "", "direct", "terraform"):
+        yield f"bundle.engine {settings['engine']} is neither direct nor terraform"
+    texts = {"bundle.name": settings["name"], **{f"workspace.{n}": workspace.get(n) for n in ("host", "profile")}}
+    yield from (f"{name} can't hold a reference" for name, text in texts.items() if "${" in as_text(text))
+    config = bundle.config
+    if config["bundle"]["mode"] == "development" and config["presets"].get("trigger_pause_status") == "UNPAUSED":
+        yield "mode development can't have the preset trigger_pause_status UNPAUSED"
 
 
 def _run_as(bundle: Bundle) -> Iterator[str]:
     if "run_as" not in bundle.config:
         return
+    for key, dashboard in bundle.resources("dashboards").items():
+        if is_true(dashboard.get("embed_credentials")):
+            yield f"dashboards.{key} embeds the credentials of who deploys, which goes with no run_as"
     run_as = bundle.config["run_as"] if isinstance(bundle.config["run_as"], dict) else {}
     named = [name for name in ("user_name", "service_principal_name") if as_text(run_as.get(name))]
     if len(named) != 1:
