@@ -456,6 +456,12 @@ def test_schedules_that_a_development_target_starts_are_found_where_there_are_no
     assert faults(tmp_path) == ["target dev: mode development can't have the preset trigger_pause_status UNPAUSED"]
 
 
+def test_what_holds_anchors_is_no_unknown_field(tmp_path):
+    (tmp_path / "databricks.yml").write_text("bundle: {name: shop}\ncommon_permissions: &all []\npermissions: *all\n")
+
+    assert faults(tmp_path) == []
+
+
 def test_a_notebook_is_looked_for_beside_the_file_that_names_it(bundle):
     (bundle / "src/there_is_none.py").write_text("# Databricks notebook source\n")
     edit(bundle, MEDALLION, "      tasks:\n", NOTEBOOK)

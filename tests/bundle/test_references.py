@@ -87,6 +87,32 @@ def test_a_mode_may_stand_in_a_variable(tmp_path, mode, name):
         load(tmp_path, user=User("ann"), variables={"m": "devel"})
 
 
+def test_what_two_files_keep_anchors_under_is_not_joined(tmp_path):
+    (tmp_path / "databricks.yml").write_text("bundle: {name: shop}\ninclude: [a.yml, b.yml]\n")
+    (tmp_path / "a.yml").write_text("own: &own {name: a}\nresources: {jobs: {one: *own}}\n")
+    (tmp_path / "b.yml").write_text("own: &own [x]\nresources: {jobs: {two: {name: b, tags: {}, tasks: []}}}\n")
+
+    assert set(load(tmp_path, user=User("ann")).resources("jobs")) == {"one", "two"}
+
+
+@pytest.mark.parametrize(
+    ("name", "display_name", "short", "friendly"),
+    [
+        ("Jürg.Müller@example.com", "", "jürg_müller", "jurg-muller"),
+        ("ann@example.com", "Ann of CI", "ann", "ann"),
+        ("6f1c4d2e-8a57-4b0e-9c39-0123456789ab", "Ann of CI", "ann_of_ci", "ann-of-ci"),
+        ("6f1c4d2e-8a57-4b0e-9c39-0123456789ab", "", "6f1c4d2e_8a57_4b0e_9c39_0123456789ab",
+         "6f1c4d2e-8a57-4b0e-9c39-0123456789ab"),
+    ],
+)  # fmt: skip
+def test_who_deploys_is_called_as_the_cli_calls_them(tmp_path, name, display_name, short, friendly):
+    (tmp_path / "databricks.yml").write_text("bundle: {name: shop}\n")
+
+    user = load(tmp_path, user=User(name, display_name)).config["workspace"]["current_user"]
+
+    assert (user["short_name"], user["domain_friendly_name"]) == (short, friendly)
+
+
 def test_run_time_references_take_numbers_and_booleans_as_the_workspace_writes_them():
     values = {"tasks.a.values.is_on": True, "job.run_id": 3, "task.name": "x"}
     assert at_run_time("{{tasks.a.values.is_on}}-{{ job.run_id }}-{{task_key}}", values) == "true-3-x"

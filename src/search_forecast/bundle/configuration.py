@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unicodedata import category, normalize
 
 from search_forecast.bundle import presets, variables
 from search_forecast.bundle.documents import as_text
-from search_forecast.bundle.files import Files, merged, read
-from search_forecast.bundle.references import AS_WRITTEN, is_reference, static_paths, substitute
+from search_forecast.bundle.files import Files, check_kinds, merged, read
+from search_forecast.bundle.references import AS_WRITTEN, static_paths, substitute
 from search_forecast.bundle.shapes import is_true, mapping, shaped
 from search_forecast.errors import UsageError, did_you_mean
 from search_forecast.lakehouse import developer
@@ -18,10 +19,6 @@ from search_forecast.lakehouse import developer
 _OF_TARGETS = ("bundle", "workspace", "artifacts", "resources", "sync", "permissions", "presets")
 # What only a deployment knows: it stays as it is written.
 _OF_DEPLOYMENTS = re.compile(r"bundle\.git\.|workspace\.current_user\.|resources\.\w+\.[\w-]+\.")
-# What holds a number, or true or false. In a text, a number is a text, which the CLI lays over a reference.
-_NO_TEXTS = {"timeout_seconds", "max_concurrent_runs", "jobs_max_concurrent_runs", "enabled", "double_value",
-             "bool_value", "notify_on_ok", "min_time_between_triggers_seconds", "wait_after_last_change_seconds",
-             "prevent_destroy", "embed_credentials"}  # fmt: skip
 _OPTIONAL = {
     "bundle": ("mode", "uuid", "cluster_id", "engine", "databricks_cli_version"),
     "workspace": ("host", "profile"),
@@ -30,14 +27,27 @@ _OPTIONAL = {
 
 @dataclass(frozen=True)
 class User:
-    """Who deploys: the part before the @ keeps development deployments apart."""
+    """Who deploys: the part before the @ keeps development deployments apart, of a service principal what it is called.
+
+    Attributes:
+        name: E-mail address, or the application id of a service principal.
+        display_name: What the workspace shows.
+    """
 
     name: str
+    display_name: str = ""
 
     @property
     def short_name(self) -> str:
         """The name as it stands in prefixes."""
-        return developer.short_name(self.name)
+        is_principal = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", self.name, re.IGNORECASE)
+        return developer.short_name(self.display_name if is_principal and self.display_name else self.name)
+
+    @property
+    def domain_friendly_name(self) -> str:
+        """The name as it can stand in an address."""
+        plain = "".join(c for c in normalize("NFD", self.short_name) if category(c) != "Mn")
+        return re.sub("[^a-z0-9]", "-", normalize("NFC", plain))
 
 
 @dataclass(frozen=True)
@@ -134,7 +144,7 @@ def resolve(
     config["workspace"]["current_user"] = {
         "userName": user.name,
         "short_name": user.short_name,
-        "domain_friendly_name": user.short_name.replace("_", "-"),
+        "domain_friendly_name": user.domain_friendly_name,
     }
     more = {"var": values, "variables": raw["variables"]}
     config = _filled(config, ("bundle", "workspace"), files.places, more)
@@ -174,7 +184,7 @@ def _with_target(content: Mapping[str, Any], name: str, target: Mapping[str, Any
     raw = dict(content)
     for field in _OF_TARGETS:
         if field in target:
-            _check_kinds(raw.get(field), target[field], f"target {name}: {field}")
+            check_kinds(raw.get(field), target[field], f"target {name}: {field}")
             raw[field] = merged(raw.get(field), target[field], f"target {name}: {field}")
     if "run_as" in target:
         raw["run_as"] = target["run_as"]
@@ -186,15 +196,6 @@ def _with_target(content: Mapping[str, Any], name: str, target: Mapping[str, Any
     overrides = mapping(target.get("variables"), f"targets.{name}.variables")
     raw["variables"] = variables.declared(mapping(raw.get("variables"), "variables"), overrides, name)
     return raw
-
-
-def _check_kinds(base: Any, over: Any, path: str) -> None:
-    """Raise UsageError for a number that meets a reference: what that stands for, the CLI does not know by then."""
-    for key in [key for key in base if key in over] if isinstance(base, dict) and isinstance(over, dict) else ():
-        kinds = {is_reference(value) for value in (base[key], over[key]) if value is not None}
-        if key in _NO_TEXTS and len(kinds) > 1:
-            raise UsageError(f"{path}.{key}: a number can't be laid over a reference, nor one over it; say a variable")
-        _check_kinds(base[key], over[key], f"{path}.{key}")
 
 
 def _filled(

@@ -1,18 +1,18 @@
 """Whether the settings outside of the resources are such that the CLI deploys: fields, paths, and whom jobs run as."""
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle, targets
 from search_forecast.bundle.documents import as_text
+from search_forecast.bundle.files import ROOT_FIELDS
 from search_forecast.bundle.shapes import is_true, mapping
 from search_forecast.errors import did_you_mean
 
 _PATHS = ("root_path", "file_path", "resource_path", "artifact_path", "state_path")
 _LEVELS = ("CAN_MANAGE", "CAN_RUN", "CAN_VIEW")  # of the whole bundle
-_ROOT = {"artifacts", "bundle", "environments", "experimental", "include", "permissions", "presets", "python",
-         "resources", "run_as", "scripts", "sync", "targets", "variables", "workspace"}  # fmt: skip
 _TARGET = {"artifacts", "bundle", "cluster_id", "compute_id", "default", "git", "mode", "permissions", "presets",
            "resources", "run_as", "sync", "variables", "workspace"}  # fmt: skip
 _FIELDS = {
@@ -35,10 +35,10 @@ def as_written(content: Mapping[str, Any]) -> Iterator[Problem]:
     default = [name for name, target in targets(content).items() if is_true(target.get("default"))]
     if len(default) > 1:
         yield Problem("", f"targets {' and '.join(default)} are both the default one; one can be")
-    for name in set(content) - _ROOT:
-        near = did_you_mean(name, _ROOT)
-        if "mean" in near:  # anything else may hold anchors
-            yield Problem("", f"databricks.yml: unknown field {name}{near}")
+    for name in set(content) - ROOT_FIELDS:
+        near = get_close_matches(name, ROOT_FIELDS, n=1, cutoff=0.7)
+        if near and abs(len(near[0]) - len(name)) < 3:  # anything else may hold anchors
+            yield Problem("", f"databricks.yml: unknown field {name}; did you mean {near[0]}?")
     yield from _unknown(content, "")
     for name, target in targets(content).items():
         yield from _not_in(target, _TARGET, f"targets.{name}")
