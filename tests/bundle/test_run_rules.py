@@ -232,6 +232,21 @@ def test_a_timeout_that_is_given_as_text_is_a_number(tmp_path):
         read_job(bundle_of(tmp_path, jobs, more, variables={"seconds": "long"}), "flow")
 
 
+@pytest.mark.parametrize(
+    "task",
+    [CALL, {"task_key": "n", "notebook_task": {"notebook_path": "/x"}},
+     {"task_key": "c", "run_job_task": {"job_id": 12}}, {"task_key": "s", "sql_task": {"warehouse_id": "w", "query": {"query_id": "q"}}}],
+)  # fmt: skip
+def test_a_parameter_that_is_pushed_down_to_a_task_is_used(tmp_path, task):
+    days = [{"name": "days", "default": "30"}]
+    other = {"tasks": [wheel("a", "{{job.parameters.days}}")], "parameters": days}
+    bundle_of(tmp_path, {"flow": {"tasks": [task], "parameters": days}, "other": other})
+
+    assert not [line for line in checks.check(tmp_path, cli.parse) if "nothing uses the parameter" in line]
+    bundle_of(tmp_path, {"flow": {"tasks": [CALL], "parameters": [{"name": "dyas", "default": "1"}]}, "other": other})
+    assert [line for line in checks.check(tmp_path, cli.parse) if "nothing uses the parameter dyas" in line]
+
+
 # --- disabled tasks
 
 

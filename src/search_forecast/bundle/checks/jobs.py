@@ -11,7 +11,7 @@ from search_forecast.bundle.checks.cron import cron_problem
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
 from search_forecast.bundle.documents import as_text
-from search_forecast.bundle.faults import faults
+from search_forecast.bundle.faults import called_job, faults
 from search_forecast.bundle.graph import Job, Task, read_job
 from search_forecast.bundle.references import dynamic_paths
 from search_forecast.bundle.shapes import mapping, sequence
@@ -38,7 +38,7 @@ def problems(bundle: Bundle, parse: Parse) -> Iterator[Problem]:
             for task in _tasks(job):
                 for text in (*_command(task, job, parse), *_compute(task, job), *_files(bundle, task, job)):
                     yield Problem(f"{path}.{task.key}", f"task {task.key}: {text}")
-            for text in (*_unused(job), *_environments(bundle, job), *_starts(job)):
+            for text in (*_unused(bundle, job), *_environments(bundle, job), *_starts(job)):
                 yield Problem(path, text)
         except UsageError:
             continue  # what can't be read, `definitions` says
@@ -55,8 +55,15 @@ def _tasks(job: Job) -> Iterator[Task]:
             yield task.inner
 
 
-def _unused(job: Job) -> Iterator[str]:
+def _unused(bundle: Bundle, job: Job) -> Iterator[str]:
+    """Parameters that no task names, and that the workspace pushes down to none either."""
     used = {path[2] for path in dynamic_paths(job.spec) if path[:2] == ("job", "parameters")}
+    for task in _tasks(job):
+        called = called_job(task)
+        if called is not None:
+            used |= set(read_job(bundle, called).parameters)
+        elif task.kind in ("notebook_task", "run_job_task", "sql_task") or "named_parameters" in task.settings:
+            return  # what it does with them is not known here
     for name in sorted(set(job.parameters) - used):
         yield f"nothing uses the parameter {name}"
 
