@@ -234,9 +234,13 @@ def test_a_timeout_that_is_given_as_text_is_a_number(tmp_path):
 
 @pytest.mark.parametrize(
     "task",
-    [CALL, {"task_key": "n", "notebook_task": {"notebook_path": "/x"}},
-     {"task_key": "c", "run_job_task": {"job_id": 12}}, {"task_key": "s", "sql_task": {"warehouse_id": "w", "query": {"query_id": "q"}}}],
-)  # fmt: skip
+    [
+        CALL,
+        {"task_key": "n", "notebook_task": {"notebook_path": "/x"}},
+        {"task_key": "c", "run_job_task": {"job_id": 12}},
+        {"task_key": "s", "sql_task": {"warehouse_id": "w", "query": {"query_id": "q"}}},
+    ],
+)
 def test_a_parameter_that_is_pushed_down_to_a_task_is_used(tmp_path, task):
     days = [{"name": "days", "default": "30"}]
     other = {"tasks": [wheel("a", "{{job.parameters.days}}")], "parameters": days}
