@@ -202,6 +202,25 @@ def test_a_later_task_knows_how_an_earlier_one_went(tmp_path):
     assert called[1] == "success 5"
 
 
+@pytest.mark.parametrize(
+    "flow",
+    [
+        {"timeout_seconds": "${var.t}", "tasks": [wheel("a", "x", existing_cluster_id="c")]},
+        {"tasks": [wheel("a", "x", existing_cluster_id="c", max_retries="${var.t}")]},
+        {"tasks": [wheel("a", "x", job_cluster_key="${var.t}")]},
+        {"tasks": [wheel("a", "x", environment_key="${var.t}")]},
+    ],
+)
+def test_a_variable_that_is_yet_to_be_given_is_no_mistake_and_asked_for_by_a_run(tmp_path, flow):
+    bundle = bundle_of(tmp_path, {"flow": flow}, "variables: {t: {description: given later}}\n")
+
+    said = [line for line in checks.check(tmp_path, cli.parse) if "no command" not in line]
+    with pytest.raises(UsageError, match="job flow: the variable t has no value; say --var t="):
+        runner.start(bundle, runner.Order("flow", {}), tmp_path / "lake", None, NOW)
+
+    assert said == []
+
+
 def test_scalars_are_passed_on_as_the_workspace_gets_them(tmp_path):
     write(tmp_path, root("""resources:
   jobs:

@@ -55,7 +55,7 @@ def check_runs_here(bundle: Bundle, job: Job) -> None:
     for fault in faults(bundle, job):
         place = bundle.place(f"jobs.{job.key}.{fault.task}" if fault.task else f"jobs.{job.key}")
         raise UsageError(f"{place}: jobs.{job.key}: {fault.text}")
-    missing = bundle.unresolved({"tasks": job.spec.get("tasks"), "parameters": job.spec.get("parameters")})
+    missing = bundle.unresolved({name: job.spec.get(name) for name in ("tasks", "parameters", "timeout_seconds")})
     if missing:
         raise UsageError(
             f"job {job.key}: the variable {missing[0]} has no value; "

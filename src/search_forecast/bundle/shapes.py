@@ -6,6 +6,7 @@ from typing import Any
 
 from search_forecast.bundle.documents import as_text, kind_of
 from search_forecast.bundle.files import merged
+from search_forecast.bundle.references import is_reference
 from search_forecast.errors import UsageError
 
 # Lists whose items the CLI tells apart by a field, and joins where two have the same.
@@ -64,13 +65,13 @@ def sequence(items: Any, where: str) -> list[dict[str, Any]]:
 
 
 def number(spec: Mapping[str, Any], name: str, where: str) -> int:
-    """A field that holds a whole number, 0 where it isn't there.
+    """A field that holds a whole number, 0 where it isn't there or stands in a variable that has no value yet.
 
     Raises:
         UsageError: it holds something else.
     """
     value = spec.get(name)
-    text = "0" if value is None else as_text(value)
+    text = "0" if value is None or is_reference(value) else as_text(value)
     if not re.fullmatch("[-+]?[0-9]+", text):  # fewer texts than int() takes: the CLI leaves out "1_0"
         raise UsageError(f"{where}: {name}: expected a whole number, got {value!r}")
     return int(text)

@@ -91,6 +91,8 @@ def _compute(task: Task, job: Job) -> Iterator[str]:
     """A task that runs code must name an environment that is there, for the wheel one that holds it, or a cluster."""
     clusters = {as_text(c.get("job_cluster_key")) for c in sequence(job.spec.get("job_clusters"), "job_clusters")}
     cluster, key = (as_text(task.spec.get(name)) for name in ("job_cluster_key", "environment_key"))
+    if "${" in cluster + key:
+        return
     if cluster and cluster not in clusters:
         yield f"no job cluster {cluster}{did_you_mean(cluster, clusters)}"
     has_cluster = cluster or any(name in task.spec for name in ("existing_cluster_id", "new_cluster"))
