@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from search_forecast.bundle import graph
+from search_forecast import cli
+from search_forecast.bundle import checks, graph
 from search_forecast.bundle.configuration import User, load
 from search_forecast.bundle.references import at_run_time, substitute
 from search_forecast.errors import UsageError
@@ -156,6 +157,20 @@ def test_a_variable_is_taken_from_the_command_line_then_the_environment_then_the
     assert catalog({}, {}) == "from_file"
     assert catalog({}, {"BUNDLE_VAR_catalog": "from_env"}) == "from_env"
     assert catalog({"catalog": "given"}, {"BUNDLE_VAR_catalog": "from_env"}) == "given"
+
+
+def test_a_variable_that_has_a_value_takes_no_other(tmp_path):
+    definition = {"description": "d", "value": "main", "default": "other"}
+    job = {"name": "${var.v}", "tasks": [wheel("a", "x", existing_cluster_id="c")]}
+    content = {"bundle": {"name": "shop"}, "variables": {"v": definition}, "resources": {"jobs": {"flow": job}}}
+    (tmp_path / "databricks.yml").write_text(json.dumps(content))
+
+    loaded = load(tmp_path, user=User("ann"), environment={"BUNDLE_VAR_v": "from_env"})
+
+    assert loaded.resources("jobs")["flow"]["name"] == "main"
+    assert not [line for line in checks.check(tmp_path, cli.parse) if "unknown field" in line]
+    with pytest.raises(UsageError, match="the variable v has a value already; say default instead of it"):
+        load(tmp_path, user=User("ann"), variables={"v": "given"})
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ _FIELDS = {
 }  # fmt: skip
 _FIELDS_OF_EACH = {
     "artifacts": {"build", "dynamic_version", "executable", "files", "path", "type"},
-    "variables": {"default", "description", "lookup", "type"},
+    "variables": {"default", "description", "lookup", "type", "value"},
 }
 
 
