@@ -13,6 +13,7 @@ from support.places import PROJECT
 
 MEDALLION, GOLD, ALERT = "resources/medallion.job.yml", "resources/gold.schema.yml", "resources/unreconciled.alert.yml"
 APP = "resources/optional/explore.yml"
+VOLUME = "resources/landing.volume.yml"
 BOARD = "resources/search_demand.dashboard.yml"
 BREAKOUTS = "resources/breakouts.alert.yml"
 FORECAST = "resources/demand_forecast.job.yml"
@@ -357,6 +358,32 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                     "include:",
                     "workspace: {host: '${var.catalog}'}\ninclude:",
                     "workspace.host can't hold",
+                ),
+                (GOLD, "comment: ", "comment: [x] #", "schemas.gold: comment: expected a scalar, got a list"),
+                (
+                    GOLD,
+                    "catalog_name: ",
+                    "catalog_name: {x: y} #",
+                    "gold: catalog_name: expected a scalar, got a mapping",
+                ),
+                (
+                    GOLD,
+                    "privileges: [",
+                    "privileges: [[x], ",
+                    "schemas.gold: has no privilege ['x']",
+                ),
+                (
+                    VOLUME,
+                    "schema_name: ",
+                    "schema_name: [x] #",
+                    "volumes.landing: schema_name: expected a scalar, got a",
+                ),
+                (MEDALLION, "entry_point: ", "entry_point: [x] #", "entry_point: expected a scalar, got a list"),
+                (
+                    MEDALLION,
+                    "project: ${bundle.name}",
+                    "project: [x]",
+                    "medallion: tags.project: expected a scalar, got",
                 ),
                 (
                     BOARD,

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from databricks.bundles.alerts import Alert
 from databricks.bundles.apps import App
+from databricks.bundles.core import Variable
 from databricks.bundles.dashboards import Dashboard
 from databricks.bundles.experiments import MlflowExperiment
 from databricks.bundles.jobs import Job
@@ -16,6 +18,7 @@ from databricks.bundles.volumes import Volume
 
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
+from search_forecast.bundle.documents import kind_of
 from search_forecast.bundle.graph import read_job
 from search_forecast.bundle.references import HEADS, misspelt, static_paths
 from search_forecast.errors import UsageError, did_you_mean
@@ -50,11 +53,35 @@ def parsed(bundle: Bundle) -> Iterator[Problem]:
             try:
                 if kind == "jobs":
                     read_job(bundle, key)
+                yield from (Problem(f"{kind}.{key}", text) for text in _misplaced(_CLASSES[kind], resource, ""))
                 _CLASSES[kind].from_dict({name: value for name, value in resource.items() if name != "volume_path"})
             except UsageError as error:
                 yield Problem("", str(error))
             except (TypeError, ValueError, AttributeError) as error:
                 yield Problem(f"{kind}.{key}", _plain(str(error)))
+
+
+def _misplaced(kind: Any, value: object, path: str) -> Iterator[str]:
+    """Lists and mappings where a scalar belongs: the bundles package makes texts of them."""
+    options = get_args(kind) if get_origin(kind) is Union else (kind,)
+    kind = next((option for option in options if get_origin(option) is not Variable), kind)
+    origin, inner, hints = get_origin(kind), get_args(kind), _hints(kind)
+    if hints and isinstance(value, dict):
+        for name, hint in hints.items():
+            yield from _misplaced(hint, value.get(name), f"{path}.{name}".removeprefix("."))
+    elif origin is list and isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _misplaced(inner[0], item, f"{path}[{number}]")
+    elif origin is dict and isinstance(value, dict):
+        for name, item in value.items():
+            yield from _misplaced(inner[1], item, f"{path}.{name}")
+    elif kind in (str, int, float, bool) and isinstance(value, dict | list):
+        yield f"{path}: expected a scalar, got {kind_of(value)}"
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind) if is_dataclass(kind) else {}
 
 
 def _plain(message: str) -> str:

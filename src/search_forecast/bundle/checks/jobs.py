@@ -77,7 +77,7 @@ def _command(task: Task, job: Job, parse: Parse) -> Iterator[str]:
     except metadata.PackageNotFoundError:
         installed = metadata.EntryPoints()
     scripts = {point.name for point in installed if point.group == "console_scripts"}
-    package, entry_point = task.settings.get("package_name"), task.settings.get("entry_point")
+    package, entry_point = (as_text(task.settings.get(name)) for name in ("package_name", "entry_point"))
     if package != "search_forecast" or entry_point not in scripts:
         yield f"the wheel has no entry point {package}:{entry_point}"
         return
