@@ -13,9 +13,17 @@ from support.places import PROJECT
 
 MEDALLION, GOLD, ALERT = "resources/medallion.job.yml", "resources/gold.schema.yml", "resources/unreconciled.alert.yml"
 APP = "resources/optional/explore.yml"
+VOLUME = "resources/landing.volume.yml"
+BOARD = "resources/search_demand.dashboard.yml"
 BREAKOUTS = "resources/breakouts.alert.yml"
 FORECAST = "resources/demand_forecast.job.yml"
 DASHBOARD = "src/dashboards/search_demand.lvdash.json"
+NOTEBOOK = "      tasks:\n        - {task_key: n, notebook_task: {notebook_path: ../src/there_is_none.py}}\n"
+PROD_PATH = """  prod:
+    mode: production
+    workspace:
+      root_path: /Workspace/Users/${var.service_principal}/.bundle/${bundle.name}/${bundle.target}
+"""
 SCHEDULE = """      schedule:
         quartz_cron_expression: {cron}
         timezone_id: {zone}
@@ -219,6 +227,192 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
             id="active in dev",
         ),
         pytest.param(
+            MEDALLION,
+            "          environment_key: default\n",
+            "          job_cluster_key: big\n",
+            "task ingest: no job cluster big",
+            id="no job cluster",
+        ),
+        pytest.param(
+            MEDALLION,
+            "      tasks:\n",
+            "      tasks:\n        - task_key: script\n          spark_python_task: {python_file: /Workspace/x.py}\n",
+            "task script: no environment is named",
+            id="script without compute",
+        ),
+        pytest.param(
+            MEDALLION,
+            "      tasks:\n",
+            "      tasks:\n        - {task_key: n, environment_key: x, notebook_task: {notebook_path: /x}}\n",
+            "task n: no environment x",
+            id="notebook's environment",
+        ),
+        pytest.param(
+            "databricks.yml",
+            PROD_PATH + "    run_as: *run_as\n",
+            "  prod:\n    mode: production\n",
+            "target prod: mode production needs a workspace.root_path",
+            id="production without a root_path",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "root_path: ~/.bundle/${bundle.name}/${bundle.target}",
+            "state_path: /Workspace/Shared/state",
+            "target dev: workspace.state_path is /Workspace/Shared/state for every developer",
+            id="shared state",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "root_path: ~/.bundle/${bundle.name}/${bundle.target}",
+            "root_path: /Volumes/main/x/${workspace.current_user.userName}",
+            "target dev: workspace.root_path is in a volume",
+            id="root_path in a volume",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "      service_principal_name: ${var.service_principal}\n    permissions",
+            "      service_principal_name: ${var.service_principal}\n      user_name: ann\n    permissions",
+            "target staging: run_as names a user_name and a service_principal_name",
+            id="run_as two",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "run_as: *run_as",
+            "run_as:",
+            "target prod: run_as names neither a user_name nor a service_principal_name",
+            id="run_as nobody",
+        ),
+        pytest.param(
+            "databricks.yml",
+            "targets:\n",
+            "scripts: {medallion: {content: echo}}\n\ntargets:\n",
+            "scripts.medallion: jobs.medallion has the same key",
+            id="script of a job's key",
+        ),
+        *(
+            pytest.param("databricks.yml", old, new, problem, id=problem)
+            for old, new, problem in (
+                ("    presets:", "    preset:", "targets.staging: unknown field preset; did you mean presets?"),
+                (
+                    "      name_prefix:",
+                    "      name_prefx:",
+                    "targets.staging.presets: unknown field name_prefx; did you",
+                ),
+                ("  engine:", "  enigne:", "bundle: unknown field enigne; did you mean engine?"),
+                (
+                    "  skip_artifact_",
+                    "  skip_artifacts_",
+                    "experimental: unknown field skip_artifacts_cleanup; did you",
+                ),
+                ("    dynamic_version:", "    dynamic:", "artifacts.search_forecast: unknown field dynamic"),
+                ("sync:\n  paths:", "sync:\n  path:", "sync: unknown field path; did you mean paths?"),
+                ("sync:\n  paths:", "snyc:\n  paths:", "databricks.yml: unknown field snyc; did you mean sync?"),
+                ("    lookup:", "    look_up:", "variables.warehouse_id: unknown field look_up; did you mean lookup?"),
+            )
+        ),
+        *(
+            pytest.param(file, old, new, problem, id=problem)
+            for file, old, new, problem in (
+                (
+                    BOARD,
+                    "      warehouse_id: ${var.warehouse_id}\n",
+                    "",
+                    "dashboards.search_demand: lacks warehouse_id",
+                ),
+                (BOARD, "      display_name: Search demand\n", "", "dashboards.search_demand: lacks display_name"),
+                ("databricks.yml", "warehouse: Serv", "warehose: Serv", "lookup has one of alert, cluster,"),
+                (
+                    "databricks.yml",
+                    "warehouse: Serv",
+                    "cluster: a\n      warehouse: Serv",
+                    "warehouse_id: its lookup has",
+                ),
+                ("databricks.yml", "warehouse: Serverless Starter Warehouse", "warehouse: ''", "its lookup has one of"),
+                (
+                    "databricks.yml",
+                    "default: mask",
+                    "default: mask\n    type: text",
+                    "personal: type text is not complex",
+                ),
+                ("databricks.yml", "- level: CAN_MANAGE\n", "- level: CAN_READ\n", "staging: no permission CAN_READ"),
+                (
+                    "databricks.yml",
+                    "  prod:\n",
+                    "  prod:\n    default: true\n",
+                    "targets dev and prod are both the def",
+                ),
+                (
+                    "databricks.yml",
+                    "engine: direct",
+                    "engine: fast",
+                    "bundle.engine fast is neither direct nor terraform",
+                ),
+                (
+                    "databricks.yml",
+                    "name: search_term_forecast",
+                    "name: a_${var.catalog}",
+                    "bundle.name can't hold a ref",
+                ),
+                (
+                    "databricks.yml",
+                    "include:",
+                    "workspace: {host: '${var.catalog}'}\ninclude:",
+                    "workspace.host can't hold",
+                ),
+                (GOLD, "comment: ", "comment: [x] #", "schemas.gold: comment: expected a scalar, got a list"),
+                (
+                    GOLD,
+                    "catalog_name: ",
+                    "catalog_name: {x: y} #",
+                    "gold: catalog_name: expected a scalar, got a mapping",
+                ),
+                (
+                    GOLD,
+                    "privileges: [",
+                    "privileges: [[x], ",
+                    "schemas.gold: has no privilege ['x']",
+                ),
+                (
+                    VOLUME,
+                    "schema_name: ",
+                    "schema_name: [x] #",
+                    "volumes.landing: schema_name: expected a scalar, got a",
+                ),
+                (MEDALLION, "entry_point: ", "entry_point: [x] #", "entry_point: expected a scalar, got a list"),
+                (
+                    MEDALLION,
+                    "project: ${bundle.name}",
+                    "project: [x]",
+                    "medallion: tags.project: expected a scalar, got",
+                ),
+                (
+                    BOARD,
+                    "embed_credentials: false",
+                    "embed_credentials: true",
+                    "staging: dashboards.search_demand embeds",
+                ),
+                (MEDALLION, "      tasks:\n", NOTEBOOK, "task n: there is no file ../src/there_is_none.py"),
+                (MEDALLION, "max_concurrent_runs: 1\n", "max_concurrent_runs: 1001\n", "runs 1001 is not in 0-1000"),
+                (MEDALLION, "triggers_seconds: 300", "triggers_seconds: 30", "triggers_seconds 30 is less than 60"),
+            )
+        ),
+        pytest.param(
+            MEDALLION, "${var.catalog}", "${vra.catalog}", "${vra.catalog} begins with none of", id="unknown reference"
+        ),
+        pytest.param(
+            MEDALLION, "${var.catalog}", "${var.catalog }", "${var.catalog } is no reference", id="blank in a reference"
+        ),
+        pytest.param(
+            MEDALLION, "${var.catalog}", "${var.catalog", "${var.catalog is no reference", id="reference without end"
+        ),
+        pytest.param(
+            "databricks.yml",
+            "artifacts: *protected\n",
+            "artifacts: {<<: *protected, comment: '${resources.schemas.gold.nmae}'}\n",
+            "volumes.artifacts: ${resources.schemas.gold.nmae}: schemas have no nmae",
+            id="unknown field in a later target",
+        ),
+        pytest.param(
             ALERT,
             "timezone_id: UTC",
             "timezone_id: UTC\n        pause_status: UNPAUSED",
@@ -281,6 +475,29 @@ def test_a_dashboard_that_is_no_json_is_found(bundle):
     assert any("dashboards.search_demand: search_demand.lvdash.json: " in line for line in faults(bundle))
 
 
+def test_schedules_that_a_development_target_starts_are_found_where_there_are_none(tmp_path):
+    (tmp_path / "databricks.yml").write_text(
+        "bundle: {name: shop}\ntargets: {dev: {mode: development, presets: {trigger_pause_status: UNPAUSED}}}\n"
+    )
+
+    assert faults(tmp_path) == ["target dev: mode development can't have the preset trigger_pause_status UNPAUSED"]
+
+
+def test_what_holds_anchors_is_no_unknown_field(tmp_path):
+    (tmp_path / "databricks.yml").write_text("bundle: {name: shop}\ncommon_permissions: &all []\npermissions: *all\n")
+
+    assert faults(tmp_path) == []
+
+
+def test_a_notebook_is_looked_for_beside_the_file_that_names_it(bundle):
+    (bundle / "src/there_is_none.py").write_text("# Databricks notebook source\n")
+    edit(bundle, MEDALLION, "      tasks:\n", NOTEBOOK)
+    for path in ("/Workspace/x", "${workspace.file_path}/x", "{{job.parameters.source}}"):
+        edit(bundle, MEDALLION, "      tasks:\n", NOTEBOOK.replace("../src/there_is_none.py", f"'{path}'"))
+
+    assert not [line for line in faults(bundle) if "there is no file" in line]
+
+
 @pytest.mark.parametrize(
     "expression",
     [
@@ -305,6 +522,8 @@ def test_quartz_expressions_that_are_right(expression):
         ("61 0 6 * * ?", "seconds 61"),
         ("0 0 6 ? * FUN", "day of week FUN"),
         ("0 0/0 6 * * ?", "minutes 0/0"),
+        ("0 0/70 6 * * ?", "minutes 0/70"),
+        ("0 0 */24 * * ?", "hours */24"),
         ("0 0 6 ? * FUN#1", "day of week FUN#1"),
         ("0 0 6 ? * FUNL", "day of week FUNL"),
         ("", "has 0 fields"),

@@ -106,6 +106,8 @@ def test_a_failure_leaves_out_what_depends_on_it_and_is_explained(tmp_path):
         ("ALL_SUCCESS", ("EXCLUDED", "EXCLUDED"), "EXCLUDED"),
         ("AT_LEAST_ONE_SUCCESS", ("SUCCESS", "FAILED"), "RUNNING"),
         ("AT_LEAST_ONE_SUCCESS", ("TIMEDOUT", "FAILED"), "UPSTREAM_FAILED"),
+        ("AT_LEAST_ONE_SUCCESS", ("FAILED", "EXCLUDED"), "RUNNING"),  # excluded counts as succeeded
+        ("AT_LEAST_ONE_SUCCESS", ("DISABLED", "EXCLUDED"), "RUNNING"),
         ("NONE_FAILED", ("SUCCESS", "EXCLUDED"), "RUNNING"),
         ("NONE_FAILED", ("SUCCESS", "FAILED"), "UPSTREAM_FAILED"),
         ("ALL_DONE", ("FAILED", "UPSTREAM_FAILED"), "RUNNING"),
@@ -181,6 +183,13 @@ def test_a_job_can_run_another_job_with_parameters(tmp_path):
 
     assert run(bundle, tmp_path, commands).state == "SUCCESS"
     assert commands.called == ["clean", "train 7"]
+
+    own = [{"name": "n", "default": "5"}, {"name": "other", "default": "x"}]
+    pushed = Commands(clean=lambda: task_values.set_value("k", 7))
+    assert (
+        run(bundle_of(tmp_path, [wheel("first", "clean"), call], parameters=own), tmp_path, pushed).state == "SUCCESS"
+    )
+    assert pushed.called == ["clean", "train 5"]  # a job's own parameters come above what its task says
 
     failing = Commands(clean=lambda: task_values.set_value("k", 7), train=DataError("too few days"))
     done = run(bundle, tmp_path, failing)

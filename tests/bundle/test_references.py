@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from search_forecast.bundle import graph
+from search_forecast import cli
+from search_forecast.bundle import checks, graph
 from search_forecast.bundle.configuration import User, load
 from search_forecast.bundle.references import at_run_time, substitute
 from search_forecast.errors import UsageError
@@ -21,6 +22,96 @@ def test_a_long_text_without_a_reference_is_read_at_once():
     text = "${" + "a" * 200 + "-" * 200 + "!"  # without end, where each way to part it is tried
 
     assert substitute(text, {}.__getitem__) == text
+
+
+def test_a_name_that_ends_in_a_dash_is_no_reference():
+    texts = ["${var.a_}", "${var.a-}", "${var.a--b}", "${var.a.b_}"]
+
+    assert substitute(texts, lambda path: path) == ["${var.a_}", "${var.a-}", "var.a--b", "${var.a.b_}"]
+
+
+@pytest.mark.parametrize("between", ["", "/"])
+def test_a_workspace_path_has_its_beginning_once(tmp_path, between):
+    bundle = bundle_of(tmp_path, [wheel("first", f"--at=/Workspace{between}${{workspace.file_path}}/x")], target="prod")
+
+    assert graph.read_job(bundle, "flow").tasks[0].command == ["--at=/Workspace/Shared/shop/files/x"]
+
+
+@pytest.mark.parametrize(
+    ("written", "over"),
+    [("${var.hours}", 60), (60, "${var.hours}"), ("${var.hours}", "60"), (60, "${resources.a.b.c}")],
+)
+def test_a_number_over_a_reference_is_refused_as_the_cli_refuses_it(tmp_path, written, over):
+    resources = {"jobs": {"flow": {"name": "flow", "timeout_seconds": written}}}
+    target = {"resources": {"jobs": {"flow": {"timeout_seconds": over}}}}
+    files = {"bundle": {"name": "shop"}, "variables": {"hours": {"default": 1}}, "resources": resources}
+    (tmp_path / "databricks.yml").write_text(json.dumps({**files, "targets": {"prod": target}}))
+
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path, user=User("ann"))
+
+    said = "target prod: resources.jobs.flow.timeout_seconds: a number can't be laid over a reference, nor one over it"
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "over"),
+    [("timeout_seconds", "${var.hours}", "${var.more}"), ("timeout_seconds", 60, "70"), ("name", "${var.hours}", "70"),
+     ("timeout_seconds", "${var.hours}", None), ("name", "${var.hours}", 70)],
+)  # fmt: skip
+def test_what_the_cli_lays_over_each_other_is_laid(tmp_path, field, written, over):
+    files = {"bundle": {"name": "shop"}, "variables": {"hours": {"default": 1}, "more": {"default": 70}}}
+    resources, target = ({"jobs": {"flow": {field: value}}} for value in (written, over))
+    content = {**files, "resources": resources, "targets": {"prod": {"resources": target}}}
+    (tmp_path / "databricks.yml").write_text(json.dumps(content))
+
+    laid = load(tmp_path, user=User("ann")).resources("jobs")["flow"][field]
+
+    assert str(laid) == ("1" if over is None else "70")
+
+
+def test_a_mapping_that_merges_twice_is_refused_as_the_cli_refuses_it(tmp_path):
+    text = "bundle: {name: shop}\nx: &a {name: a}\nresources: {jobs: {flow: {<<: *a, <<: *a}}}\n"
+    (tmp_path / "databricks.yml").write_text(text)
+
+    with pytest.raises(UsageError, match=r"databricks.yml:3: a second << in one mapping; write one with a list"):
+        load(tmp_path, user=User("ann"))
+
+
+@pytest.mark.parametrize(("mode", "name"), [("development", "[dev ann] flow"), ("production", "flow")])
+def test_a_mode_may_stand_in_a_variable(tmp_path, mode, name):
+    files = {"bundle": {"name": "shop"}, "variables": {"m": {"default": mode}}, "targets": {"t": {"mode": "${var.m}"}}}
+    (tmp_path / "databricks.yml").write_text(json.dumps({**files, "resources": {"jobs": {"flow": {"name": "flow"}}}}))
+
+    assert load(tmp_path, user=User("ann")).resources("jobs")["flow"]["name"] == name
+    with pytest.raises(UsageError, match="target t: mode devel is neither development nor production"):
+        load(tmp_path, user=User("ann"), variables={"m": "devel"})
+
+
+def test_what_two_files_keep_anchors_under_is_not_joined(tmp_path):
+    (tmp_path / "databricks.yml").write_text("bundle: {name: shop}\ninclude: [a.yml, b.yml]\n")
+    (tmp_path / "a.yml").write_text("own: &own {name: a}\nresources: {jobs: {one: *own}}\n")
+    (tmp_path / "b.yml").write_text("own: &own [x]\nresources: {jobs: {two: {name: b, tags: {}, tasks: []}}}\n")
+
+    assert set(load(tmp_path, user=User("ann")).resources("jobs")) == {"one", "two"}
+
+
+@pytest.mark.parametrize(
+    ("name", "display_name", "short", "friendly"),
+    [
+        ("Jürg.Müller@example.com", "", "jürg_müller", "jurg-muller"),
+        ("ann@example.com", "Ann of CI", "ann", "ann"),
+        ("6f1c4d2e-8a57-4b0e-9c39-0123456789ab", "Ann of CI", "ann_of_ci", "ann-of-ci"),
+        ("6f1c4d2e-8a57-4b0e-9c39-0123456789ab", "", "6f1c4d2e_8a57_4b0e_9c39_0123456789ab",
+         "6f1c4d2e-8a57-4b0e-9c39-0123456789ab"),
+    ],
+)  # fmt: skip
+def test_who_deploys_is_called_as_the_cli_calls_them(tmp_path, name, display_name, short, friendly):
+    (tmp_path / "databricks.yml").write_text("bundle: {name: shop}\n")
+
+    user = load(tmp_path, user=User(name, display_name)).config["workspace"]["current_user"]
+
+    assert (user["short_name"], user["domain_friendly_name"]) == (short, friendly)
 
 
 def test_run_time_references_take_numbers_and_booleans_as_the_workspace_writes_them():
@@ -66,6 +157,20 @@ def test_a_variable_is_taken_from_the_command_line_then_the_environment_then_the
     assert catalog({}, {}) == "from_file"
     assert catalog({}, {"BUNDLE_VAR_catalog": "from_env"}) == "from_env"
     assert catalog({"catalog": "given"}, {"BUNDLE_VAR_catalog": "from_env"}) == "given"
+
+
+def test_a_variable_that_has_a_value_takes_no_other(tmp_path):
+    definition = {"description": "d", "value": "main", "default": "other"}
+    job = {"name": "${var.v}", "tasks": [wheel("a", "x", existing_cluster_id="c")]}
+    content = {"bundle": {"name": "shop"}, "variables": {"v": definition}, "resources": {"jobs": {"flow": job}}}
+    (tmp_path / "databricks.yml").write_text(json.dumps(content))
+
+    loaded = load(tmp_path, user=User("ann"), environment={"BUNDLE_VAR_v": "from_env"})
+
+    assert loaded.resources("jobs")["flow"]["name"] == "main"
+    assert not [line for line in checks.check(tmp_path, cli.parse) if "unknown field" in line]
+    with pytest.raises(UsageError, match="the variable v has a value already; say default instead of it"):
+        load(tmp_path, user=User("ann"), variables={"v": "given"})
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,25 @@ def test_upload_puts_files_into_the_landing_volume_of_the_target(workspace, file
     assert "a.csv: 26,000 bytes" in shown.err
 
 
+def test_a_service_principals_copy_is_called_by_its_display_name_as_the_cli_does(workspace, files):
+    workspace.user, workspace.display_name = "6f1c4d2e-8a57-4b0e-9c39-0123456789ab", "Ann's CI"
+    workspace.volumes, landing = {LANDING.replace("_ann_", "_ann_s_ci_")}, LANDING.replace("_ann_", "_ann_s_ci_")
+    workspace.jobs = {JOB.replace("ann", "ann_s_ci"): 7}
+
+    assert main(["upload", str(files[0]), "--target", "dev"]) == 0
+    assert main(["run", "medallion", "--remote", "--target", "dev"]) == 0
+
+    assert list(workspace.files) == [f"{landing}/a.csv"]
+
+
+def test_upload_to_a_bundle_without_a_landing_volume_is_one_line(workspace, files, capsys, monkeypatch, tmp_path):
+    (tmp_path / "databricks.yml").write_text("bundle: {name: shop}\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["upload", str(files[0])]) == 2
+    assert "upload: the bundle declares no volume landing" in capsys.readouterr().err
+
+
 def test_the_run_that_comes_next_has_the_login_of_the_upload(workspace, files, capsys, monkeypatch, tmp_path):
     (tmp_path / "none.cfg").write_text(f"[my shop]\nhost = {workspace.url}\ntoken = {workspace.token}\n")
     for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN"):

@@ -43,6 +43,10 @@ def condition(key, **settings):
     return {"task_key": key, "condition_task": {"op": "EQUAL_TO", "left": "a", "right": "b", **settings}}
 
 
+def loop(task, inputs="[1]"):
+    return {"task_key": f"each_{task['task_key']}", "for_each_task": {"inputs": inputs, "task": task}}
+
+
 CALL = {"task_key": "call", "run_job_task": {"job_id": "${resources.jobs.other.id}"}}
 
 
@@ -64,9 +68,21 @@ CALL = {"task_key": "call", "run_job_task": {"job_id": "${resources.jobs.other.i
         ({"tasks": [wheel("a", "x", **condition("b"))]}, [], "is python_wheel_task and condition_task"),
         ({"tasks": [{"task_key": "a"}]}, [], "is no task of any kind"),
         ({"tasks": [wheel("a b", "x")]}, [], "its key has other characters"),
-        ({"tasks": [wheel("a", "x", timeout_seconds="soon")]}, [], "timeout_seconds: expected a number, got 'soon'"),
+        ({"tasks": [loop(loop(wheel("a", "x")))]}, [], "repeats a for_each_task, which none can"),
+        ({"tasks": [loop(wheel("a", "x"), "clean, aggregate")]}, [], "inputs 'clean, aggregate' are no JSON list"),
+        ({"tasks": [loop(wheel("a", "x"), '{"a": 1}')]}, [], "inputs '{\"a\": 1}' are no JSON list"),
+        ({"tasks": [loop(wheel("a", "x"), ["clean"])]}, [], "inputs ['clean'] are no JSON list"),
+        ({"tasks": [wheel("a", "x", timeout_seconds="soon")]}, [],
+         "timeout_seconds: expected a whole number, got 'soon'"),
         ({"tasks": [wheel("a", "x", timeout_seconds=-5)]}, [], "a: timeout_seconds is less than 0"),
         ({"tasks": [wheel("a", "x", min_retry_interval_millis=-1)]}, [], "a: min_retry_interval_millis is less than 0"),
+        ({"tasks": [wheel("a", "x", timeout_seconds=1.5)]}, [], "timeout_seconds: expected a whole number, got 1.5"),
+        ({"tasks": [wheel("a", "x", max_retries=".inf")]}, [], "max_retries: expected a whole number, got '.inf'"),
+        ({"tasks": [wheel("a", "x", max_retries="1_0")]}, [], "max_retries: expected a whole number, got '1_0'"),
+        ({"tasks": [wheel("a", "x", max_retries=True)]}, [], "max_retries: expected a whole number, got True"),
+        ({"tasks": [wheel("a", "x")], "timeout_seconds": -5}, [], "timeout_seconds is less than 0"),
+        ({"tasks": [wheel("a", "{{job.parameters.`a b`}}")], "parameters": [{"name": "a b", "default": 1}]}, [],
+         "the parameter a b: its name has other characters than letters, digits, -, _ and ."),
         ({"tasks": [wheel("a", "{{job.parameters.p}}")], "parameters": [{"name": "p"}]}, [], "p has no default"),
         ({"tasks": [wheel("a", "x")], "parameters": [{"name": "p", "default": "{{job.naem}}"}]}, [], "job.name?"),
         ({"tasks": [wheel("a", "{{job.parameters.p}}")]}, [], "the job has no parameter p"),
@@ -95,6 +111,26 @@ def test_what_a_run_refuses_the_checks_refuse(tmp_path, flow, other, message):
     assert str(refused.value).startswith("databricks.yml:2: jobs.")
     assert not (tmp_path / "lake").exists()
     assert any(message in line for line in checks.check(tmp_path, cli.parse))
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])
+def test_what_is_no_number_at_all_is_refused_in_one_line(tmp_path, number):
+    jobs = json.dumps({"jobs": {"flow": {"tasks": [wheel("a", "x", max_retries="N")]}}})
+    write(tmp_path, root(f"resources: {jobs}\n".replace('"N"', number)))
+
+    with pytest.raises(UsageError, match="max_retries: expected a whole number"):
+        read_job(load(tmp_path, user=User("ann")), "flow")
+    assert any("max_retries: expected a whole number" in line for line in checks.check(tmp_path, cli.parse))
+
+
+@pytest.mark.parametrize("inputs", ["[1]", "{{job.parameters.p}}", "{{tasks.first.values.layers}}", '["${var.x}"]'])
+def test_what_a_for_each_task_can_repeat_over_is_no_mistake(tmp_path, inputs):
+    flow = {"tasks": [wheel("first", "x"), {**loop(wheel("m", "x"), inputs), "depends_on": after("first")}],
+            "parameters": [{"name": "p", "default": "[1]"}]}  # fmt: skip
+
+    bundle_of(tmp_path, {"flow": flow}, "variables: {x: {description: x}}\n")
+
+    assert not [line for line in checks.check(tmp_path, cli.parse) if "inputs" in line]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +162,11 @@ def test_a_parameter_that_only_a_workspace_fills_is_to_be_said_here(tmp_path):
 
     said = "{{job.trigger.file_arrival.location}}, which has no value on this machine; say --param source=..."
     assert str(refused.value) == f"job flow: the parameter source is {said}"
+    named = {
+        "flow": {**jobs["flow"], "parameters": [*parameters, {"name": "p", "default": "{{job.parameters.source}}"}]}
+    }
+    with pytest.raises(UsageError, match=r"the parameter p is \{\{job.parameters.source\}\}, which has no value on"):
+        started(tmp_path, named, source="files")
     assert run(tmp_path, jobs, source="files")[1] == ["files"]
 
 
@@ -135,7 +176,7 @@ def test_a_parameter_that_only_a_workspace_fills_is_to_be_said_here(tmp_path):
         ("{{job.parameters.day}}", "2024-03-01"),
         ("{{ job.parameters.[day] }}", "2024-03-01"),
         ("{{job.parameters.`day`}}", "2024-03-01"),
-        ("{{job.parameters.`an odd.name`}}", "7"),
+        ("{{job.parameters.`odd.name`}}", "7"),
         ("{{job.parameters.started}}", "started 2026-11-23"),
         ("{{job.start_time.iso_datetime}} {{job.start_time.is_weekday}}", "2026-11-23T07:00:00 true"),
         ("{{start_date}} {{task_key}}", "2026-11-23 first"),
@@ -144,7 +185,7 @@ def test_a_parameter_that_only_a_workspace_fills_is_to_be_said_here(tmp_path):
     ],
 )
 def test_a_reference_is_filled_as_in_the_workspace(tmp_path, text, expected):
-    parameters = [{"name": "day", "default": "2024-03-01"}, {"name": "an odd.name", "default": 7},
+    parameters = [{"name": "day", "default": "2024-03-01"}, {"name": "odd.name", "default": 7},
                   {"name": "started", "default": "started {{job.start_time.iso_date}}"}]  # fmt: skip
 
     _, called = run(tmp_path, {"flow": {"tasks": [wheel("first", text)], "parameters": parameters}})
@@ -159,6 +200,25 @@ def test_a_later_task_knows_how_an_earlier_one_went(tmp_path):
     _, called = run(tmp_path, {"flow": flow}, lambda word: word == "x" and task_values.set_value("n", 5))
 
     assert called[1] == "success 5"
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        {"timeout_seconds": "${var.t}", "tasks": [wheel("a", "x", existing_cluster_id="c")]},
+        {"tasks": [wheel("a", "x", existing_cluster_id="c", max_retries="${var.t}")]},
+        {"tasks": [wheel("a", "x", job_cluster_key="${var.t}")]},
+        {"tasks": [wheel("a", "x", environment_key="${var.t}")]},
+    ],
+)
+def test_a_variable_that_is_yet_to_be_given_is_no_mistake_and_asked_for_by_a_run(tmp_path, flow):
+    bundle = bundle_of(tmp_path, {"flow": flow}, "variables: {t: {description: given later}}\n")
+
+    said = [line for line in checks.check(tmp_path, cli.parse) if "no command" not in line]
+    with pytest.raises(UsageError, match="job flow: the variable t has no value; say --var t="):
+        runner.start(bundle, runner.Order("flow", {}), tmp_path / "lake", None, NOW)
+
+    assert said == []
 
 
 def test_scalars_are_passed_on_as_the_workspace_gets_them(tmp_path):
@@ -187,8 +247,27 @@ def test_a_timeout_that_is_given_as_text_is_a_number(tmp_path):
     job = read_job(bundle_of(tmp_path, jobs, more, variables={"seconds": "90"}), "flow")
 
     assert (job.timeout_seconds, job.tasks[0].max_retries) == (90, 90)
-    with pytest.raises(UsageError, match="max_retries: expected a number, got 'long'"):
+    with pytest.raises(UsageError, match="max_retries: expected a whole number, got 'long'"):
         read_job(bundle_of(tmp_path, jobs, more, variables={"seconds": "long"}), "flow")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        CALL,
+        {"task_key": "n", "notebook_task": {"notebook_path": "/x"}},
+        {"task_key": "c", "run_job_task": {"job_id": 12}},
+        {"task_key": "s", "sql_task": {"warehouse_id": "w", "query": {"query_id": "q"}}},
+    ],
+)
+def test_a_parameter_that_is_pushed_down_to_a_task_is_used(tmp_path, task):
+    days = [{"name": "days", "default": "30"}]
+    other = {"tasks": [wheel("a", "{{job.parameters.days}}")], "parameters": days}
+    bundle_of(tmp_path, {"flow": {"tasks": [task], "parameters": days}, "other": other})
+
+    assert not [line for line in checks.check(tmp_path, cli.parse) if "nothing uses the parameter" in line]
+    bundle_of(tmp_path, {"flow": {"tasks": [CALL], "parameters": [{"name": "dyas", "default": "1"}]}, "other": other})
+    assert [line for line in checks.check(tmp_path, cli.parse) if "nothing uses the parameter dyas" in line]
 
 
 # --- disabled tasks
@@ -262,6 +341,9 @@ def test_the_commands_of_a_job_that_is_called_are_checked_before_anything_starts
     assert "job other: a: maintain: Invalid value for '--retention-days': 'many' is not" in capsys.readouterr().err
     assert not (tmp_path / ".lakehouse").exists()
     assert cli.main(["run", "flow", "--param", "days=60", "--dry-run"]) == 0
+    pushed = {"tasks": [first, CALL], "parameters": days}
+    bundle_of(tmp_path, {"flow": pushed, "other": {"tasks": [maintain], "parameters": days}})
+    assert cli.main(["run", "flow", "--param", "days=many", "--dry-run"]) == 2  # pushed down
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ class Workspace(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.user, self.token = "ann@example.com", "secret"
+        self.user, self.display_name, self.token = "ann@example.com", "Ann", "secret"
         self.files: dict[str, bytes] = {}
         self.asked: list[tuple[str, str]] = []
         self.jobs, self.warehouses, self.volumes = {JOB: 7}, {WAREHOUSE: "w1"}, {LANDING}
@@ -272,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
         fixed: dict[str, Answer] = {
             "jobs/runs/cancel": {},
             "unity-catalog/tables": {"tables": [{"name": name} for name in server.tables]},
-            "preview/scim/v2/Me": {"id": "1", "userName": server.user},
+            "preview/scim/v2/Me": {"id": "1", "userName": server.user, "displayName": server.display_name},
             "sql/warehouses": {"warehouses": [{"id": n, "name": name} for name, n in server.warehouses.items()]},
         }
         return fixed.get(path)

@@ -107,7 +107,7 @@ class There:
 
     def __init__(self, target: str, console: Console) -> None:
         self._client, user = remote.connect()
-        self.bundle = load(PROJECT, user=User(user), target=target, environment=os.environ)
+        self.bundle = load(PROJECT, user=user, target=target, environment=os.environ)
         if self.bundle.config["bundle"]["mode"] != "development":
             raise UsageError(f"{target} is not in development mode: what this delivers would stay in its tables")
         self.name, self.latest_run = f"{target}, in the workspace", "no run yet"

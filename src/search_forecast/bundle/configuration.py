@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unicodedata import category, normalize
 
 from search_forecast.bundle import presets, variables
 from search_forecast.bundle.documents import as_text
-from search_forecast.bundle.files import Files, merged, read
+from search_forecast.bundle.files import Files, check_kinds, merged, read
 from search_forecast.bundle.references import AS_WRITTEN, static_paths, substitute
 from search_forecast.bundle.shapes import is_true, mapping, shaped
 from search_forecast.errors import UsageError, did_you_mean
@@ -26,14 +27,27 @@ _OPTIONAL = {
 
 @dataclass(frozen=True)
 class User:
-    """Who deploys: the part before the @ keeps development deployments apart."""
+    """Who deploys: the part before the @ keeps development deployments apart, of a service principal what it is called.
+
+    Attributes:
+        name: E-mail address, or the application id of a service principal.
+        display_name: What the workspace shows.
+    """
 
     name: str
+    display_name: str = ""
 
     @property
     def short_name(self) -> str:
         """The name as it stands in prefixes."""
-        return developer.short_name(self.name)
+        is_principal = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", self.name, re.IGNORECASE)
+        return developer.short_name(self.display_name if is_principal and self.display_name else self.name)
+
+    @property
+    def domain_friendly_name(self) -> str:
+        """The name as it can stand in an address."""
+        plain = "".join(c for c in normalize("NFD", self.short_name) if category(c) != "Mn")
+        return re.sub("[^a-z0-9]", "-", normalize("NFC", plain))
 
 
 @dataclass(frozen=True)
@@ -130,10 +144,12 @@ def resolve(
     config["workspace"]["current_user"] = {
         "userName": user.name,
         "short_name": user.short_name,
-        "domain_friendly_name": user.short_name.replace("_", "-"),
+        "domain_friendly_name": user.domain_friendly_name,
     }
     more = {"var": values, "variables": raw["variables"]}
     config = _filled(config, ("bundle", "workspace"), files.places, more)
+    if config["bundle"]["mode"] not in ("", "development", "production"):
+        raise UsageError(f"target {name}: mode {config['bundle']['mode']} is neither development nor production")
     if config.get("resources", {}) is None:
         raise UsageError("resources: is empty; leave it out")
     config["resources"] = shaped(config.get("resources"), files.places)
@@ -168,6 +184,7 @@ def _with_target(content: Mapping[str, Any], name: str, target: Mapping[str, Any
     raw = dict(content)
     for field in _OF_TARGETS:
         if field in target:
+            check_kinds(raw.get(field), target[field], f"target {name}: {field}")
             raw[field] = merged(raw.get(field), target[field], f"target {name}: {field}")
     if "run_as" in target:
         raw["run_as"] = target["run_as"]
@@ -175,8 +192,6 @@ def _with_target(content: Mapping[str, Any], name: str, target: Mapping[str, Any
     if not isinstance(raw["bundle"].get("name"), str | int | float) or raw["bundle"]["name"] == "":
         raise UsageError("bundle: no name; say bundle: {name: ...} in databricks.yml")
     mode = target.get("mode") or raw["bundle"].get("mode") or ""
-    if mode not in ("", "development", "production"):
-        raise UsageError(f"target {name}: mode {mode} is neither development nor production")
     raw["bundle"] |= {"name": as_text(raw["bundle"]["name"]), "mode": mode}
     overrides = mapping(target.get("variables"), f"targets.{name}.variables")
     raw["variables"] = variables.declared(mapping(raw.get("variables"), "variables"), overrides, name)

@@ -77,9 +77,12 @@ class Document:
             self._open.discard(id(node))
 
     def _mapping(self, node: yaml.MappingNode) -> Located:
-        merged, written = Located(), Located()
+        merged, written, merges = Located(), Located(), 0
         for key, value in node.value:
             if key.tag == f"{_TAG}merge":
+                merges += 1
+                if merges > 1:
+                    raise self._error(key, "a second << in one mapping; write one with a list: <<: [*a, *b]")
                 # As in the CLI, and unlike in YAML, of several mappings the last one wins.
                 for item in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                     if not isinstance(item, yaml.MappingNode):

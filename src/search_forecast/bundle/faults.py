@@ -28,7 +28,11 @@ def faults(bundle: Bundle, job: Job) -> Iterator[Fault]:
     if not job.tasks:
         yield Fault("has no tasks")
     yield from _graph(job)
+    if job.timeout_seconds < 0:
+        yield Fault("timeout_seconds is less than 0")
     for name, default in job.parameters.items():
+        if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
+            yield Fault(f"the parameter {name}: its name has other characters than letters, digits, -, _ and .")
         if default is None:
             yield Fault(f"the parameter {name} has no default")
         for path in dynamic_paths(default):
@@ -51,7 +55,7 @@ def check_runs_here(bundle: Bundle, job: Job) -> None:
     for fault in faults(bundle, job):
         place = bundle.place(f"jobs.{job.key}.{fault.task}" if fault.task else f"jobs.{job.key}")
         raise UsageError(f"{place}: jobs.{job.key}: {fault.text}")
-    missing = bundle.unresolved({"tasks": job.spec.get("tasks"), "parameters": job.spec.get("parameters")})
+    missing = bundle.unresolved({name: job.spec.get(name) for name in ("tasks", "parameters", "timeout_seconds")})
     if missing:
         raise UsageError(
             f"job {job.key}: the variable {missing[0]} has no value; "
@@ -98,8 +102,8 @@ def _task(task: Task, job: Job) -> Iterator[str]:
     yield from (f"{name} is less than 0" for name, seconds in times.items() if seconds < 0)
     if task.kind == "condition_task" and task.settings.get("op") not in OPERATORS:
         yield f"op {task.settings.get('op')} is none of {', '.join(OPERATORS)}"
-    if task.kind == "for_each_task" and task.inner is None:
-        yield "its for_each_task has no task"
+    if task.kind == "for_each_task":
+        yield from _loop(task)
     tasks, earlier = {other.key for other in job.tasks}, job.earlier(task.key)
     outer = {name: value for name, value in task.settings.items() if name != "task"}
     for settings, is_in_loop in ((outer, False), (task.inner.settings if task.inner else {}, True)):
@@ -107,6 +111,16 @@ def _task(task: Task, job: Job) -> Iterator[str]:
             problem = problem_with(path, job.parameters, tasks, earlier, is_in_loop=is_in_loop)
             if problem:
                 yield problem
+
+
+def _loop(task: Task) -> Iterator[str]:
+    if task.inner is None:
+        yield "its for_each_task has no task"
+    elif task.inner.kind == "for_each_task":
+        yield "its for_each_task repeats a for_each_task, which none can"
+    inputs = task.settings.get("inputs")
+    if not isinstance(inputs, str) or not re.fullmatch(r"\s*\[.*\]\s*|.*(?:\{\{|\$\{).*", inputs, re.DOTALL):
+        yield f"its inputs {inputs!r} are no JSON list"
 
 
 def _called(bundle: Bundle, job: Job, task: Task) -> Iterator[str]:

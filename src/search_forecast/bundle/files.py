@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from search_forecast.bundle.documents import Document, Located, kind_of
+from search_forecast.bundle.references import is_reference
 from search_forecast.errors import UsageError
 
+ROOT_FIELDS = {"artifacts", "bundle", "environments", "experimental", "include", "permissions", "presets", "python",
+               "resources", "run_as", "scripts", "sync", "targets", "variables", "workspace"}  # fmt: skip
+# What holds a number, or true or false. In a text, a number is a text, which the CLI lays over a reference.
+_NO_TEXTS = {"timeout_seconds", "max_concurrent_runs", "jobs_max_concurrent_runs", "enabled", "double_value",
+             "bool_value", "notify_on_ok", "min_time_between_triggers_seconds", "wait_after_last_change_seconds",
+             "prevent_destroy", "embed_credentials"}  # fmt: skip
 NAMES = ("databricks.yml", "databricks.yaml", "bundle.yml", "bundle.yaml")
 
 
@@ -68,7 +75,8 @@ def read(root: Path) -> Files:
         places |= _places(document, document.content)
         of_targets |= _places_in_targets(document)
         ignored += [*document.ignored, *_repeated(document)]
-        content = merged(content, document.content, name)
+        known = {key: value for key, value in document.content.items() if key in ROOT_FIELDS}
+        content = {**document.content, **merged(content, known, name)}  # what is not known may hold anchors
     return Files(root, content, {**of_targets, **places}, tuple(ignored))
 
 
@@ -90,6 +98,15 @@ def merged(base: Any, over: Any, path: str) -> Any:
     if isinstance(base, dict | list) or isinstance(over, dict | list):
         raise UsageError(f"{path}: {kind_of(over)} can't be laid over {kind_of(base)}")
     return over
+
+
+def check_kinds(base: Any, over: Any, path: str) -> None:
+    """Raise UsageError for a number that meets a reference: what that stands for, the CLI does not know by then."""
+    for key in [key for key in base if key in over] if isinstance(base, dict) and isinstance(over, dict) else ():
+        kinds = {is_reference(value) for value in (base[key], over[key]) if value is not None}
+        if key in _NO_TEXTS and len(kinds) > 1:
+            raise UsageError(f"{path}.{key}: a number can't be laid over a reference, nor one over it; say a variable")
+        check_kinds(base[key], over[key], f"{path}.{key}")
 
 
 def _included(root: Path, name: str, patterns: Any) -> Iterator[str]:

@@ -167,7 +167,7 @@ def _task(spec: Mapping[str, Any], where: str) -> Task:
         settings=settings,
         depends_on=tuple(Dependency(as_text(d.get("task_key")), as_text(d.get("outcome")) or None) for d in waits),
         run_if=as_text(spec.get("run_if")) or "ALL_SUCCESS",
-        max_retries=int(number(spec, "max_retries", where)),
+        max_retries=number(spec, "max_retries", where),
         retry_seconds=number(spec, "min_retry_interval_millis", where) / 1000,
         is_retried_on_timeout=is_true(spec.get("retry_on_timeout")),
         timeout_seconds=number(spec, "timeout_seconds", where),

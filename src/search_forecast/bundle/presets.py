@@ -78,15 +78,19 @@ def _complete(config: dict[str, Any], presets: dict[str, Any]) -> None:
 
 def _refer_to_schemas(resources: dict[str, Any]) -> None:
     """Turn the name of one of the bundle's schemas, spelled out, into a reference, which then takes its prefix."""
-    schemas = {(s.get("catalog_name"), s.get("name")): key for key, s in resources.get("schemas", {}).items()}
+    names = {key: _texts(schema, "catalog_name", "name") for key, schema in resources.get("schemas", {}).items()}
+    schemas = {name: key for key, name in names.items()}
     for kind in ("volumes", "registered_models"):
         for resource in resources.get(kind, {}).values():
-            key = schemas.get((resource.get("catalog_name"), resource.get("schema_name")))
+            key = schemas.get(_texts(resource, "catalog_name", "schema_name"))
             if key is not None and resource.get("schema_name"):
                 resource["schema_name"] = f"${{resources.schemas.{key}.name}}"
     for volume in resources.get("volumes", {}).values():
-        parts = (as_text(volume.get(name)) for name in ("catalog_name", "schema_name", "name"))
-        volume["volume_path"] = "/".join(("/Volumes", *parts))
+        volume["volume_path"] = "/".join(("/Volumes", *_texts(volume, "catalog_name", "schema_name", "name")))
+
+
+def _texts(resource: dict[str, Any], *names: str) -> tuple[str, ...]:
+    return tuple(as_text(resource.get(name)) for name in names)
 
 
 def _prefix(resources: dict[str, Any], prefix: str, *, keeps_schemas: bool) -> None:

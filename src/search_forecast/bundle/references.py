@@ -8,8 +8,11 @@ from typing import Any
 from search_forecast.bundle.documents import as_text, kind_of
 from search_forecast.errors import UsageError, did_you_mean
 
-_NAME = r"[^\W\d_][\w-]*"  # what the CLI takes, in a form that does not backtrack
+_NAME = r"[^\W\d_](?:[\w-]*[^\W_])?"  # what the CLI takes, in a form that does not backtrack
 _STATIC = re.compile(rf"\$\{{({_NAME}(?:\.{_NAME}(?:\[[0-9]+\])*)*)\}}")
+HEADS = ("artifacts", "bundle", "resources", "var", "variables", "workspace")
+_NEARLY = re.compile(rf"\$\{{\s*(?:{'|'.join(HEADS)})\b[^${{}}]*(?:\}}|\Z)")
+_WORKSPACE_PATH = re.compile(r"/Workspace/?(?=\$\{workspace\.(?:root|file|artifact|state|resource)_path\})")
 _ROUNDS = 11
 _DYNAMIC = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _STEP = r"`([^`]+)`|\[([^\[\]`]+)\]|([^.`\[\]\s]+)"
@@ -45,6 +48,7 @@ def substitute(value: Any, lookup: Callable[[str], Any]) -> Any:
         return [substitute(inner, lookup) for inner in value]
     if not isinstance(value, str) or "${" not in value:
         return value
+    value = _WORKSPACE_PATH.sub("", value)  # those paths begin with it
     for _ in range(_ROUNDS):  # a replacement may complete the reference around it: ${var.${var.name}}
         whole = _STATIC.fullmatch(value)
         if whole:
@@ -56,10 +60,21 @@ def substitute(value: Any, lookup: Callable[[str], Any]) -> Any:
     return value
 
 
+def is_reference(value: Any) -> bool:
+    """Whether it is a text that is nothing but one `${...}`."""
+    return isinstance(value, str) and _STATIC.fullmatch(value) is not None
+
+
 def static_paths(value: Any) -> Iterator[str]:
     """All paths that `${...}` names in a nested value."""
     for text in texts(value):
         yield from _STATIC.findall(text)
+
+
+def misspelt(value: Any) -> Iterator[str]:
+    """What in a nested value is meant to be a `${...}`, but is text to the CLI, such as `${var.catalog }`."""
+    for text in texts(value):
+        yield from (written for written in _NEARLY.findall(text) if not is_reference(written))
 
 
 def dynamic_paths(value: Any) -> Iterator[tuple[str, ...]]:

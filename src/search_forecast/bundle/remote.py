@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from search_forecast.bundle import runner
-from search_forecast.bundle.configuration import Bundle
+from search_forecast.bundle.configuration import Bundle, User
 from search_forecast.bundle.graph import read_job
 from search_forecast.errors import DataError, EnvironmentProblem, UsageError
 from search_forecast.medallion import containers
@@ -28,11 +28,11 @@ _POLL_SECONDS = 2.0
 _TIMEOUT_SECONDS = 60
 
 
-def connect(profile: str | None = None) -> tuple[WorkspaceClient, str]:
+def connect(profile: str | None = None) -> tuple[WorkspaceClient, User]:
     """Log in, by a profile or by what the environment says (the rules that all Databricks tools share).
 
     Returns:
-        The client and the name of the user.
+        The client and the user.
 
     Raises:
         EnvironmentProblem: there is no login, or it does not work.
@@ -40,7 +40,7 @@ def connect(profile: str | None = None) -> tuple[WorkspaceClient, str]:
     try:
         config = Config(profile=profile, http_timeout_seconds=_TIMEOUT_SECONDS, retry_timeout_seconds=_TIMEOUT_SECONDS)
         client = WorkspaceClient(config=config)
-        user = client.current_user.me().user_name
+        user = client.current_user.me()
     except ValueError as error:
         reason = str(error).splitlines()[0].split(", please check")[0]
         raise EnvironmentProblem(
@@ -49,7 +49,7 @@ def connect(profile: str | None = None) -> tuple[WorkspaceClient, str]:
         ) from error
     except (DatabricksError, OSError) as error:
         raise EnvironmentProblem(f"the workspace refused or did not answer: {_one_line(error)}") from error
-    return client, user or ""
+    return client, User(user.user_name or "", user.display_name or "")
 
 
 def checked_files(files: Sequence[Path]) -> list[Path]:
@@ -74,7 +74,10 @@ def checked_files(files: Sequence[Path]) -> list[Path]:
 
 def landing(bundle: Bundle) -> str:
     """The path of the landing volume."""
-    path = bundle.resources("volumes")["landing"]["volume_path"]
+    volumes = bundle.resources("volumes")
+    if "landing" not in volumes:
+        raise UsageError("upload: the bundle declares no volume landing")
+    path = volumes["landing"]["volume_path"]
     missing = bundle.unresolved(path)
     if missing:
         raise UsageError(f"the variable {missing[0]} has no value; say --var {missing[0]}=...")

@@ -18,7 +18,7 @@ from search_forecast.bundle.faults import called_job, check_runs_here
 from search_forecast.bundle.graph import Job, State, Task, read_job
 from search_forecast.bundle.references import at_run_time, dynamic_paths, is_known_here
 from search_forecast.bundle.runs import JobRun, TaskRun
-from search_forecast.bundle.values import values_of
+from search_forecast.bundle.values import passed_parameters, values_of
 from search_forecast.errors import DataError, UsageError, did_you_mean
 
 _SIDE_BY_SIDE = 4
@@ -115,7 +115,7 @@ class Runner:
 
     def _run_job(self, task: Task, values: Mapping[str, object]) -> None:
         called = read_job(self.bundle, str(called_job(task)))
-        passed = {k: at_run_time(as_text(v), values) for k, v in (task.settings.get("job_parameters") or {}).items()}
+        passed = {k: at_run_time(v, values) for k, v in passed_parameters(task, self.run.parameters, called).items()}
         directory = self.run.directory / task.key
         pending = replace(self.run, job=called.key, directory=directory, tasks=_pending(called), state="RUNNING",
                           parameters=parameters(called, passed))  # fmt: skip
@@ -172,10 +172,13 @@ def start(bundle: Bundle, order: Order, lakehouse: Path, target: str | None, now
 
 
 def _check_filled(job: Job, values: Mapping[str, str]) -> None:
-    """Raise UsageError for a parameter whose value only a workspace knows, such as where a file arrived."""
+    """Raise UsageError for a parameter whose value only a workspace knows, such as where a file arrived.
+
+    What one stands for that names another parameter is not documented.
+    """
     for name, text in values.items():
         for path in dynamic_paths(text):
-            if path[0] != "tasks" and not is_known_here(path):
+            if path[0] != "tasks" and (not is_known_here(path) or path[:2] == ("job", "parameters")):
                 shown = f"{{{{{'.'.join(path)}}}}}, which has no value on this machine; say --param {name}=..."
                 raise UsageError(f"job {job.key}: the parameter {name} is {shown}")
 

@@ -1,10 +1,12 @@
 """The shapes that a configuration has: what is a mapping, a list, a number, and which lists have keys."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from search_forecast.bundle.documents import as_text, kind_of
 from search_forecast.bundle.files import merged
+from search_forecast.bundle.references import is_reference
 from search_forecast.errors import UsageError
 
 # Lists whose items the CLI tells apart by a field, and joins where two have the same.
@@ -62,17 +64,17 @@ def sequence(items: Any, where: str) -> list[dict[str, Any]]:
     return items or []
 
 
-def number(spec: Mapping[str, Any], name: str, where: str) -> float:
-    """A field that holds a number, 0 where it isn't there.
+def number(spec: Mapping[str, Any], name: str, where: str) -> int:
+    """A field that holds a whole number, 0 where it isn't there or stands in a variable that has no value yet.
 
     Raises:
         UsageError: it holds something else.
     """
     value = spec.get(name)
-    try:
-        return float(0 if value is None else value)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{where}: {name}: expected a number, got {value!r}") from error
+    text = "0" if value is None or is_reference(value) else as_text(value)
+    if not re.fullmatch("[-+]?[0-9]+", text):  # fewer texts than int() takes: the CLI leaves out "1_0"
+        raise UsageError(f"{where}: {name}: expected a whole number, got {value!r}")
+    return int(text)
 
 
 def is_true(value: object) -> bool:

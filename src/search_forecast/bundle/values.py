@@ -41,10 +41,17 @@ def sample_command(task: Task, parameters: Mapping[str, str | None]) -> list[str
     return [_sample(text, parameters) for text in task.command]
 
 
-def sample_parameters(task: Task, parameters: Mapping[str, str | None]) -> dict[str, str]:
+def passed_parameters(task: Task, own: Mapping[str, object], called: Job) -> dict[str, str]:
+    """What a job that a task runs is given: the parameters of the task's own job come above what the task says."""
+    pushed = {name: own[name] for name in called.parameters if name in own}
+    passed = {**(task.settings.get("job_parameters") or {}), **pushed}
+    return {name: as_text(text) for name, text in passed.items()}
+
+
+def sample_parameters(task: Task, parameters: Mapping[str, str | None], called: Job) -> dict[str, str]:
     """What a task gives to the job that it runs, to try out: as `sample_command`."""
-    passed = task.settings.get("job_parameters") or {}
-    return {name: _sample(as_text(text), parameters) for name, text in passed.items()}
+    passed = passed_parameters(task, parameters, called)
+    return {name: _sample(text, parameters) for name, text in passed.items()}
 
 
 def _sample(text: str, parameters: Mapping[str, str | None]) -> str:

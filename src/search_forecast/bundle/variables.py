@@ -43,7 +43,7 @@ def values(
     chosen: Mapping[str, str],
     environment: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The value of every variable: chosen, from the environment, from the overrides file, its default; else None.
+    """The value of every variable: written, chosen, from the environment, the overrides file, its default; else None.
 
     Raises:
         UsageError: there is no such variable, or a text is given for a list or mapping.
@@ -54,6 +54,11 @@ def values(
     saved = _saved(root / ".databricks" / "bundle" / target / "variable-overrides.json")
     result: dict[str, Any] = {}
     for name, definition in definitions.items():
+        if definition.get("value") is not None:
+            if name in chosen:
+                raise UsageError(f"the variable {name} has a value already; say default instead of it")
+            result[name] = definition["value"]
+            continue
         is_complex = definition.get("type") == "complex"
         text = chosen.get(name, environment.get(f"BUNDLE_VAR_{name}"))
         if text is not None and is_complex:

@@ -191,10 +191,9 @@ def _run_remote(
     call: Call, job: str, parameters: Mapping[str, str], profile: str | None, load: Callable[..., "Bundle"]
 ) -> int:
     from search_forecast.bundle import remote
-    from search_forecast.bundle.configuration import User
 
     client, user = remote.connect(profile)
-    ended = remote.run(client, load(User(user), has_prefix=True), job, parameters, output.errors)
+    ended = remote.run(client, load(user, has_prefix=True), job, parameters, output.errors)
     call.result({key: value for key, value in ended.items() if key != "error"})
     if ended["error"]:
         raise DataError(f"run {job} --remote: {ended['error']}; see {ended['run_page_url']}")
@@ -209,13 +208,12 @@ def _run_remote(
 def upload(call: Call, /, files: tuple[Path, ...], layout: str | None, profile: str | None, **asked: Any) -> int:
     """Copy files into the landing volume of a workspace."""
     from search_forecast.bundle import remote
-    from search_forecast.bundle.configuration import User
 
     if layout is not None and not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", layout):
         raise UsageError(f"upload: {layout!r} is no name of a layout, such as ubi")
     checked = remote.checked_files(files)
     client, user = remote.connect(profile)
-    bundle = _bundle_of(asked)(User(user), has_prefix=True)
+    bundle = _bundle_of(asked)(user, has_prefix=True)
     uploaded = remote.upload(client, remote.landing(bundle), checked, output.errors, layout)
     login = f" --profile {output.shell_word(profile)}" if profile is not None else ""
     return call.result(uploaded, next_step=f"run medallion --remote --target {bundle.target}{login}")
@@ -266,7 +264,7 @@ def _check_commands(
         called = called_job(task)
         if called is not None:
             inner = read_job(bundle, called)
-            _check_commands(bundle, inner, {**inner.parameters, **sample_parameters(task, parameters)}, parse)
+            _check_commands(bundle, inner, {**inner.parameters, **sample_parameters(task, parameters, inner)}, parse)
         if task.kind == "python_wheel_task":
             try:
                 _workspace_task(parse, sample_command(task, parameters))

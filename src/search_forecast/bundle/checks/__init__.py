@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from search_forecast.bundle.checks import definitions, grants, jobs, names, sql
+from search_forecast.bundle.checks import definitions, grants, jobs, names, settings, sql
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle, User, resolve, targets
 from search_forecast.bundle.files import read
@@ -28,11 +28,13 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
     except UsageError as error:
         return [str(error)]
     first = bundles[0]
-    problems = [*definitions.repeated_keys(first), *definitions.variables(first), *definitions.references(first)]
-    problems += [*names.hard_coded(first), *sql.problems(first)]
+    problems = [*settings.as_written(files.content), *definitions.repeated_keys(first)]
+    problems += [*definitions.variables(first), *names.hard_coded(first), *sql.problems(first)]
     for bundle, other in zip(bundles, others, strict=True):
         problems += [
+            *settings.problems(bundle),
             *definitions.parsed(bundle),
+            *definitions.references(bundle),
             *names.of_apps(bundle),
             *grants.problems(bundle),
             *jobs.problems(bundle, parse),

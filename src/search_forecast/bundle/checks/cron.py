@@ -42,7 +42,7 @@ def cron_problem(expression: str) -> str | None:
 def _is_range(part: str, least: int, greatest: int, words: dict[str, int]) -> bool:
     """Whether it is `n`, `n-m`, `*/s`, `n/s` or `n-m/s` within the bounds."""
     base, slash, step = part.partition("/")
-    if slash and not (step.isdigit() and int(step) > 0):
+    if slash and not (step.isdigit() and 0 < int(step) <= greatest):
         return False
     if base == "*":
         return bool(slash)

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from databricks.bundles.alerts import Alert
 from databricks.bundles.apps import App
+from databricks.bundles.core import Variable
 from databricks.bundles.dashboards import Dashboard
 from databricks.bundles.experiments import MlflowExperiment
 from databricks.bundles.jobs import Job
@@ -16,8 +18,9 @@ from databricks.bundles.volumes import Volume
 
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
+from search_forecast.bundle.documents import kind_of
 from search_forecast.bundle.graph import read_job
-from search_forecast.bundle.references import static_paths
+from search_forecast.bundle.references import HEADS, misspelt, static_paths
 from search_forecast.errors import UsageError, did_you_mean
 
 _CLASSES: Mapping[str, Any] = {
@@ -30,6 +33,8 @@ _CLASSES: Mapping[str, Any] = {
     "schemas": Schema,
     "volumes": Volume,
 }
+_LOOKUPS = ("alert", "cluster", "cluster_policy", "dashboard", "instance_pool", "job", "metastore",
+            "notification_destination", "pipeline", "query", "service_principal", "warehouse")  # fmt: skip
 # What a resource has besides the fields that are written.
 _COMPUTED = ("id", "url", "volume_path", "full_name", "service_principal_client_id")
 
@@ -42,14 +47,41 @@ def parsed(bundle: Bundle) -> Iterator[Problem]:
                 text = "this kind of resource is not checked; add it to checks/definitions.py"
                 yield Problem(f"{kind}.{key}", text)
                 continue
+            for name in ("display_name", "warehouse_id") if kind == "dashboards" else ():
+                if not bundle.written(kind, key).get(name):
+                    yield Problem(f"{kind}.{key}", f"lacks {name}")
             try:
                 if kind == "jobs":
                     read_job(bundle, key)
+                yield from (Problem(f"{kind}.{key}", text) for text in _misplaced(_CLASSES[kind], resource, ""))
                 _CLASSES[kind].from_dict({name: value for name, value in resource.items() if name != "volume_path"})
             except UsageError as error:
                 yield Problem("", str(error))
             except (TypeError, ValueError, AttributeError) as error:
                 yield Problem(f"{kind}.{key}", _plain(str(error)))
+
+
+def _misplaced(kind: Any, value: object, path: str) -> Iterator[str]:
+    """Lists and mappings where a scalar belongs: the bundles package makes texts of them."""
+    options = get_args(kind) if get_origin(kind) is Union else (kind,)
+    kind = next((option for option in options if get_origin(option) is not Variable), kind)
+    origin, inner, hints = get_origin(kind), get_args(kind), _hints(kind)
+    if hints and isinstance(value, dict):
+        for name, hint in hints.items():
+            yield from _misplaced(hint, value.get(name), f"{path}.{name}".removeprefix("."))
+    elif origin is list and isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _misplaced(inner[0], item, f"{path}[{number}]")
+    elif origin is dict and isinstance(value, dict):
+        for name, item in value.items():
+            yield from _misplaced(inner[1], item, f"{path}.{name}")
+    elif kind in (str, int, float, bool) and isinstance(value, dict | list):
+        yield f"{path}: expected a scalar, got {kind_of(value)}"
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind) if is_dataclass(kind) else {}
 
 
 def _plain(message: str) -> str:
@@ -59,10 +91,11 @@ def _plain(message: str) -> str:
 
 
 def repeated_keys(bundle: Bundle) -> Iterator[Problem]:
-    """Keys that resources of two kinds share: the CLI takes each key once in a bundle."""
+    """Keys that resources of two kinds, or a script, share: the CLI takes each key once in a bundle."""
     kinds: dict[str, list[str]] = {}
-    for kind, resources in bundle.config["resources"].items():
-        for key in resources:
+    scripts = bundle.config.get("scripts")
+    for kind, resources in {**bundle.config["resources"], "scripts": scripts}.items():
+        for key in resources if isinstance(resources, dict) else ():
             kinds.setdefault(key, []).append(kind)
     for key, declared in kinds.items():
         if len(declared) > 1:
@@ -71,11 +104,15 @@ def repeated_keys(bundle: Bundle) -> Iterator[Problem]:
 
 
 def references(bundle: Bundle) -> Iterator[Problem]:
-    """References to fields that resources of that kind don't have, `${resources.schemas.gold.nmae}`."""
+    """References that no deployment fills in: to fields that resources of that kind don't have, or not well written."""
     for kind, resources in bundle.config["resources"].items():
         for key, resource in resources.items():
+            for written in misspelt(resource):
+                yield Problem(f"{kind}.{key}", f"{written} is no reference: it would stay as it is")
             for path in dict.fromkeys(static_paths(resource)):
                 head, *steps = re.findall(r"[^.\[\]]+", path)
+                if head not in HEADS:
+                    yield Problem(f"{kind}.{key}", f"${{{path}}} begins with none of {', '.join(HEADS)}")
                 target = _CLASSES.get(steps[0]) if head == "resources" else None
                 known = [*(field.name for field in fields(target)), *_COMPUTED] if target else []
                 if target and steps[2] not in known:
@@ -90,5 +127,11 @@ def variables(bundle: Bundle) -> Iterator[Problem]:
     for name, spec in bundle.raw["variables"].items():
         if name not in used:
             yield Problem(f"variables.{name}", "nothing uses it")
+        lookup = spec.get("lookup")
+        named = [n for n in _LOOKUPS if lookup.get(n)] if isinstance(lookup, dict) else []
+        if lookup is not None and len(named) != 1:
+            yield Problem(f"variables.{name}", f"its lookup has one of {', '.join(_LOOKUPS)}")
+        if spec.get("type") not in (None, "", "complex"):
+            yield Problem(f"variables.{name}", f"type {spec['type']} is not complex, the only one that there is")
         if not spec.get("description"):
             yield Problem(f"variables.{name}", "has no description")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
+from search_forecast.bundle.documents import as_text
 from search_forecast.errors import did_you_mean
 
 # https://docs.databricks.com/aws/en/data-governance/unity-catalog/manage-privileges/privileges
@@ -26,6 +27,6 @@ def problems(bundle: Bundle) -> Iterator[Problem]:
                 if not named:
                     yield Problem(f"{kind}.{key}", f"grants nothing to {grant['principal']}")
                 for privilege in named if isinstance(named, list) else []:
-                    if privilege not in privileges:
+                    if as_text(privilege) not in privileges:
                         nearest = did_you_mean(str(privilege), privileges)
                         yield Problem(f"{kind}.{key}", f"has no privilege {privilege}{nearest}")

@@ -11,18 +11,19 @@ from search_forecast.bundle.checks.cron import cron_problem
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
 from search_forecast.bundle.documents import as_text
-from search_forecast.bundle.faults import faults
+from search_forecast.bundle.faults import called_job, faults
 from search_forecast.bundle.graph import Job, Task, read_job
 from search_forecast.bundle.references import dynamic_paths
 from search_forecast.bundle.shapes import mapping, sequence
 from search_forecast.bundle.values import sample_command
-from search_forecast.errors import UsageError
+from search_forecast.errors import UsageError, did_you_mean
 
 Parse = Callable[[Sequence[str]], object]
 _PIN = re.compile(r"[A-Za-z0-9_.-]+==[^=*]+")
 _ENVIRONMENT_VERSIONS = ("1", "2", "3", "4", "5", "6")
 # They come with the environment; another version beside it breaks the connection to the server.
 _OF_ENVIRONMENT = ("pyspark", "databricks-connect", "delta-spark")
+_OF_CODE = ("dbt_task", "python_wheel_task", "spark_jar_task", "spark_python_task", "spark_submit_task")
 _STARTS = ("schedule", "trigger", "continuous")
 
 
@@ -35,9 +36,9 @@ def problems(bundle: Bundle, parse: Parse) -> Iterator[Problem]:
             for fault in faults(bundle, job):
                 yield Problem(f"{path}.{fault.task}" if fault.task else path, fault.text)
             for task in _tasks(job):
-                for text in (*_command(task, job, parse), *_compute(task, job)):
+                for text in (*_command(task, job, parse), *_compute(task, job), *_files(bundle, task, job)):
                     yield Problem(f"{path}.{task.key}", f"task {task.key}: {text}")
-            for text in (*_unused(job), *_environments(bundle, job), *_starts(job)):
+            for text in (*_unused(bundle, job), *_environments(bundle, job), *_starts(job)):
                 yield Problem(path, text)
         except UsageError:
             continue  # what can't be read, `definitions` says
@@ -54,8 +55,15 @@ def _tasks(job: Job) -> Iterator[Task]:
             yield task.inner
 
 
-def _unused(job: Job) -> Iterator[str]:
+def _unused(bundle: Bundle, job: Job) -> Iterator[str]:
+    """Parameters that no task names, and that the workspace pushes down to none either."""
     used = {path[2] for path in dynamic_paths(job.spec) if path[:2] == ("job", "parameters")}
+    for task in _tasks(job):
+        called = called_job(task)
+        if called is not None:
+            used |= set(read_job(bundle, called).parameters)
+        elif task.kind in ("notebook_task", "run_job_task", "sql_task") or "named_parameters" in task.settings:
+            return  # what it does with them is not known here
     for name in sorted(set(job.parameters) - used):
         yield f"nothing uses the parameter {name}"
 
@@ -69,7 +77,7 @@ def _command(task: Task, job: Job, parse: Parse) -> Iterator[str]:
     except metadata.PackageNotFoundError:
         installed = metadata.EntryPoints()
     scripts = {point.name for point in installed if point.group == "console_scripts"}
-    package, entry_point = task.settings.get("package_name"), task.settings.get("entry_point")
+    package, entry_point = (as_text(task.settings.get(name)) for name in ("package_name", "entry_point"))
     if package != "search_forecast" or entry_point not in scripts:
         yield f"the wheel has no entry point {package}:{entry_point}"
         return
@@ -80,16 +88,33 @@ def _command(task: Task, job: Job, parse: Parse) -> Iterator[str]:
 
 
 def _compute(task: Task, job: Job) -> Iterator[str]:
-    """A wheel task must name an environment that is there and holds the wheel, or a cluster."""
-    has_cluster = any(name in task.spec for name in ("job_cluster_key", "existing_cluster_id", "new_cluster"))
-    if task.kind != "python_wheel_task" or has_cluster:
+    """A task that runs code must name an environment that is there, for the wheel one that holds it, or a cluster."""
+    clusters = {as_text(c.get("job_cluster_key")) for c in sequence(job.spec.get("job_clusters"), "job_clusters")}
+    cluster, key = (as_text(task.spec.get(name)) for name in ("job_cluster_key", "environment_key"))
+    if "${" in cluster + key:
         return
-    key = as_text(task.spec.get("environment_key"))
+    if cluster and cluster not in clusters:
+        yield f"no job cluster {cluster}{did_you_mean(cluster, clusters)}"
+    has_cluster = cluster or any(name in task.spec for name in ("existing_cluster_id", "new_cluster"))
+    if not key and (has_cluster or task.kind not in _OF_CODE):
+        return
     specs = dict(_specs(job))
     if key not in specs:
         yield f"no environment {key or 'is named'}"
-    elif not any(text.endswith(".whl") for text in _dependencies(specs[key])):
+    elif task.kind == "python_wheel_task" and not any(text.endswith(".whl") for text in _dependencies(specs[key])):
         yield f"environment {key} does not hold the wheel"
+
+
+def _files(bundle: Bundle, task: Task, job: Job) -> Iterator[str]:
+    """A notebook or a script that lies in the bundle must be there."""
+    field = {"notebook_task": "notebook_path", "spark_python_task": "python_file"}.get(task.kind, "")
+    text = as_text(task.settings.get(field))
+    if not text or job.spec.get("git_source") or re.match(r"/|\w+:|.*(\$\{|\{\{)", text):
+        return
+    file = bundle.root / bundle.place(f"jobs.{job.key}.{task.key}").partition(":")[0]
+    # The task may be written in one file, and its path in that of the targets.
+    if not any((directory / text).is_file() for directory in (file.parent, bundle.root)):
+        yield f"there is no file {text}"
 
 
 def _environments(bundle: Bundle, job: Job) -> Iterator[str]:
@@ -129,6 +154,14 @@ def _starts(job: Job) -> Iterator[str]:
     if len(named) > 1:
         yield f"has a {' and a '.join(named)}; a job has one"
     yield from _schedule(job.spec.get("schedule"), "quartz_cron_expression")
+    runs, trigger = job.spec.get("max_concurrent_runs"), job.spec.get("trigger")
+    if isinstance(runs, int) and not 0 <= runs <= 1000:
+        yield f"max_concurrent_runs {runs} is not in 0-1000"
+    for event in trigger.values() if isinstance(trigger, dict) else ():
+        for name in ("min_time_between_triggers_seconds", "wait_after_last_change_seconds"):
+            seconds = event.get(name) if isinstance(event, dict) else None
+            if isinstance(seconds, int) and seconds < 60:
+                yield f"{name} {seconds} is less than 60"
 
 
 def _schedule(schedule: Any, field: str) -> Iterator[str]:
