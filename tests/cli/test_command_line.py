@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -249,3 +250,26 @@ def test_where_generated_files_have_no_place_the_directory_is_named(tmp_path, wr
         3,
         f"generate: cannot write {tmp_path / 'more'}: No space left on device; say another --out",
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "tail", "code", "last_line"),
+    [
+        (["--help"], "| true", 0, ""),
+        (["query", "--json"], "| true", 0, ""),
+        ([], ">/dev/full", 3, "No space left on device"),
+        (["query", "--json"], ">/dev/full", 3, "No space left on device"),
+        (["query", "--csv"], ">&-", 0, ""),
+    ],
+)
+def test_output_that_nobody_reads_is_no_error_and_output_that_is_lost_is_one(words, tail, code, last_line):
+    # Python's own buffer is what it has in a shell: written when it is full, or at the end.
+    call = f"{shlex.join([sys.executable, '-m', 'search_forecast', *words])} {tail}"
+    environ = {**os.environ, "PYTHONUNBUFFERED": ""}
+    script = f"{call}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], env=environ, stderr=subprocess.PIPE, text=True, check=False)
+
+    said = [line for line in done.stderr.splitlines() if not line.startswith("query NAME")]
+    assert done.returncode == code, done.stderr
+    assert len(said) == (1 if last_line else 0), done.stderr
+    assert last_line in "".join(said)

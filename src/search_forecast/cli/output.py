@@ -28,6 +28,13 @@ logger = logging.getLogger("search_forecast")
 _is_quiet = False
 
 
+def open_closed() -> None:
+    """Give standard output and error somewhere to go where whoever called closed them, for which Python has None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until the end
+
+
 def configure(*, is_debug: bool, is_quiet: bool = False) -> None:
     """Log lines of this package to standard error: warnings; on Databricks or with --debug all of them.
 
