@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
+from itertools import takewhile
 
 import sqlglot
 from sqlglot import exp
@@ -36,6 +37,7 @@ _SAME = frozenset(
     )
 )
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg)
+_OF_ONE = (exp.Floor, exp.Ceil, exp.Max, exp.Min)  # with a second argument they answer something else
 _UNITS = {
     exp.DateTrunc: ("WEEK", "MONTH", "QUARTER", "YEAR"),
     exp.DateDiff: ("DAY",),
@@ -97,14 +99,29 @@ def tables(query: exp.Query) -> list[str]:
     Raises:
         UsageError: it reads something else: a file, a function's rows.
     """
-    defined = {cte.alias for cte in query.find_all(exp.CTE)}
     names = []
     for table in query.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier) or table.catalog not in ("", "spark_catalog"):
             raise UsageError(f"sql: {table.sql(_DIALECT)} is no table of the lakehouse; the command tables lists them")
         name = f"{table.db}.{table.name}".lstrip(".")
-        names += [] if not table.db and name in defined else [name]
+        names += [] if not table.db and name.lower() in _defined_for(table) else [name]
     return list(dict.fromkeys(names))
+
+
+def _defined_for(table: exp.Table) -> set[str]:
+    """What a query defines that a table in it could be: in a definition those before it, itself where it recurs."""
+    names: list[str] = []
+    node: exp.Expr | None = table
+    while node is not None:
+        above = node.parent
+        if isinstance(node, exp.CTE) and isinstance(above, exp.With):
+            seen = takewhile(lambda other, own=node: other is not own, above.expressions)  # type: ignore[misc]
+            names += [*(cte.alias for cte in seen), *([node.alias] if above.recursive else [])]
+            node = above.parent
+        elif isinstance(node, exp.Query):
+            names += [cte.alias for cte in node.ctes]
+        node = node.parent if node is not None else None
+    return set(map(str.lower, names))
 
 
 def duckdb_sql(text: str, values: Mapping[str, object]) -> str:
@@ -150,12 +167,11 @@ def _literal(value: object) -> exp.Expr:
 def _is_same(node: exp.Expr) -> bool:
     """Whether DuckDB takes a part of a query as Spark does, once it is adapted."""
     kind = type(node)
-    if kind.__name__ not in _SAME or (kind in _UNITS and node.text("unit").upper() not in _UNITS[kind]):
+    has_more = kind in _OF_ONE and any(value for name, value in node.args.items() if name != "this")
+    if kind.__name__ not in _SAME or has_more or (kind in _UNITS and node.text("unit").upper() not in _UNITS[kind]):
         return False
-    if isinstance(node, exp.Cast):  # from a number to text or a whole number both go their own ways
-        return node.to.this in (exp.DType.DOUBLE, exp.DType.DATE) or isinstance(
-            node.this, exp.Literal | exp.Null | exp.Placeholder
-        )
+    if isinstance(node, exp.Cast):
+        return _is_cast_alike(node)
     if isinstance(node, exp.Literal):
         if node.is_string:
             return "\\" not in node.name
@@ -170,6 +186,17 @@ def _is_same(node: exp.Expr) -> bool:
     if isinstance(node, exp.DateDiff):
         return not re.search(r"_at\b|timestamp", node.sql(), re.IGNORECASE)  # of days, not of moments
     return True
+
+
+def _is_cast_alike(cast: exp.Cast) -> bool:
+    """Whether both take a value for the same: from a fraction to text or a whole number they go their own ways."""
+    value, kind = cast.this, cast.to.this
+    if kind in (exp.DType.DOUBLE, exp.DType.DATE):
+        return True
+    if isinstance(value, exp.Literal):
+        is_plain = value.name.isdecimal() or (value.is_string and kind not in exp.DataType.INTEGER_TYPES)
+        return is_plain and kind != exp.DType.DECIMAL
+    return isinstance(value, exp.Null | exp.Placeholder)
 
 
 def _above(node: exp.Expr) -> exp.Expr | None:
