@@ -348,3 +348,15 @@ def test_the_command_line_says_what_cannot_be(lake: Path, capsys: pytest.Capture
     assert said[0] == "search-forecast: sql: takes one query (select ...); it reads, and changes nothing"
     assert said[1] == "search-forecast: query daily_counts: no daily_totals yet; run aggregate first"
     assert said[2].startswith("search-forecast: sql: no lakehouse at ")
+
+
+def test_columns_of_one_name_lose_no_value_in_json(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = "select a.term, b.term from term_summary as a inner join term_summary as b on a.rank = b.rank + 1"
+    assert cli.main(["sql", pairs, "--json", "--lakehouse", str(lake)]) == 2
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    said = "sql: JSON can't hold two columns called term; give one another name, such as: term as term_2"
+    assert printed.err == f"search-forecast: {said}\n"
+    assert cli.main(["sql", pairs, "--csv", "--lakehouse", str(lake)]) == 0
+    assert capsys.readouterr().out.splitlines() == ["term,term", "tv,pen"]

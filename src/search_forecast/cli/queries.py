@@ -10,6 +10,7 @@ import click
 from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import Command, KeyValue
+from search_forecast.errors import UsageError
 
 if TYPE_CHECKING:
     from search_forecast.queries.answers import Answer, Engine
@@ -115,7 +116,12 @@ def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> 
 def sql(call: Call, statement: str) -> int:
     """Answer a query of your own, in Spark's SQL, on the tables of the lakehouse."""
     with local_engine(call) as engine:
-        return _show(call, engine.ask(statement))
+        answer = engine.ask(statement)
+        twice = next((name for name in answer.columns if answer.columns.count(name) > 1), None)
+        if call.json and twice is not None:
+            advice = f"give one another name, such as: {twice} as {twice}_2"
+            raise UsageError(f"sql: JSON can't hold two columns called {twice}; {advice}")
+        return _show(call, answer)
 
 
 @click.command("tables", cls=Command, is_task=True, has_csv=True, example="tables")
