@@ -350,6 +350,24 @@ def test_the_command_line_says_what_cannot_be(lake: Path, capsys: pytest.Capture
     assert said[2].startswith("search-forecast: sql: no lakehouse at ")
 
 
+@pytest.mark.parametrize(
+    ("sql", "terms"),
+    [
+        ("select term, -rank as rank from term_summary order by rank + 0", ["tv", "pen"]),
+        ("select term, 2 - rank as RANK from term_summary order by abs(rank) limit 1", ["tv"]),
+        ("select term from (select term, -rank as rank from term_summary order by rank + 0 limit 1)", ["tv"]),
+        ("select term, -sum(rank) as rank from term_summary group by term order by rank + 0", ["tv", "pen"]),
+        ("select term, -rank as rank from term_summary order by term_summary.rank + 0", ["pen", "tv"]),
+        ("select term, -sum(rank) as rank from term_summary group by term order by 0 + sum(rank)", ["pen", "tv"]),
+        ("select term, -rank as other from term_summary order by other + 0, rank", ["tv", "pen"]),
+    ],
+)
+def test_rows_are_sorted_by_what_the_query_calls_so_as_in_spark(
+    ask: Callable[[str], Answer], sql: str, terms: list[str]
+) -> None:
+    assert [row[0] for row in ask(sql).rows] == terms
+
+
 def test_columns_of_one_name_lose_no_value_in_json(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pairs = "select a.term, b.term from term_summary as a inner join term_summary as b on a.rank = b.rank + 1"
     assert cli.main(["sql", pairs, "--json", "--lakehouse", str(lake)]) == 2

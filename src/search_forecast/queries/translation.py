@@ -144,6 +144,8 @@ def duckdb_sql(text: str, values: Mapping[str, object]) -> str:
 def _adapted(text: str) -> exp.Query:
     """A query as DuckDB takes it, but for its markers: what is asked again is not parsed again."""
     query = parse(text)
+    for select in list(query.find_all(exp.Select)):
+        _sort_by_names(select)
     for item in query.selects:
         if not item.output_name:
             name = item.sql(_DIALECT, normalize_functions="lower")
@@ -155,6 +157,17 @@ def _adapted(text: str) -> exp.Query:
     for node in reversed(nodes):  # what is inside first
         _adapt(node)
     return query
+
+
+def _sort_by_names(select: exp.Select) -> None:
+    """Sort by what a query calls so, as Spark does; inside an expression DuckDB sorts by the tables' column."""
+    order = select.args.get("order")
+    named = {item.alias.lower(): item.this for item in select.selects if isinstance(item, exp.Alias)}
+    for column in list(order.find_all(exp.Column)) if order else []:
+        is_inside = not isinstance(column.parent, exp.Ordered) and not column.table
+        is_own = column.find_ancestor(exp.AggFunc, exp.Query) is select  # an aggregate is one of the tables' rows
+        if is_inside and is_own and column.name.lower() in named:
+            column.replace(exp.paren(named[column.name.lower()].copy()))
 
 
 def _literal(value: object) -> exp.Expr:
