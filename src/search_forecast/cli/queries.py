@@ -80,7 +80,7 @@ class _Query(Command):
 
 def _show(call: Call, answer: "Answer") -> int:
     if answer.note:
-        output.note(answer.note)
+        output.note(output.printable(answer.note))
     return call.rows(answer.columns, answer.rows)
 
 
