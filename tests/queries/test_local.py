@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from sqlglot import exp
 
 from search_forecast import cli
 from search_forecast.errors import DataError, UsageError
@@ -348,6 +349,25 @@ def test_the_command_line_says_what_cannot_be(lake: Path, capsys: pytest.Capture
     assert said[0] == "search-forecast: sql: takes one query (select ...); it reads, and changes nothing"
     assert said[1] == "search-forecast: query daily_counts: no daily_totals yet; run aggregate first"
     assert said[2].startswith("search-forecast: sql: no lakehouse at ")
+
+
+@pytest.mark.parametrize(
+    ("literal", "text"),
+    [
+        ("'men''s shoes'", "men's shoes"),
+        ("''", ""),
+        ("''''", "'"),
+        ("'a'''", "a'"),
+        ('"55"" wide"', '55" wide'),
+        ("'it''s :term'", "it's :term"),
+    ],
+)
+def test_a_doubled_quote_is_one_as_in_spark(ask: Callable[[str], Answer], literal: str, text: str) -> None:
+    assert ask(f"select {literal} as a, 'b' as b").rows == [(text, "b")]
+
+    commented = f"select rlike(term, {literal}) as `it's` from term_summary -- of one's own"
+    [escaped] = translation.parse(translation.as_read(commented, translation.parse(commented))).find_all(exp.Literal)
+    assert escaped.name == text
 
 
 @pytest.mark.parametrize(

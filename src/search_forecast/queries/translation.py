@@ -19,8 +19,10 @@ from search_forecast.errors import UsageError
 from search_forecast.queries.snapshots import NeedsSpark
 
 _DIALECT = "databricks"
-# Text and comments are matched first, so that a colon in them is no marker. A marker may be called as a keyword is.
-_MARKER = re.compile(r"'(?:[^'\\]|\\.)*'|\"[^\"]*\"|--[^\n]*|(?<![:\w]):(?P<name>[A-Za-z_]\w*)")
+# Text, quoted names and comments are matched first: a colon in them is no marker. A marker may be called as a keyword.
+_MARKER = re.compile(
+    r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`|--[^\n]*|(?<![:\w]):(?P<name>[A-Za-z_]\w*)"""
+)
 _PREFIX = "value_of_"
 _CHANGES = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.QueryTransform)
 _CALLS_OUT = ("reflect", "try_reflect", "java_method", "read_files", "http_request", "identifier")
@@ -60,7 +62,7 @@ def parse(text: str) -> exp.Query:
     Raises:
         UsageError: it is more than one, no query, or calls out of the database.
     """
-    marked = _MARKER.sub(lambda match: f":{_PREFIX}{match['name']}" if match["name"] else match[0], text)
+    marked = _MARKER.sub(_marked, text)
     try:
         statements = [statement for statement in sqlglot.parse(marked, dialect=_DIALECT) if statement is not None]
     except RecursionError:
@@ -80,6 +82,17 @@ def parse(text: str) -> exp.Query:
     return query
 
 
+def _marked(match: re.Match[str]) -> str:
+    """A marker with its prefix; text with an escape for each quote that is doubled, where sqlglot would end it."""
+    if match["name"]:
+        return f":{_PREFIX}{match['name']}"
+    quote, inside = match[0][0], match[0][1:-1]
+    if quote not in "'\"":
+        return match[0]
+    escaped = re.sub(rf"\\.|{quote}{quote}", lambda each: each[0].replace(quote * 2, f"\\{quote}"), inside)
+    return f"{quote}{escaped}{quote}"
+
+
 def refuse_markers(query: exp.Query) -> None:
     """Raise UsageError where a query that `parse` made waits for a value, as those of the catalogue do."""
     marker = query.find(exp.Placeholder)
@@ -88,9 +101,10 @@ def refuse_markers(query: exp.Query) -> None:
         raise UsageError(f"sql: {shown} has no value here; write it in its place")
 
 
-def without_comments(text: str, query: exp.Query) -> str:
-    """A query of which `parse` made `query`, with what may be a comment left out: Spark ends some of them elsewhere."""
-    return query.sql(_DIALECT, comments=False) if "--" in text or "/*" in text else text
+def as_read(text: str, query: exp.Query) -> str:
+    """A query of which `parse` made `query`, written as that where for Spark a comment or text might end elsewhere."""
+    is_plain = "--" not in text and "/*" not in text and _MARKER.sub(_marked, text) == text
+    return text if is_plain else query.sql(_DIALECT, comments=False)
 
 
 def tables(query: exp.Query) -> list[str]:
