@@ -49,6 +49,7 @@ def wrong(capsys):
         (["score", "--version", "1", "--alias", "a"], "score: say --version or --alias, not both"),
         (["predict", "x", "--version", "0"], "predict: Invalid value for '--version': 0 is not in the range"),
         (["query", "top_terms", "limit"], "query: Invalid value for '[k=v]...': 'limit' is no k=v"),
+        (["query", "top_terms", "limit=1", "from=2024-01-01", "limit=2"], "query top_terms: limit is given twice"),
         (["help", "scor"], "help: no command scor; did you mean score?"),
         (["maintain", "--retention-days", "6"], "maintain: --retention-days is from 7 to 36,500, got 6"),
         (["maintain", "--retention-days", "9999999999"], "maintain: --retention-days is from 7 to 36,500, got 9,999"),

@@ -104,6 +104,10 @@ def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> 
         return 0
     chosen = catalogue.load(name)
     chosen.arguments(dict(values))  # refused before anything is opened
+    names = [each for each, _ in values]
+    twice = next((each for each in names if names.count(each) > 1), None)
+    if twice is not None:
+        raise UsageError(f"query {name}: {twice} is given twice")
     from search_forecast.queries.answers import answer
 
     with _engine(call) as engine:
