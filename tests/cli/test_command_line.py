@@ -258,6 +258,7 @@ def test_where_generated_files_have_no_place_the_directory_is_named(tmp_path, wr
     [
         (["--help"], "| true", 0, ""),
         (["query", "--json"], "| true", 0, ""),
+        (["help"], "2>&1 | true", 0, ""),  # which rich prints
         ([], ">/dev/full", 3, "No space left on device"),
         (["query", "--json"], ">/dev/full", 3, "No space left on device"),
         (["query", "--csv"], ">&-", 0, ""),
@@ -274,3 +275,14 @@ def test_output_that_nobody_reads_is_no_error_and_output_that_is_lost_is_one(wor
     assert done.returncode == code, done.stderr
     assert len(said) == (1 if last_line else 0), done.stderr
     assert last_line in "".join(said)
+
+
+def test_a_pipe_that_breaks_elsewhere_is_no_reader_that_has_enough(monkeypatch, tmp_path):
+    # A socket's too is EPIPE: of Spark, of a workspace.
+    monkeypatch.setattr("search_forecast.queries.catalogue.names", Mock(side_effect=BrokenPipeError(errno.EPIPE, "x")))
+    with (tmp_path / "output").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        with pytest.raises(SystemExit) as raised:
+            cli.main(["query"])
+
+    assert raised.value.code == 1

@@ -1,6 +1,7 @@
 """All commands together; errors become one line and an exit code here, and nowhere else."""
 
 import os
+import select
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -92,12 +93,19 @@ def _run(words: list[str], call: Call) -> int:
             output.line(error.message)
             code = error.exit_code
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit) as error:  # who reads has enough, as `head` has
-        if isinstance(error, SystemExit) and sys.stdout is written:
+    except (BrokenPipeError, SystemExit) as error:  # click makes an exit of it, and wraps standard output
+        is_exit, sys.stdout = isinstance(error, SystemExit) and sys.stdout is written, written
+        if is_exit or _has_reader():
             raise
-        sys.stdout = written  # click puts another in its place, and exits
-        _drop_unwritten()
+        _drop_unwritten()  # who read it has enough, as `head` has
     return code
+
+
+def _has_reader() -> bool:
+    """Whether standard output is no pipe whose reader went away."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # errors are told unasked
+    return not poll.poll(0)
 
 
 def _drop_unwritten() -> None:

@@ -22,8 +22,16 @@ from search_forecast.lakehouse import spreadsheet, task_values
 
 # A term may hold anything: brackets are no markup, ":x:" is no emoji.
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
-console = Console(**_PLAIN)
-errors = Console(stderr=True, **_PLAIN)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `application` what a reader that went away means; rich would exit."""
+        raise BrokenPipeError
+
+
+console = _Console(**_PLAIN)
+errors = _Console(stderr=True, **_PLAIN)
 logger = logging.getLogger("search_forecast")
 _is_quiet = False
 
