@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def wrong(capsys):
         (["score", "--version", "1", "--alias", "a"], "score: say --version or --alias, not both"),
         (["predict", "x", "--version", "0"], "predict: Invalid value for '--version': 0 is not in the range"),
         (["query", "top_terms", "limit"], "query: Invalid value for '[k=v]...': 'limit' is no k=v"),
+        (["query", "top_terms", "limit=1", "from=2024-01-01", "limit=2"], "query top_terms: limit is given twice"),
         (["help", "scor"], "help: no command scor; did you mean score?"),
         (["maintain", "--retention-days", "6"], "maintain: --retention-days is from 7 to 36,500, got 6"),
         (["maintain", "--retention-days", "9999999999"], "maintain: --retention-days is from 7 to 36,500, got 9,999"),
@@ -249,3 +251,38 @@ def test_where_generated_files_have_no_place_the_directory_is_named(tmp_path, wr
         3,
         f"generate: cannot write {tmp_path / 'more'}: No space left on device; say another --out",
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "tail", "code", "last_line"),
+    [
+        (["--help"], "| true", 0, ""),
+        (["query", "--json"], "| true", 0, ""),
+        (["help"], "2>&1 | true", 0, ""),  # which rich prints
+        ([], ">/dev/full", 3, "No space left on device"),
+        (["query", "--json"], ">/dev/full", 3, "No space left on device"),
+        (["query", "--csv"], ">&-", 0, ""),
+    ],
+)
+def test_output_that_nobody_reads_is_no_error_and_output_that_is_lost_is_one(words, tail, code, last_line):
+    # Python's own buffer is what it has in a shell: written when it is full, or at the end.
+    call = f"{shlex.join([sys.executable, '-m', 'search_forecast', *words])} {tail}"
+    environ = {**os.environ, "PYTHONUNBUFFERED": ""}
+    script = f"{call}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], env=environ, stderr=subprocess.PIPE, text=True, check=False)
+
+    said = [line for line in done.stderr.splitlines() if not line.startswith("query NAME")]
+    assert done.returncode == code, done.stderr
+    assert len(said) == (1 if last_line else 0), done.stderr
+    assert last_line in "".join(said)
+
+
+def test_a_pipe_that_breaks_elsewhere_is_no_reader_that_has_enough(monkeypatch, tmp_path):
+    # A socket's too is EPIPE: of Spark, of a workspace.
+    monkeypatch.setattr("search_forecast.queries.catalogue.names", Mock(side_effect=BrokenPipeError(errno.EPIPE, "x")))
+    with (tmp_path / "output").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        with pytest.raises(SystemExit) as raised:
+            cli.main(["query"])
+
+    assert raised.value.code == 1

@@ -12,8 +12,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from search_forecast.cli import output
+from search_forecast.cli.call import Call
 from search_forecast.cli.models import _show_prediction
+from search_forecast.cli.queries import _show
 from search_forecast.models.registry import Version
+from search_forecast.queries.answers import Answer
 
 
 @pytest.fixture
@@ -228,3 +231,17 @@ def test_json_says_null_for_what_is_no_number(capsys):
     output.rows(["n", "of"], [(float("nan"), [1.5, float("-inf")])], form="json")
     output.result({"prediction": float("inf")}, is_json=True)
     assert capsys.readouterr().out.splitlines() == ['[{"n": null, "of": [1.5, null]}]', '{"prediction": null}']
+
+
+def test_names_that_come_from_outside_are_shown_as_harmless_as_values(capsys, shown):
+    name = "a\x1b[2J\nb"  # of a column of somebody's model or query, of a directory, in a complaint of DuckDB's
+    output.result({name: {name: 1}}, is_json=False)
+    Call().hint(f"ingest --source '{name}'")
+    _show(Call(), Answer(["n"], [(1,)], f"answered by Spark: {name}"))
+    shown_lines = shown([name, "n"], [("x", 1)])
+
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err + "".join(shown_lines)
+    assert len(shown_lines) == 2
+    assert r"ingest --source 'a\x1b[2J\nb'" in printed.err
+    assert r"answered by Spark: a\x1b[2J\nb" in printed.err

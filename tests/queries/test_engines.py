@@ -351,6 +351,10 @@ SQL = {
     "arrays": """
         select explode(reject_reasons) as reason, * from search_silver.rejected_records
         order by 1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 11""",
+    "sorted by an expression of an alias": """
+        select term, 2 - rank as rank from term_summary order by abs(rank) + rank * 3, term""",
+    "a part called as the table": """
+        with term_summary as (select * from term_summary where rank < 9) select term from TERM_SUMMARY order by term""",
 }
 
 

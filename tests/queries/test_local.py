@@ -13,10 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from sqlglot import exp
 
 from search_forecast import cli
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import TABLES
+from search_forecast.queries import translation
 from search_forecast.queries.answers import Answer
 from search_forecast.queries.local import LocalEngine
 from support.delta import arrow_table, write
@@ -165,6 +167,14 @@ def test_what_the_files_alone_do_not_tell_is_left_to_spark(
         "select percentile(rank, 0.5) from term_summary",
         "select cast(share_ratio as string) from term_summary",
         "select cast(share_ratio as bigint) from term_summary",
+        "select cast(2.5 as int) from term_summary",  # 3 in DuckDB
+        "select int(1e0) from term_summary",
+        "select cast('1.7' as bigint) from term_summary",
+        "select cast(1e7 as string) from term_summary",
+        "select cast(1 as decimal) from term_summary",
+        "select floor(share_ratio, 1) from term_summary",
+        "select ceil(share_ratio, 2) from term_summary",
+        "select max(term, 2) from term_summary",  # a list in DuckDB, an error in Spark
         "select rank * 0.1 from term_summary",
         "select last_seen_date - first_seen_date from term_summary",
         "select term like 'a\\\\_b' from term_summary",
@@ -272,7 +282,32 @@ def test_names_need_a_schema_only_where_it_is_not_gold(lake: Path, ask: Callable
     assert ask("select source_file from deliveries").rows == [("a.csv",)]
     assert ask("select s.rank as r from spark_catalog.search_gold.term_summary as s where term = 'tv'").rows == [(2,)]
     assert ask("with term_summary as (select 1 as n) select n from term_summary").rows == [(1,)]
+    assert ask("with T as (select 1 as n) select n from t").rows == [(1,)]
     assert ask("select max(event_date) as day, count(*) as n from daily_totals") == Answer(["day", "n"], [(None, 0)])
+
+
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [
+        (
+            "with term_summary as (select * from term_summary where rank = 1) select term from term_summary",
+            ["term_summary"],
+        ),
+        ("select * from (with tv as (select 1) select * from tv) join tv", ["tv"]),
+        ("with a as (select * from b), b as (select 1) select * from a, b", ["b"]),
+        ("with a as (select 1), b as (select * from A) select * from B where 1 in (select * from a)", []),
+        ("with recursive a as (select 1 as n union all select n + 1 from a where n < 3) select * from a", []),
+        ("with a as (select 1), b as (with c as (select * from a) select * from c) select * from b, c", ["c"]),
+    ],
+)
+def test_a_common_table_expression_hides_a_table_only_where_it_is_known(sql: str, names: list[str]) -> None:
+    assert translation.tables(translation.parse(sql)) == names
+
+
+def test_a_part_of_a_table_may_be_called_as_the_table_is(ask: Callable[[str], Answer]) -> None:
+    sql = "with term_summary as (select * from term_summary where rank = 2) select term from term_summary"
+
+    assert ask(sql).rows == [("tv",)]
 
 
 @pytest.mark.parametrize("name", ["shop [old]", "shop {a,b}", "it's", "a*?#b", "ü 日本"])
@@ -314,3 +349,52 @@ def test_the_command_line_says_what_cannot_be(lake: Path, capsys: pytest.Capture
     assert said[0] == "search-forecast: sql: takes one query (select ...); it reads, and changes nothing"
     assert said[1] == "search-forecast: query daily_counts: no daily_totals yet; run aggregate first"
     assert said[2].startswith("search-forecast: sql: no lakehouse at ")
+
+
+@pytest.mark.parametrize(
+    ("literal", "text"),
+    [
+        ("'men''s shoes'", "men's shoes"),
+        ("''", ""),
+        ("''''", "'"),
+        ("'a'''", "a'"),
+        ('"55"" wide"', '55" wide'),
+        ("'it''s :term'", "it's :term"),
+    ],
+)
+def test_a_doubled_quote_is_one_as_in_spark(ask: Callable[[str], Answer], literal: str, text: str) -> None:
+    assert ask(f"select {literal} as a, 'b' as b").rows == [(text, "b")]
+
+    commented = f"select rlike(term, {literal}) as `it's` from term_summary -- of one's own"
+    [escaped] = translation.parse(translation.as_read(commented, translation.parse(commented))).find_all(exp.Literal)
+    assert escaped.name == text
+
+
+@pytest.mark.parametrize(
+    ("sql", "terms"),
+    [
+        ("select term, -rank as rank from term_summary order by rank + 0", ["tv", "pen"]),
+        ("select term, 2 - rank as RANK from term_summary order by abs(rank) limit 1", ["tv"]),
+        ("select term from (select term, -rank as rank from term_summary order by rank + 0 limit 1)", ["tv"]),
+        ("select term, -sum(rank) as rank from term_summary group by term order by rank + 0", ["tv", "pen"]),
+        ("select term, -rank as rank from term_summary order by term_summary.rank + 0", ["pen", "tv"]),
+        ("select term, -sum(rank) as rank from term_summary group by term order by 0 + sum(rank)", ["pen", "tv"]),
+        ("select term, -rank as other from term_summary order by other + 0, rank", ["tv", "pen"]),
+    ],
+)
+def test_rows_are_sorted_by_what_the_query_calls_so_as_in_spark(
+    ask: Callable[[str], Answer], sql: str, terms: list[str]
+) -> None:
+    assert [row[0] for row in ask(sql).rows] == terms
+
+
+def test_columns_of_one_name_lose_no_value_in_json(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = "select a.term, b.term from term_summary as a inner join term_summary as b on a.rank = b.rank + 1"
+    assert cli.main(["sql", pairs, "--json", "--lakehouse", str(lake)]) == 2
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    said = "sql: JSON can't hold two columns called term; give one another name, such as: term as term_2"
+    assert printed.err == f"search-forecast: {said}\n"
+    assert cli.main(["sql", pairs, "--csv", "--lakehouse", str(lake)]) == 0
+    assert capsys.readouterr().out.splitlines() == ["term,term", "tv,pen"]

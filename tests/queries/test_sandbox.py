@@ -41,6 +41,14 @@ def test_what_is_a_comment_to_one_of_them_reaches_the_other_as_none(lake: Path, 
     assert spark.sql.startswith("SELECT DAYOFWEEK(")
 
 
+def test_text_with_doubled_quotes_reaches_spark_as_it_was_read(lake: Path) -> None:
+    spark = Listening()
+
+    LocalEngine(lake, lambda: spark).ask(f"{ASKED} where term = 'it''s' or term = ''")
+
+    assert spark.sql.endswith(r"WHERE term = 'it\'s' OR term = ''")
+
+
 def test_a_name_with_a_schema_is_no_query_of_that_name(lake: Path) -> None:
     for name in ("text./etc/passwd", "etc/passwd"):
         with pytest.raises(UsageError, match=r"no table text\./etc/passwd"):

@@ -1,6 +1,7 @@
 """All commands together; errors become one line and an exit code here, and nowhere else."""
 
 import os
+import select
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done; 1 the data or the model failed a check; 2 wrong usage; 3 the environment is wrong.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    output.open_closed()
     is_debug = "--debug" in words
     output.configure(is_debug=is_debug, is_quiet="--quiet" in words)
     os.environ["TZ"] = "UTC"  # else Python shows Spark's timestamps in the local zone
@@ -59,10 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check_directory()
         with _as_interrupt(), recorded(call):
-            return int(ROOT.main(words, PROGRAM, standalone_mode=False, obj=call) or 0)
-    except click.exceptions.NoArgsIsHelpError as error:
-        output.line(error.message)
-        return error.exit_code
+            return _run(words, call)
     except click.UsageError as error:
         return _fail(command.complaint(error, PROGRAM), error.exit_code, is_debug)
     except SearchForecastError as error:
@@ -74,16 +73,47 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{call.command}: needs {error.name}, which a wheel leaves out: run it in a checkout, after make setup"
         )
         return _fail(message, EnvironmentProblem.exit_code, is_debug)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (OSError, UnicodeEncodeError) as error:
+        _drop_unwritten()
         return _fail(*_of_the_system(call, error), is_debug)
     except Exception as error:
         complaint = spark_complaint(error)
         if complaint is None:
             raise
         return _fail(complaint, SearchForecastError.exit_code, is_debug)
+
+
+def _run(words: list[str], call: Call) -> int:
+    """Run it until its output is written: Python writes the last of it at the exit only, where nothing can be said."""
+    code, written = 0, sys.stdout
+    try:
+        try:
+            code = int(ROOT.main(words, PROGRAM, standalone_mode=False, obj=call) or 0)
+        except click.exceptions.NoArgsIsHelpError as error:
+            output.line(error.message)
+            code = error.exit_code
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as error:  # click makes an exit of it, and wraps standard output
+        is_exit, sys.stdout = isinstance(error, SystemExit) and sys.stdout is written, written
+        if is_exit or _has_reader():
+            raise
+        _drop_unwritten()  # who read it has enough, as `head` has
+    return code
+
+
+def _has_reader() -> bool:
+    """Whether standard output is no pipe whose reader went away."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # errors are told unasked
+    return not poll.poll(0)
+
+
+def _drop_unwritten() -> None:
+    """Forget what standard output does not take, at which the exit would fail once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_directory() -> None:

@@ -220,7 +220,7 @@ class Call:
     def hint(self, command: str) -> None:
         """Say a command that comes next, with the lakehouse that was used."""
         if not self.quiet and self.task_lakehouse is None and self.catalog is None:
-            output.note(f"next: {output.program()} {command} {self.lakehouse_flag}".rstrip())
+            output.note(output.printable(f"next: {output.program()} {command} {self.lakehouse_flag}".rstrip()))
 
 
 def reader(root: Path) -> "Reader":

@@ -22,10 +22,25 @@ from search_forecast.lakehouse import spreadsheet, task_values
 
 # A term may hold anything: brackets are no markup, ":x:" is no emoji.
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
-console = Console(**_PLAIN)
-errors = Console(stderr=True, **_PLAIN)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `application` what a reader that went away means; rich would exit."""
+        raise BrokenPipeError
+
+
+console = _Console(**_PLAIN)
+errors = _Console(stderr=True, **_PLAIN)
 logger = logging.getLogger("search_forecast")
 _is_quiet = False
+
+
+def open_closed() -> None:
+    """Give standard output and error somewhere to go where whoever called closed them, for which Python has None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until the end
 
 
 def configure(*, is_debug: bool, is_quiet: bool = False) -> None:
@@ -105,7 +120,7 @@ def result(values: Mapping[str, Any], *, is_json: bool) -> None:
         print(json.dumps(_finite(values), default=str))
         return
     for name, value in values.items():
-        print(f"{name.replace('_', ' ')}: {text_of(value, decimals=None)}")
+        print(f"{printable(name).replace('_', ' ')}: {text_of(value, decimals=None)}")
 
 
 def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) -> None:
@@ -160,7 +175,7 @@ def _column(name: str, values: Sequence[Any]) -> Column:
     decimals = _decimals(values)
     is_number = all(isinstance(value, int | float | None) and not isinstance(value, bool) for value in values)
     cells = [text_of(value, decimals=decimals) for value in values]
-    return Column(name, cells, is_number and any(value is not None for value in values))
+    return Column(printable(name), cells, is_number and any(value is not None for value in values))
 
 
 def _decimals(column: Iterable[object]) -> int:
@@ -172,7 +187,8 @@ def _decimals(column: Iterable[object]) -> int:
 def text_of(value: object, *, decimals: int | None = 4) -> str:
     """A value for people: 1,234; 0.25; yes; 2026-11-25 20:46:02; - for none; numbers in full where decimals is None."""
     if isinstance(value, Mapping):
-        return "; ".join(f"{name}={text_of(item, decimals=decimals)}" for name, item in value.items()) or "none"
+        named = (f"{printable(str(name))}={text_of(item, decimals=decimals)}" for name, item in value.items())
+        return "; ".join(named) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(text_of(item, decimals=decimals) for item in value) or "none"
     if isinstance(value, bool):

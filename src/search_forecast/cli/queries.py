@@ -10,6 +10,7 @@ import click
 from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import Command, KeyValue
+from search_forecast.errors import UsageError
 
 if TYPE_CHECKING:
     from search_forecast.queries.answers import Answer, Engine
@@ -79,7 +80,7 @@ class _Query(Command):
 
 def _show(call: Call, answer: "Answer") -> int:
     if answer.note:
-        output.note(answer.note)
+        output.note(output.printable(answer.note))
     return call.rows(answer.columns, answer.rows)
 
 
@@ -103,6 +104,10 @@ def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> 
         return 0
     chosen = catalogue.load(name)
     chosen.arguments(dict(values))  # refused before anything is opened
+    names = [each for each, _ in values]
+    twice = next((each for each in names if names.count(each) > 1), None)
+    if twice is not None:
+        raise UsageError(f"query {name}: {twice} is given twice")
     from search_forecast.queries.answers import answer
 
     with _engine(call) as engine:
@@ -115,7 +120,12 @@ def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> 
 def sql(call: Call, statement: str) -> int:
     """Answer a query of your own, in Spark's SQL, on the tables of the lakehouse."""
     with local_engine(call) as engine:
-        return _show(call, engine.ask(statement))
+        answer = engine.ask(statement)
+        twice = next((name for name in answer.columns if answer.columns.count(name) > 1), None)
+        if call.json and twice is not None:
+            advice = f"give one another name, such as: {twice} as {twice}_2"
+            raise UsageError(f"sql: JSON can't hold two columns called {twice}; {advice}")
+        return _show(call, answer)
 
 
 @click.command("tables", cls=Command, is_task=True, has_csv=True, example="tables")

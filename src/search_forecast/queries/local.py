@@ -128,7 +128,7 @@ class LocalEngine:
                 known = snapshots.names(self._root)
                 alike = known if "." in name else [table.partition(".")[2] for table in known]
                 raise UsageError(f"sql: no table {name}{did_you_mean(name, alike)}")
-        return self.run(translation.without_comments(sql, query), {}, names)
+        return self.run(translation.as_read(sql, query), {}, names)
 
     def _snapshot(self, full: str) -> Snapshot:
         """A table as it is now; its log is read again only when something has come to it or gone."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
+from itertools import takewhile
 
 import sqlglot
 from sqlglot import exp
@@ -18,8 +19,10 @@ from search_forecast.errors import UsageError
 from search_forecast.queries.snapshots import NeedsSpark
 
 _DIALECT = "databricks"
-# Text and comments are matched first, so that a colon in them is no marker. A marker may be called as a keyword is.
-_MARKER = re.compile(r"'(?:[^'\\]|\\.)*'|\"[^\"]*\"|--[^\n]*|(?<![:\w]):(?P<name>[A-Za-z_]\w*)")
+# Text, quoted names and comments are matched first: a colon in them is no marker. A marker may be called as a keyword.
+_MARKER = re.compile(
+    r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`|--[^\n]*|(?<![:\w]):(?P<name>[A-Za-z_]\w*)"""
+)
 _PREFIX = "value_of_"
 _CHANGES = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.QueryTransform)
 _CALLS_OUT = ("reflect", "try_reflect", "java_method", "read_files", "http_request", "identifier")
@@ -36,6 +39,7 @@ _SAME = frozenset(
     )
 )
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg)
+_OF_ONE = (exp.Floor, exp.Ceil, exp.Max, exp.Min)  # with a second argument they answer something else
 _UNITS = {
     exp.DateTrunc: ("WEEK", "MONTH", "QUARTER", "YEAR"),
     exp.DateDiff: ("DAY",),
@@ -58,7 +62,7 @@ def parse(text: str) -> exp.Query:
     Raises:
         UsageError: it is more than one, no query, or calls out of the database.
     """
-    marked = _MARKER.sub(lambda match: f":{_PREFIX}{match['name']}" if match["name"] else match[0], text)
+    marked = _MARKER.sub(_marked, text)
     try:
         statements = [statement for statement in sqlglot.parse(marked, dialect=_DIALECT) if statement is not None]
     except RecursionError:
@@ -78,6 +82,17 @@ def parse(text: str) -> exp.Query:
     return query
 
 
+def _marked(match: re.Match[str]) -> str:
+    """A marker with its prefix; text with an escape for each quote that is doubled, where sqlglot would end it."""
+    if match["name"]:
+        return f":{_PREFIX}{match['name']}"
+    quote, inside = match[0][0], match[0][1:-1]
+    if quote not in "'\"":
+        return match[0]
+    escaped = re.sub(rf"\\.|{quote}{quote}", lambda each: each[0].replace(quote * 2, f"\\{quote}"), inside)
+    return f"{quote}{escaped}{quote}"
+
+
 def refuse_markers(query: exp.Query) -> None:
     """Raise UsageError where a query that `parse` made waits for a value, as those of the catalogue do."""
     marker = query.find(exp.Placeholder)
@@ -86,9 +101,10 @@ def refuse_markers(query: exp.Query) -> None:
         raise UsageError(f"sql: {shown} has no value here; write it in its place")
 
 
-def without_comments(text: str, query: exp.Query) -> str:
-    """A query of which `parse` made `query`, with what may be a comment left out: Spark ends some of them elsewhere."""
-    return query.sql(_DIALECT, comments=False) if "--" in text or "/*" in text else text
+def as_read(text: str, query: exp.Query) -> str:
+    """A query of which `parse` made `query`, written as that where for Spark a comment or text might end elsewhere."""
+    is_plain = "--" not in text and "/*" not in text and _MARKER.sub(_marked, text) == text
+    return text if is_plain else query.sql(_DIALECT, comments=False)
 
 
 def tables(query: exp.Query) -> list[str]:
@@ -97,14 +113,29 @@ def tables(query: exp.Query) -> list[str]:
     Raises:
         UsageError: it reads something else: a file, a function's rows.
     """
-    defined = {cte.alias for cte in query.find_all(exp.CTE)}
     names = []
     for table in query.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier) or table.catalog not in ("", "spark_catalog"):
             raise UsageError(f"sql: {table.sql(_DIALECT)} is no table of the lakehouse; the command tables lists them")
         name = f"{table.db}.{table.name}".lstrip(".")
-        names += [] if not table.db and name in defined else [name]
+        names += [] if not table.db and name.lower() in _defined_for(table) else [name]
     return list(dict.fromkeys(names))
+
+
+def _defined_for(table: exp.Table) -> set[str]:
+    """What a query defines that a table in it could be: in a definition those before it, itself where it recurs."""
+    names: list[str] = []
+    node: exp.Expr | None = table
+    while node is not None:
+        above = node.parent
+        if isinstance(node, exp.CTE) and isinstance(above, exp.With):
+            seen = takewhile(lambda other, own=node: other is not own, above.expressions)  # type: ignore[misc]
+            names += [*(cte.alias for cte in seen), *([node.alias] if above.recursive else [])]
+            node = above.parent
+        elif isinstance(node, exp.Query):
+            names += [cte.alias for cte in node.ctes]
+        node = node.parent if node is not None else None
+    return set(map(str.lower, names))
 
 
 def duckdb_sql(text: str, values: Mapping[str, object]) -> str:
@@ -127,6 +158,8 @@ def duckdb_sql(text: str, values: Mapping[str, object]) -> str:
 def _adapted(text: str) -> exp.Query:
     """A query as DuckDB takes it, but for its markers: what is asked again is not parsed again."""
     query = parse(text)
+    for select in list(query.find_all(exp.Select)):
+        _sort_by_names(select)
     for item in query.selects:
         if not item.output_name:
             name = item.sql(_DIALECT, normalize_functions="lower")
@@ -140,6 +173,17 @@ def _adapted(text: str) -> exp.Query:
     return query
 
 
+def _sort_by_names(select: exp.Select) -> None:
+    """Sort by what a query calls so, as Spark does; inside an expression DuckDB sorts by the tables' column."""
+    order = select.args.get("order")
+    named = {item.alias.lower(): item.this for item in select.selects if isinstance(item, exp.Alias)}
+    for column in list(order.find_all(exp.Column)) if order else []:
+        is_inside = not isinstance(column.parent, exp.Ordered) and not column.table
+        is_own = column.find_ancestor(exp.AggFunc, exp.Query) is select  # an aggregate is one of the tables' rows
+        if is_inside and is_own and column.name.lower() in named:
+            column.replace(exp.paren(named[column.name.lower()].copy()))
+
+
 def _literal(value: object) -> exp.Expr:
     """A value as a node of the tree: text in it stays text."""
     if isinstance(value, date):
@@ -150,12 +194,11 @@ def _literal(value: object) -> exp.Expr:
 def _is_same(node: exp.Expr) -> bool:
     """Whether DuckDB takes a part of a query as Spark does, once it is adapted."""
     kind = type(node)
-    if kind.__name__ not in _SAME or (kind in _UNITS and node.text("unit").upper() not in _UNITS[kind]):
+    has_more = kind in _OF_ONE and any(value for name, value in node.args.items() if name != "this")
+    if kind.__name__ not in _SAME or has_more or (kind in _UNITS and node.text("unit").upper() not in _UNITS[kind]):
         return False
-    if isinstance(node, exp.Cast):  # from a number to text or a whole number both go their own ways
-        return node.to.this in (exp.DType.DOUBLE, exp.DType.DATE) or isinstance(
-            node.this, exp.Literal | exp.Null | exp.Placeholder
-        )
+    if isinstance(node, exp.Cast):
+        return _is_cast_alike(node)
     if isinstance(node, exp.Literal):
         if node.is_string:
             return "\\" not in node.name
@@ -170,6 +213,17 @@ def _is_same(node: exp.Expr) -> bool:
     if isinstance(node, exp.DateDiff):
         return not re.search(r"_at\b|timestamp", node.sql(), re.IGNORECASE)  # of days, not of moments
     return True
+
+
+def _is_cast_alike(cast: exp.Cast) -> bool:
+    """Whether both take a value for the same: from a fraction to text or a whole number they go their own ways."""
+    value, kind = cast.this, cast.to.this
+    if kind in (exp.DType.DOUBLE, exp.DType.DATE):
+        return True
+    if isinstance(value, exp.Literal):
+        is_plain = value.name.isdecimal() or (value.is_string and kind not in exp.DataType.INTEGER_TYPES)
+        return is_plain and kind != exp.DType.DECIMAL
+    return isinstance(value, exp.Null | exp.Placeholder)
 
 
 def _above(node: exp.Expr) -> exp.Expr | None:
