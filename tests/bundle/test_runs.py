@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from search_forecast.bundle.runs import TaskRun
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.forgetting import Sought
 from search_forecast.lakehouse.lock import exclusive
+from search_forecast.medallion import erase
 
 
 def recorded(lake: Path, job: str, hour: int, state: str, **tasks: TaskRun) -> None:
@@ -77,6 +79,19 @@ def test_a_run_whose_record_holds_what_is_erased_goes(tmp_path: Path, term: str)
 
     assert runs.remove_with(tmp_path, Sought(frozenset({term})).is_in) == 1
     assert [run.parameters["what"] for run in runs.listed(tmp_path, "flow")] == [f"{term}en"]
+
+
+def test_a_run_is_removed_whose_log_holds_a_term_that_a_pattern_finds_at_its_ends(tmp_path: Path) -> None:
+    house: Any = SimpleNamespace(
+        exists=lambda _: True, ask=lambda *_: [{"term": "zebra lamp"}, {"term": "red hat"}, {"term": "lamp"}]
+    )
+    for hour, line in ((1, "rejected: Zebra  lamp, twice"), (2, "rejected: zebra, lamp")):
+        recorded(tmp_path, "flow", hour, "SUCCESS", clean=TaskRun(State.SUCCESS, error=line))
+
+    what = erase.in_lines(house, Sought(pattern="^zebra lamp$"))
+
+    assert runs.remove_with(tmp_path, what.is_in) == 1
+    assert [run.tasks["clean"].error for run in runs.listed(tmp_path, "flow")] == ["rejected: zebra, lamp"]
 
 
 def test_a_failed_run_is_followed_by_what_to_do(tmp_path: Path, capsys: Any) -> None:

@@ -229,7 +229,7 @@ def erase(
         if lakehouse.root is not None:
             from search_forecast.bundle import runs  # no part of the wheel that a workspace installs
 
-            removed_runs = runs.remove_with(lakehouse.root, what.is_in)
+            removed_runs = runs.remove_with(lakehouse.root, task.in_lines(lakehouse, what).is_in)
         result = task.erase(lakehouse, parameters, what, call.now())
     if lakehouse.root is None:
         output.note("old entries of the tables' logs stay until Delta removes them; see docs/correct-and-erase.md")

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,14 @@ def sought(lakehouse: Lakehouse, parameters: EraseParameters) -> Sought:
     if result.is_in(parameters.why):
         raise UsageError("erase: --why holds what is to be erased, and is kept: say it in other words")
     return result
+
+
+def in_lines(lakehouse: Lakehouse, what: Sought) -> Sought:
+    """What must be found within lines, as of logs, where a pattern with ^ or $ finds no term: those that it finds."""
+    if what.pattern is None or not lakehouse.exists(TERM_SUMMARY):
+        return what
+    is_sought, rows = what.rule(), lakehouse.ask("select term from {term_summary}", TERM_SUMMARY)
+    return replace(what, terms=what.terms | {row["term"] for row in rows if is_sought(row["term"], True)})
 
 
 def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: datetime) -> dict[str, Any]:
