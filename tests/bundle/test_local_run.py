@@ -151,6 +151,12 @@ def test_a_condition_takes_one_branch(tmp_path, drift, retrained):
     assert ("train" in commands.called) is (retrained == "SUCCESS")
 
 
+def test_a_variable_of_databricks_that_is_empty_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "")
+
+    task_values.set_value("drift", 0.5)  # else it looks for dbutils, of which the SDK has a copy that logs in
+
+
 @pytest.mark.parametrize(
     ("op", "left", "right", "expected"),
     [

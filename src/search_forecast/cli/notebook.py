@@ -79,7 +79,7 @@ def place(catalog: str = "main", folder: Path | None = None) -> Place:
         EnvironmentProblem: it is in a workspace, but in no development deployment.
     """
     output.console.is_jupyter = output.errors.is_jupyter = False  # rich would make a block of HTML of each line
-    if "DATABRICKS_RUNTIME_VERSION" not in os.environ:
+    if not os.environ.get("DATABRICKS_RUNTIME_VERSION"):
         return Place({"--lakehouse": str(DEFAULT_LAKEHOUSE)}, Path("files").absolute())
     deployment = _DEPLOYMENT.match(f"{folder or Path.cwd()}/")
     if deployment is None:

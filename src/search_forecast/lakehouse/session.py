@@ -67,14 +67,14 @@ def session(
             return clusters.connected(cluster, {key: settings(size)[key] for key in _OF_A_SESSION})
     active = SparkSession.getActiveSession()
     # That is a thread's own: another one may have started Spark, of which there is one in a process.
-    is_there = "DATABRICKS_RUNTIME_VERSION" in os.environ or SparkContext._active_spark_context is not None
+    is_there = os.environ.get("DATABRICKS_RUNTIME_VERSION") or SparkContext._active_spark_context is not None
     if active is None and is_there:
         active = SparkSession.builder.getOrCreate()
     if active is None:
         return _start(size, log, cores, cluster=cluster)
     for key, value in _EVERYWHERE.items():
         active.conf.set(key, value)
-    if cluster is None and "DATABRICKS_RUNTIME_VERSION" not in os.environ:
+    if cluster is None and not os.environ.get("DATABRICKS_RUNTIME_VERSION"):
         for key, value in _by_size(size, cores).items():
             active.conf.set(key, value)
     return active

@@ -26,7 +26,7 @@ def set_value(key: str, value: Value) -> None:
     keep = _keeper.get()
     if keep is not None:
         keep(key, value)
-    elif "DATABRICKS_RUNTIME_VERSION" in os.environ:
+    elif os.environ.get("DATABRICKS_RUNTIME_VERSION"):
         from databricks.sdk.runtime import dbutils  # noqa: PLC0415 - part of the runtime, absent here
 
         dbutils.jobs.taskValues.set(key=key, value=value)
