@@ -51,6 +51,8 @@ DATES: list[tuple[Reading, str | None, date | str]] = [
     (Reading(("DDMMYYYY",)), "1112024", "unknown_date_format"),  # the first of November, or the eleventh of January
     (Reading(("YYYYMMDD",)), "2024111", "unknown_date_format"),
     (Reading(("DDMMMYYYY",)), "1Mar2024", MARCH),
+    (Reading(("DD MMM YYYY",)), "2 Sept 2024", date(2024, 9, 2)),
+    (Reading(("DD MMM YYYY",)), "1 marraskuu 2024", "unknown_date_format"),  # November, in Finnish
     (Reading(("YYYYMMDDhhmm",)), "202403012359", MARCH),
     (ISO, "2024-02-29", date(2024, 2, 29)),
     (ISO, "2023-02-29", "impossible_date"),

@@ -11,10 +11,15 @@ from search_forecast.parameters import is_time_zone
 
 ISO = "iso"  # 2024-03-01, 2024-03-01T12:30:45.123Z, 2024-03-01 12:30:45 +01:00, 2024-03-01 12:30:45 UTC
 EPOCHS = {"epoch_s": (11, 1_000_000), "epoch_ms": (14, 1_000), "epoch_us": (17, 1)}  # digits, microseconds in one
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june", "july"),
+    *("august", "september", "october", "november", "december"),
+)
+# Whole words: in Finnish a month that begins with mar is November.
+_MONTH_WORDS = (*_MONTHS, *(month[:3] for month in _MONTHS), "sept")
 _TOKENS = {
     "YYYY": r"(?<year>[0-9]{4})",
-    "MMM": f"(?<name>(?i:{'|'.join(_MONTHS)}))(?i:[a-z]*)",
+    "MMM": f"(?<name>(?i:{'|'.join(_MONTH_WORDS)}))",
     "MM": r"(?<month>[0-9]{1,2})",
     "DD": r"(?<day>[0-9]{1,2})",
     "hh": r"(?<hour>[01]?[0-9]|2[0-3])",
@@ -135,5 +140,5 @@ def _in_shop(stamp: Column, source: Column, shop_zone: str) -> Column:
 
 
 def _month_of(name: Column) -> Column:
-    place = F.array_position(F.array(*(F.lit(month) for month in _MONTHS)), F.lower(name))
+    place = F.array_position(F.array(*(F.lit(month[:3]) for month in _MONTHS)), F.lower(name.substr(1, 3)))
     return place.cast("string")
