@@ -236,6 +236,20 @@ def test_promote_moves_the_champion_and_back(models: Registry, lake: Path, capsy
     assert models.find("infant_weight").number == 1
 
 
+def test_a_version_whose_files_are_gone_is_not_promoted(
+    models: Registry, lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = publish(models, lake)
+    command(lake, capsys, "promote", "infant_weight", "1")
+    shutil.rmtree(lake / "_mlflow" / "artifacts" / version.run_id)
+
+    code, error = command(lake, capsys, "promote", "infant_weight", str(version.number), "--force", "in need")
+
+    assert code == 1
+    assert f"{version}:" in error
+    assert models.find("infant_weight").number == 1
+
+
 def test_what_failed_its_gate_is_promoted_by_force_only(
     models: Registry, lake: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -250,7 +250,13 @@ class Registry:
                 self._connection.client.set_model_version_tag(self._full(version.name), str(version.number), key, value)
 
     def promote(self, version: Version, alias: str, tags: Mapping[str, str]) -> None:
-        """Let an alias point to a version; the tags that say why come first, so that none is ever without them."""
+        """Let an alias point to a version; the tags that say why come first, so that none is ever without them.
+
+        Raises:
+            DataError: a file of it is missing or changed; on Databricks, where it would be fetched, nobody looks.
+        """
+        if self._root is not None:
+            self.files(version, self._root)
         self.tag(version, tags)
         self._point(version.name, alias, version.number)
 
