@@ -255,6 +255,7 @@ def test_a_layout_is_chosen_by_name_by_folder_or_by_the_columns_that_fit_no_othe
     [
         ("a.csv", "day,month,year,query\n", r"columns day, month, year, searchterm .* missing searchterm in 'day,"),
         ("a.csv", "a,b\n", r"^the first line must name the columns day, month, year, searchterm .* in 'a,b'$"),
+        ("a.csv", "Searches\n\na,b\n", r"in 'Searches'; a layout's skip_lines passes over titles above them"),
         ("a.csv", "Date,Search term,n\n", r"Date, Search term, Event count .* missing Event count.*\(layout ga4_expl"),
         (
             "a.csv",

@@ -84,9 +84,11 @@ def layout_of(
         columns = [*(spellings[0] for spellings in fields.values()), *needs]
         separators = [_SPELLED.get(each, each) for each in delimiters]
         separated = " ".join(separators[:-1]) + (" or " if separators[:-1] else "") + separators[-1]
+        is_title = not any(each in header for each in delimiters)
+        advice = "; a layout's skip_lines passes over titles above them" if is_title else ""
         raise MissingColumnsError(
             f"the first line must name the columns {', '.join(columns)} (separated by {separated}); "
-            f"missing {', '.join(missing)} in {_shortened(header)}",
+            f"missing {', '.join(missing)} in {_shortened(header)}{advice}",
             share=1 - len(missing) / len(columns),
         )
     twice = [role for role in fields if names.count(role) > 1]
