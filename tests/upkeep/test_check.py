@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date, datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +23,7 @@ from search_forecast.cli.call import reader
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import batches
-from search_forecast.models.registry import Version, record
+from search_forecast.models.registry import Registry, Version, record
 from search_forecast.upkeep import check as task
 from search_forecast.upkeep import delta_files
 from support import lakes
@@ -319,7 +321,9 @@ def test_rows_of_a_version_that_erase_removed_are_no_break(lake, check):
 @pytest.mark.parametrize(("aliases", "is_full", "is_whole"), [(("champion",), 0, 0), ((), 0, 1), ((), 1, 0)])
 def test_files_of_versions_with_an_alias_are_looked_at_and_with_full_of_all(lake, aliases, is_full, is_whole):
     version = Version("demand", 1, aliases, {}, 0, "run")
-    models: Any = SimpleNamespace(versions=lambda: [version], files=lambda v, _: record.checked(lake / "gone", v))
+    models: Any = SimpleNamespace(
+        versions=lambda: [version], files=lambda v, _: record.checked(lake / "gone", v), damage=lambda: None
+    )
 
     report = task.check(house(lake), lake, models, is_full=bool(is_full))
 
@@ -328,6 +332,28 @@ def test_files_of_versions_with_an_alias_are_looked_at_and_with_full_of_all(lake
         [finding] = report.findings
         assert finding.what.startswith("demand version 1")
         assert finding.mend == "bring _mlflow back from a backup, or promote another version"
+
+
+@pytest.mark.parametrize(("is_full", "is_whole"), [(0, 1), (1, 0)])
+def test_a_damaged_index_of_the_database_of_models_is_found(lake, is_full, is_whole):
+    (lake / "_mlflow").mkdir()
+    with closing(sqlite3.connect(lake / "_mlflow/mlflow.db")) as database:
+        database.execute("create table versions (name text)")
+        database.execute("create index by_name on versions (name)")
+        database.execute("insert into versions values ('demand')")
+        database.commit()
+        [page] = database.execute("select rootpage from sqlite_master where name = 'by_name'").fetchone()
+        [size] = database.execute("pragma page_size").fetchone()
+    content = bytearray((lake / "_mlflow/mlflow.db").read_bytes())
+    place = content.index(b"demand", (page - 1) * size)
+    content[place : place + 6] = b"drmand"
+    (lake / "_mlflow/mlflow.db").write_bytes(content)
+    models: Any = SimpleNamespace(versions=list, damage=Registry(lake / "_mlflow").damage)
+
+    report = task.check(house(lake), lake, models, is_full=bool(is_full))
+
+    assert report.is_whole == bool(is_whole)
+    assert all("mlflow.db is damaged: " in finding.what for finding in report.findings)
 
 
 @pytest.mark.parametrize("sums", ['{"numFiles": 1}', '{"numFiles": null, "tableSizeBytes": 9}', "[", "\0"])

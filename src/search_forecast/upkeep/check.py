@@ -151,12 +151,15 @@ def _staging(staging: Path) -> Iterator[Finding]:
 
 
 def _models(lakehouse: Lakehouse, models: Registry | None, readable: set[str], *, is_full: bool) -> Iterator[Finding]:
-    """Versions that tables name and the registry lacks, and versions whose files are gone or changed."""
+    """A damaged registry, versions that tables name and it lacks, and versions whose files are gone or changed."""
     try:
         versions = models.versions() if models is not None else []
     except (SearchForecastError, json.JSONDecodeError) as error:
         yield Finding(DIRECTORY, str(error), _FROM_BACKUP)
         return
+    damage = models.damage() if models is not None and is_full else None
+    if damage is not None:
+        yield Finding(DIRECTORY, f"mlflow.db is damaged: {damage}", _FROM_BACKUP)
     known = {(version.name, version.number) for version in versions}
     numbers = {number for _, number in known}
     # Without its versions a table is still right where `erase` removed them.

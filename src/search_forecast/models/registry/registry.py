@@ -235,6 +235,18 @@ class Registry:
             with translated(), closing(sqlite3.connect(self._root / "mlflow.db")) as database:
                 database.execute("vacuum")
 
+    def damage(self) -> str | None:
+        """What SQLite finds wrong in the database on this machine, if anything: an index, say, that nobody has read."""
+        if self._root is None or not (self._root / "mlflow.db").is_file():
+            return None
+        try:
+            place = f"{(self._root / 'mlflow.db').absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(place, uri=True)) as database:
+                [said] = database.execute("pragma integrity_check(1)").fetchone()
+        except sqlite3.Error as error:
+            said = str(error)
+        return None if said == "ok" else " ".join(said.split())
+
     def run_directories(self) -> list[Path]:
         """The files of all runs on this machine, those without a version among them."""
         return [] if self._root is None else [path for path in (self._root / "artifacts").glob("*") if path.is_dir()]
