@@ -1,6 +1,6 @@
 """The errors that this project raises on purpose; the command line turns each into one line and an exit code."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -28,6 +28,11 @@ class EnvironmentProblem(SearchForecastError):
     """This machine lacks something: Java, jars, memory, a login."""
 
     exit_code = 3
+
+
+def repeated(names: Sequence[str]) -> str | None:
+    """The first of several names that comes again; None where each is there once."""
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -24,7 +24,7 @@ from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import gold
 from search_forecast.medallion.aggregate import AGGREGATED, aggregate
 from search_forecast.medallion.spellings import Spellings, load_spellings
-from support import delta, lakes
+from support import delta, lakes, plans
 from support.flow import KilledError, killed_writing, rows
 
 if TYPE_CHECKING:
@@ -137,22 +137,14 @@ def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 @contextmanager
 def plans_and_rows(shop: Shop) -> Iterator[tuple[dict[str, str], list[int]]]:
     """The plan of each table that is written meanwhile, and how many rows each `collect` brings."""
-    plans, collected = dict[str, str](), list[int]()
-    write, collect = Lakehouse.write, type(shop.house.spark.range(0)).collect
-
-    def noting(house: Lakehouse, df: DataFrame, table: Any, **options: Any) -> None:
-        plans[table.name] = df._jdf.queryExecution().toString()
-        write(house, df, table, **options)
+    collected, collect = list[int](), type(shop.house.spark.range(0)).collect
 
     def counting(df: DataFrame) -> list[Any]:
         collected.append(len(found := collect(df)))
         return found
 
-    with (
-        mock.patch.object(Lakehouse, "write", noting),
-        mock.patch.object(type(shop.house.spark.range(0)), "collect", counting),
-    ):
-        yield plans, collected
+    with plans.of_writes() as of_tables, mock.patch.object(type(shop.house.spark.range(0)), "collect", counting):
+        yield of_tables, collected
 
 
 def aggregate_killed_writing(shop: Shop, name: str) -> None:
@@ -165,7 +157,7 @@ def test_gold_is_right_whatever_comes_and_goes(shop: Shop) -> None:
     news = [*shop.searches(20, [21, 24], "aefgh"), *shop.searches(2, [3], "ai")]
     shop.put(b2=news, b3=shop.searches(30, [25], "abxyz"))
     with (
-        plans_and_rows(shop) as (plans, collected),
+        plans_and_rows(shop) as (of_tables, collected),
         mock.patch.object(gold, "term_summary", side_effect=gold.term_summary) as summed,
     ):
         aggregate_killed_writing(shop, "term_summary")
@@ -174,8 +166,8 @@ def test_gold_is_right_whatever_comes_and_goes(shop: Shop) -> None:
     [call] = summed.call_args_list  # it was there already after the kill
     assert len(call.args) == 3  # from what it held
     shop.assert_gold_is_right()
-    assert_plans_are_those_of_a_few_days(plans)
-    assert plans.keys() == {table.name for table in AGGREGATED}
+    assert_plans_are_those_of_a_few_days(of_tables)
+    assert of_tables.keys() == {table.name for table in AGGREGATED}
     assert max(collected) == 4
 
     shop.put(b2=news[5:], b3=[])  # corrected; withdrawn: the range ends earlier, terms vanish
@@ -202,9 +194,9 @@ def test_gold_is_right_whatever_comes_and_goes(shop: Shop) -> None:
     assert shop.house.position(TERM_SUMMARY) == f"search_events@{shop.house.version(SEARCH_EVENTS)}"
 
 
-def assert_plans_are_those_of_a_few_days(plans: dict[str, str]) -> None:
+def assert_plans_are_those_of_a_few_days(of_tables: dict[str, str]) -> None:
     """No row goes through Python or meets all rows of a table, and a table by day is read by its days."""
-    for name, plan in plans.items():
+    for name, plan in of_tables.items():
         assert "EvalPython" not in plan, name
         assert "NestedLoop" not in plan, name
         assert "Cartesian" not in plan, name

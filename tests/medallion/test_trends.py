@@ -22,12 +22,13 @@ from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS,
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import significance, trends
 from search_forecast.medallion.publish_trends import publish_trends, refresh
+from support import plans
 from support.delta import write_counts
 from support.places import ORIGINAL
 from support.trend_reference import Shop, p_values, shifted, starts
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 COUNTS = "event_date date, term string, search_count bigint"
 MONDAY = date(2024, 1, 1)
@@ -272,18 +273,11 @@ def test_the_task_publishes_once_what_moved(
     refresh(house)
     assert not house.exists(TERM_TRENDS)  # never judged
 
-    plans, write = dict[str, str](), Lakehouse.write
-
-    def noting(house: Lakehouse, df: DataFrame, table: contracts.Table, **options: Any) -> None:
-        plans[table.name] = df._jdf.queryExecution().executedPlan().toString()
-        write(house, df, table, **options)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Lakehouse, "write", noting)
+    with plans.of_writes() as of_tables:
         assert publish_trends(house) == {"is_up_to_date": False, "counts_version": 1}
-    assert plans.keys() == {"term_profile", "term_trends"}
-    assert all("EvalPython" not in plan and "Cartesian" not in plan for plan in plans.values())
-    [after] = plans["term_trends"].split("NestedLoopJoin")[1:]  # what all terms have in common meets each: one row
+    assert of_tables.keys() == {"term_profile", "term_trends"}
+    assert all("EvalPython" not in plan and "Cartesian" not in plan for plan in of_tables.values())
+    [after] = of_tables["term_trends"].split("NestedLoopJoin")[1:]  # what all terms have in common meets each: one row
     assert re.findall(r"IdentityBroadcastMode.*\n.*?Aggregate\((keys=.*?),", after) == ["keys=[]"]
     assert Counter(row["grain"] for row in house.read(TERM_TRENDS).collect()) == {"week": 6, "month": 2}
     assert sum(row["search_count"] for row in house.read(TERM_PROFILE).collect()) == 2 * 2540

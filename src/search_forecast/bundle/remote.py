@@ -18,7 +18,7 @@ from rich.progress import Progress
 from search_forecast.bundle import runner
 from search_forecast.bundle.configuration import Bundle, User
 from search_forecast.bundle.graph import read_job
-from search_forecast.errors import DataError, EnvironmentProblem, UsageError
+from search_forecast.errors import DataError, EnvironmentProblem, UsageError, repeated
 from search_forecast.medallion import containers
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def checked_files(files: Sequence[Path]) -> list[Path]:
             raise UsageError(f"upload: ingest does not read {file}: it must end in {containers.readable_endings()}")
         if file.name.startswith("."):
             raise UsageError(f"upload: ingest passes over {file}, as its name begins with a dot: call it otherwise")
-    names = [file.name for file in files]
-    doubled = next((name for name in names if names.count(name) > 1), None)
+    doubled = repeated([file.name for file in files])
     if doubled:
         raise UsageError(f"upload: two files named {doubled}; in the volume each needs a name of its own")
     return list(files)

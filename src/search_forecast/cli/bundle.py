@@ -13,7 +13,7 @@ import click
 
 from search_forecast.cli import command, output
 from search_forecast.cli.call import Call, reader
-from search_forecast.cli.command import PATH, Command, KeyValue, Task
+from search_forecast.cli.command import PATH, Command, KeyValue, Task, each_once
 from search_forecast.errors import DataError, SearchForecastError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -41,7 +41,13 @@ def _of_bundle(function: F) -> F:
             help="directory of databricks.yml (default: here)",
         ),
         click.option(
-            "--var", "variables", type=KeyValue(), multiple=True, metavar="k=v", help="a variable of the bundle"
+            "--var",
+            "variables",
+            type=KeyValue(),
+            callback=each_once,
+            multiple=True,
+            metavar="k=v",
+            help="a variable of the bundle",
         ),
         click.option(
             "--target", metavar="T", envvar=_TARGET_VARIABLES, help="target of the bundle (default: the bundle's own)"
@@ -53,7 +59,15 @@ def _of_bundle(function: F) -> F:
 
 @click.command("run", cls=Command, example="run medallion --param source=fixtures/landing")
 @click.argument("job")
-@click.option("--param", "parameters", type=KeyValue(), multiple=True, metavar="k=v", help="a parameter of the job")
+@click.option(
+    "--param",
+    "parameters",
+    type=KeyValue(),
+    callback=each_once,
+    multiple=True,
+    metavar="k=v",
+    help="a parameter of the job",
+)
 @click.option("--task", "tasks", multiple=True, metavar="KEY", help="only this task (repeatable)")
 @click.option("--from-failed", is_flag=True, help="go on with the last run, where it failed")
 @click.option("--dry-run", is_flag=True, help="print the resolved task graph, run nothing")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search_forecast.cli import output
-from search_forecast.errors import DataError, UsageError
+from search_forecast.errors import DataError, UsageError, repeated
 from search_forecast.parameters import local_directory
 
 if TYPE_CHECKING:
@@ -207,7 +207,15 @@ class Call:
         return 0
 
     def rows(self, columns: Sequence[str], values: Iterable[Sequence[Any]]) -> int:
-        """Print rows in the form that the flags ask for."""
+        """Print rows in the form that the flags ask for.
+
+        Raises:
+            UsageError: JSON is asked for, and would lose one of two columns of one name.
+        """
+        twice = repeated(columns) if self.json else None
+        if twice is not None:
+            advice = f"give one another name, such as: {twice} as {twice}_2"
+            raise UsageError(f"{self.command}: JSON can't hold two columns called {twice}; {advice}")
         output.rows(columns, values, form="json" if self.json else "csv" if self.csv else "table")
         return 0
 

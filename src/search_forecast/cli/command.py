@@ -9,7 +9,7 @@ import click
 
 from search_forecast.cli.call import LAYERS, Call
 from search_forecast.cli.events import recorded
-from search_forecast.errors import DataError, UsageError, did_you_mean
+from search_forecast.errors import DataError, UsageError, did_you_mean, repeated
 
 if TYPE_CHECKING:
     from search_forecast.lakehouse.tables import Lakehouse
@@ -45,6 +45,14 @@ class KeyValue(click.ParamType):  # type: ignore[type-arg] # serverless compute 
         if not equals or not name:
             self.fail(f"{value!r} is no k=v, such as limit=5", param, ctx)
         return name, text
+
+
+def each_once(ctx: click.Context, param: click.Parameter, pairs: tuple[tuple[str, str], ...]) -> Any:
+    """Refuse a name that is given twice, of which one value would count in silence."""
+    twice = repeated([name for name, _ in pairs or ()])
+    if twice is not None:
+        ctx.fail(f"{twice} is given twice")
+    return pairs
 
 
 class _CallOption(click.Option):

@@ -1,6 +1,5 @@
 """What a notebook works with: the same commands, tables and files on this machine and in a workspace."""
 
-import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from search_forecast.cli.call import DEFAULT_LAKEHOUSE, LAYERS, Call
 from search_forecast.cli.queries import local_engine
 from search_forecast.errors import EnvironmentProblem, SearchForecastError
 from search_forecast.lakehouse.developer import short_name
+from search_forecast.lakehouse.task_values import is_on_databricks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ def place(catalog: str = "main", folder: Path | None = None) -> Place:
         EnvironmentProblem: it is in a workspace, but in no development deployment.
     """
     output.console.is_jupyter = output.errors.is_jupyter = False  # rich would make a block of HTML of each line
-    if not os.environ.get("DATABRICKS_RUNTIME_VERSION"):
+    if not is_on_databricks():
         return Place({"--lakehouse": str(DEFAULT_LAKEHOUSE)}, Path("files").absolute())
     deployment = _DEPLOYMENT.match(f"{folder or Path.cwd()}/")
     if deployment is None:

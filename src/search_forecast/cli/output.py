@@ -51,7 +51,7 @@ def configure(*, is_debug: bool, is_quiet: bool = False) -> None:
     global _is_quiet  # noqa: PLW0603 - the one setting of this process's output
     _is_quiet = is_quiet
     handler: logging.Handler
-    is_remote = bool(os.environ.get("DATABRICKS_RUNTIME_VERSION"))
+    is_remote = task_values.is_on_databricks()
     if errors.is_terminal:
         from rich.logging import RichHandler
 

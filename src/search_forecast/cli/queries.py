@@ -9,8 +9,7 @@ import click
 
 from search_forecast.cli import output
 from search_forecast.cli.call import Call
-from search_forecast.cli.command import Command, KeyValue
-from search_forecast.errors import UsageError
+from search_forecast.cli.command import Command, KeyValue, each_once
 
 if TYPE_CHECKING:
     from search_forecast.queries.answers import Answer, Engine
@@ -86,7 +85,7 @@ def _show(call: Call, answer: "Answer") -> int:
 
 @click.command("query", cls=_Query, is_task=True, has_csv=True, example="query top_terms limit=5 from=2021-12-01")
 @click.argument("name", required=False, shell_complete=_names)
-@click.argument("values", nargs=-1, type=KeyValue(), metavar="[k=v]...")
+@click.argument("values", nargs=-1, type=KeyValue(), callback=each_once, metavar="[k=v]...")
 @click.pass_obj
 def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> int:
     """Run a query on gold; without a name, list them."""
@@ -104,10 +103,6 @@ def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> 
         return 0
     chosen = catalogue.load(name)
     chosen.arguments(dict(values))  # refused before anything is opened
-    names = [each for each, _ in values]
-    twice = next((each for each in names if names.count(each) > 1), None)
-    if twice is not None:
-        raise UsageError(f"query {name}: {twice} is given twice")
     from search_forecast.queries.answers import answer
 
     with _engine(call) as engine:
@@ -120,12 +115,7 @@ def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> 
 def sql(call: Call, statement: str) -> int:
     """Answer a query of your own, in Spark's SQL, on the tables of the lakehouse."""
     with local_engine(call) as engine:
-        answer = engine.ask(statement)
-        twice = next((name for name in answer.columns if answer.columns.count(name) > 1), None)
-        if call.json and twice is not None:
-            advice = f"give one another name, such as: {twice} as {twice}_2"
-            raise UsageError(f"sql: JSON can't hold two columns called {twice}; {advice}")
-        return _show(call, answer)
+        return _show(call, engine.ask(statement))
 
 
 @click.command("tables", cls=Command, is_task=True, has_csv=True, example="tables")

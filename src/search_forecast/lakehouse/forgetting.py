@@ -9,6 +9,9 @@ from typing import Any
 
 from search_forecast.lakehouse.normalisation import normaliser
 
+# How the text of term_forecasts.events and of models' files begins where the event's name is everybody's.
+PUBLIC_EVENT = "holiday "
+
 
 @dataclass(frozen=True)
 class Sought:
@@ -80,7 +83,7 @@ class Sought:
 
                 rows = parquet.read_table(path).to_pylist()
                 said = {text for text in (row.get("events") for row in rows) if isinstance(text, str)}
-                events = (text for text in said if not text.startswith("holiday "))
+                events = (text for text in said if not text.startswith(PUBLIC_EVENT))
                 return any(is_sought(text, False) for text in events) or any(
                     is_sought(text, True) for text in _texts(rows)
                 )

@@ -21,6 +21,7 @@ from pyspark.sql import SparkSession
 
 from search_forecast.errors import EnvironmentProblem, UsageError
 from search_forecast.lakehouse import clusters
+from search_forecast.lakehouse.task_values import is_on_databricks
 
 Size = Literal["tiny", "small", "large"]
 
@@ -67,14 +68,14 @@ def session(
             return clusters.connected(cluster, {key: settings(size)[key] for key in _OF_A_SESSION})
     active = SparkSession.getActiveSession()
     # That is a thread's own: another one may have started Spark, of which there is one in a process.
-    is_there = os.environ.get("DATABRICKS_RUNTIME_VERSION") or SparkContext._active_spark_context is not None
+    is_there = is_on_databricks() or SparkContext._active_spark_context is not None
     if active is None and is_there:
         active = SparkSession.builder.getOrCreate()
     if active is None:
         return _start(size, log, cores, cluster=cluster)
     for key, value in _EVERYWHERE.items():
         active.conf.set(key, value)
-    if cluster is None and not os.environ.get("DATABRICKS_RUNTIME_VERSION"):
+    if cluster is None and not is_on_databricks():
         for key, value in _by_size(size, cores).items():
             active.conf.set(key, value)
     return active

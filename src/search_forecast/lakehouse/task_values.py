@@ -9,6 +9,11 @@ Value = str | int | float | bool
 _keeper: ContextVar[Callable[[str, Value], None] | None] = ContextVar("_keeper", default=None)
 
 
+def is_on_databricks() -> bool:
+    """Whether this process runs in a workspace."""
+    return bool(os.environ.get("DATABRICKS_RUNTIME_VERSION"))
+
+
 def publish(values: Mapping[str, object]) -> None:
     """Hand on every value of a command's result that is text, a number or a yes or no."""
     for key, value in values.items():
@@ -26,7 +31,7 @@ def set_value(key: str, value: Value) -> None:
     keep = _keeper.get()
     if keep is not None:
         keep(key, value)
-    elif os.environ.get("DATABRICKS_RUNTIME_VERSION"):
+    elif is_on_databricks():
         from databricks.sdk.runtime import dbutils  # noqa: PLC0415 - part of the runtime, absent here
 
         dbutils.jobs.taskValues.set(key=key, value=value)

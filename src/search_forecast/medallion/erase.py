@@ -31,7 +31,7 @@ from search_forecast.lakehouse.contracts import (
     Table,
 )
 from search_forecast.lakehouse.contracts.base import literals
-from search_forecast.lakehouse.forgetting import Sought
+from search_forecast.lakehouse.forgetting import PUBLIC_EVENT, Sought
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.lakehouse.purge import purge
 from search_forecast.lakehouse.tables import Lakehouse
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 # Table, column, and in SQL what stands in place of the name of a shop's own event; null for holidays, which stay.
 _EVENTS = (
     (CALENDAR_EVENTS, "event", "if(kind <> 'holiday', 'erased ' || kind, null)"),
-    (TERM_FORECASTS, "events", "if(events not like 'holiday %', 'erased', null)"),
+    (TERM_FORECASTS, "events", f"if(startswith(events, '{PUBLIC_EVENT}'), null, 'erased')"),
 )
 _MADE_ELSEWHERE = (TERM_FORECASTS, BACKTEST_METRICS, MODEL_SCORES, CALENDAR_EVENTS, TERM_PROFILE, TERM_TRENDS)
 HOLDING_TEXT = (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from search_forecast.errors import UsageError
+from search_forecast.errors import UsageError, repeated
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -47,8 +47,7 @@ def parse(texts: Iterable[str], command: str) -> list[Input]:
         UsageError: a text is no input, or a name comes twice.
     """
     inputs = [_input(text, command) for whole in texts for text in _split(whole)]
-    names = [item.name for item in inputs]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = repeated([item.name for item in inputs])
     if twice is not None:
         raise UsageError(f"{command}: {twice} is given twice")
     return inputs
