@@ -214,7 +214,7 @@ def test_no_column_of_silver_holds_personal_data(house: Lakehouse, policy: str) 
     assert judged(records) == sorted(expected, key=repr)
 
 
-def test_python_sees_only_what_may_be_personal_or_is_not_ascii(
+def test_python_sees_only_what_may_be_personal_or_is_not_simple(
     house: Lakehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     log = str(tmp_path / "seen.txt")

@@ -303,8 +303,9 @@ def test_a_query_of_the_catalogue_gives_the_same_by_both(by_spark: Runner, by_du
 SQL = {
     "scalars": """
         select event_date, term, length(term) as l, contains(term, '😀') as c, startswith(term, 'é') as s,
-          endswith(term, 'x') as e, term like '_%' as k, term in ('a', 'Z') as i, search_count between 2 and 3 as w,
-          search_count % 2 as m, -search_count as n, search_count / 3 as q, search_count * 1e0 / search_count as o,
+          endswith(term, 'x') as e, term like '_%' as k, term rlike '[😀é-üB-Z]' as r,
+          term in ('a', 'Z') as i, search_count between 2 and 3 as w, search_count % 2 as m, -search_count as n,
+          search_count / 3 as q, search_count * 1e0 / search_count as o,
           case when search_count > 1 then 'more' end as t, if(search_count > 2, 1, null) as f, nullif(term, 'a') as u,
           coalesce(null, term, 'x') as v, greatest(search_count, 2) as g, least(search_count, null) as h,
           abs(1 - search_count) as x, floor(search_count / 2) as y, ceil(search_count / 2) as z, cast(1 as double) as j

@@ -103,7 +103,7 @@ def alike(one: Days, other: Days) -> int:
 
 def _with_terms(events: DataFrame, ids: Iterable[str]) -> dict[str, Days]:
     """Days of some deliveries, from search_silver.search_events."""
-    term = terms.normalise_ascii(F.col("searched_as"))
+    term = terms.normalise_simple(F.col("searched_as"))
     counted = (
         events.where(F.col("delivery_id").isin(*ids))
         .groupBy("delivery_id", "event_date")

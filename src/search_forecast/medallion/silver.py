@@ -44,7 +44,7 @@ def classified(
         }
     )
     if personal.policy == "keep":
-        named = terms.with_normalised(dated, "searchterm", "term", are_ascii=are_plain)
+        named = terms.with_normalised(dated, "searchterm", "term", are_simple=are_plain)
     else:
         named = terms.with_placeholder(dated, personal.country, are_plain=are_plain)
     record = {name: F.col(name) for name in named.columns if name != "placeholder" or personal.policy == "reject"}

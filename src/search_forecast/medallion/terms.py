@@ -1,6 +1,8 @@
 """How a search term is normalised (lakehouse.normalisation says what that is), and what of it is personal data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain, pairwise
+from unicodedata import category, combining
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -9,10 +11,41 @@ from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.medallion.personal import PLACEHOLDERS, finder
 
 _REMEMBERED, _SHORT = 2**14, 256
+# Letters and signs of Europe, kana, and Latin letters as wide as those.
+_BLOCKS = ((0xA0, 0x24F), (0x370, 0x52F), (0x1E00, 0x1EFF), (0x2010, 0x2027), (0x20A0, 0x20BF), (0x3000, 0x30FF))
+_WIDE = (0xFF01, 0xFF5E)
+
+
+def _simple_characters() -> dict[str, str]:
+    """Characters outside ASCII that are normalised to one other, whatever stands beside them.
+
+    But for those that become a digit or an `@`, which may be of personal data: Spark looks for those of ASCII.
+    """
+    normalise = normaliser()
+    characters = chain(*(map(chr, range(first, last + 1)) for first, last in (*_BLOCKS, _WIDE)))
+    alone = (c for c in characters if category(c) != "Cn" and not combining(c) and len(c.lower()) == 1)
+    normalised = ((c, normalise(f"a{c}a")[1:-1]) for c in alone)  # between letters, as spaces are trimmed
+    return {c: text for c, text in normalised if len(text) == 1 and text not in "0123456789@"}
+
+
+def _others(characters: Iterable[str]) -> str:
+    """A regular expression for one character that is none of these, of which each engine makes the same."""
+    surrogates = range(0xD800, 0xE000)  # no characters, nor written in a query
+    codes = [-1, *sorted(chain(map(ord, characters), surrogates)), 0x110000]
+    gaps = ((chr(before + 1), chr(after - 1)) for before, after in pairwise(codes) if after - before > 1)
+    return f"[{''.join(f'{first}-{last}' for first, last in gaps)}]"
+
+
+_SIMPLE = _simple_characters()
+# What Spark's `lower` leaves to be done: what is of full width, the final sigma, the no-break space ...
+_FOLDED = {c.lower(): text for c, text in _SIMPLE.items() if c.lower() != text}
+# Beside those: two letters for one, and Chinese and Korean characters, which stay.
+_NOT_SIMPLE = _others(chain(_SIMPLE, "ßẞ", map(chr, chain(range(0x80), range(0x4E00, 0xA000), range(0xAC00, 0xD7A4)))))
 _JUDGED = "coalesce(searchterm, malformed_record)"
-# Whether Python must judge a raw record: as `is_ascii` and `may_be_personal`, in SQL that DuckDB answers too.
+# Whether Python must judge a raw record: as `is_simple` and `may_be_personal`, in SQL that DuckDB answers too.
 NEEDS_PYTHON = (
-    f"bit_length({_JUDGED}) <> 8 * char_length({_JUDGED}) or contains({_JUDGED}, '@') "
+    f"bit_length({_JUDGED}) <> 8 * char_length({_JUDGED}) and {_JUDGED} rlike '{_NOT_SIMPLE}' "
+    f"or contains({_JUDGED}, '@') "
     f"or char_length({_JUDGED}) - char_length(translate({_JUDGED}, '0123456789', '')) >= 7"
 )
 _ASCII_UNTIDY = r"[\x00-\x1F\x7F]|\A | {2}| \z"
@@ -25,31 +58,39 @@ def is_ascii(text: Column) -> Column:
     return F.octet_length(text) == F.char_length(text)
 
 
+def is_simple(text: Column) -> Column:
+    """Whether Spark normalises a string as Python does: ASCII, and what most languages are written with."""
+    return is_ascii(text) | ~text.rlike(_NOT_SIMPLE)
+
+
 def collapse_spaces(text: Column) -> Column:
     """ASCII whitespace runs to one space, ends trimmed."""
     return F.trim(F.regexp_replace(text, _ASCII_SPACES, " "))
 
 
-def normalise_ascii(text: Column) -> Column:
-    """The whole rule for ASCII text, where NFKC changes nothing and casefold is lower: no Python needed."""
+def normalise_simple(text: Column) -> Column:
+    """The whole rule for simple text, of which each character is normalised for itself: no Python needed."""
+    lowered = F.lower(text)
+    one_by_one = F.translate(F.replace(lowered, F.lit("ß"), F.lit("ss")), "".join(_FOLDED), "".join(_FOLDED.values()))
+    folded = F.when(is_ascii(lowered), lowered).otherwise(one_by_one)
     # Controls go before spaces collapse: "a \x00 b" has one run of spaces once its NUL is gone.
-    tidied = collapse_spaces(F.regexp_replace(text, _ASCII_CONTROLS, ""))
+    tidied = collapse_spaces(F.regexp_replace(folded, _ASCII_CONTROLS, ""))
     # Most terms are tidy, and looking is cheaper than replacing.
-    return F.lower(F.when(text.rlike(_ASCII_UNTIDY), tidied).otherwise(text))
+    return F.when(folded.rlike(_ASCII_UNTIDY), tidied).otherwise(folded)
 
 
-def with_normalised(records: DataFrame, text: str, name: str, *, are_ascii: bool = False) -> DataFrame:
+def with_normalised(records: DataFrame, text: str, name: str, *, are_simple: bool = False) -> DataFrame:
     """Add column `name` with column `text` normalised (null stays null).
 
-    ASCII rows and the others go separate ways: a Python function in a conditional would see every row, and in a
-    separate branch it sees those that need it. Where all are ASCII there is no such branch, nor a process of Python.
+    Simple rows and the others go separate ways: a Python function in a conditional would see every row, and in a
+    separate branch it sees those that need it. Where all are simple there is no such branch, nor a process of Python.
     """
-    if are_ascii:
-        return records.withColumn(name, normalise_ascii(F.col(text)))
-    is_plain = F.coalesce(is_ascii(F.col(text)), F.lit(True))
+    if are_simple:
+        return records.withColumn(name, normalise_simple(F.col(text)))
+    simple = F.coalesce(is_simple(F.col(text)), F.lit(True))
     normalise = _normalise()
-    plain = records.where(is_plain).withColumn(name, normalise_ascii(F.col(text)))
-    return plain.unionByName(records.where(~is_plain).withColumn(name, normalise(text)))
+    simply = records.where(simple).withColumn(name, normalise_simple(F.col(text)))
+    return simply.unionByName(records.where(~simple).withColumn(name, normalise(text)))
 
 
 def with_placeholder(records: DataFrame, country: str | None = None, *, are_plain: bool = False) -> DataFrame:
@@ -64,10 +105,10 @@ def with_placeholder(records: DataFrame, country: str | None = None, *, are_plai
     """
     text, malformed = F.col("searchterm"), F.col("malformed_record")
     judged = F.coalesce(text, malformed)
-    plainly = {"term": normalise_ascii(text), "placeholder": F.when(judged.isin(*PLACEHOLDERS), judged)}
+    plainly = {"term": normalise_simple(text), "placeholder": F.when(judged.isin(*PLACEHOLDERS), judged)}
     if are_plain:
         return records.withColumns(plainly)
-    is_plain = F.coalesce(is_ascii(judged) & ~may_be_personal(judged), F.lit(True))
+    is_plain = F.coalesce(is_simple(judged) & ~may_be_personal(judged), F.lit(True))
     plain = records.where(is_plain).withColumns(plainly)
     judge = F.udf(_judge(country), "term string, placeholder string", useArrow=False)  # as in _normalise
     others = records.where(~is_plain).withColumn("judged", judge(text, malformed))
@@ -76,7 +117,7 @@ def with_placeholder(records: DataFrame, country: str | None = None, *, are_plai
 
 
 def may_be_personal(text: Column) -> Column:
-    """Whether ASCII text has an `@` or at least seven digits, as all personal data; most has no digit at all."""
+    """Whether simple text has an `@` or at least seven digits, as all personal data; most has no digit at all."""
     return text.rlike("[0-9@]") & (text.contains("@") | text.rlike("[0-9](?:[^0-9]*+[0-9]){6}"))
 
 

@@ -35,7 +35,7 @@ _SAME = frozenset(
         Between Like Exists Case If Cast Coalesce Nullif Sum Count CountIf Min Max Avg ArgMax ArgMin Struct
         PropertyEQ Round Floor Ceil Abs SafeDivide Greatest Least RowNumber Rank DenseRank Lag Lead Explode
         Contains StartsWith EndsWith Length DateDiff TsOrDsAdd DateTrunc TimestampDiff CurrentTimestamp Year
-        Month Day TsOrDsToDate Var Placeholder RegexpSplit BitLength Translate""",
+        Month Day TsOrDsToDate Var Placeholder RegexpSplit RegexpLike BitLength Translate""",
     )
 )
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg)
@@ -206,8 +206,9 @@ def _is_same(node: exp.Expr) -> bool:
         return not (is_decimal and isinstance(_above(node), _ARITHMETIC))
     if isinstance(node, exp.Struct):
         return isinstance(node.parent, exp.ArgMax | exp.ArgMin)
-    if isinstance(node, exp.RegexpSplit):
-        return bool(node.expression.is_string and node.expression.name.isspace())  # no pattern
+    if isinstance(node, exp.RegexpSplit | exp.RegexpLike):  # no pattern, or one character of several
+        alike = r"\s+" if isinstance(node, exp.RegexpSplit) else r"\[[^\[\]\\&^]+\]"
+        return bool(node.expression.is_string and re.fullmatch(alike, node.expression.name))
     if isinstance(node, exp.Sub):
         return not (_is_date(node.this) and _is_date(node.expression))  # an interval
     if isinstance(node, exp.DateDiff):
