@@ -197,6 +197,22 @@ def test_holidays_are_those_of_the_country_and_its_region() -> None:
         holidays_of("XX", None, day(0), day(1))
     with pytest.raises(UsageError, match="--country CH with --region QQ"):
         holidays_of("CH", "QQ", day(0), day(1))
+    with pytest.raises(UsageError, match="no holidays are known of --country __name__"):
+        holidays_of("__name__", None, day(0), day(1))
+
+
+def test_a_feast_whose_day_is_only_estimated_is_the_same_feast() -> None:
+    names = {row[1] for row in holidays_of("AE", None, date(2040, 1, 1), date(2040, 12, 31))}
+
+    assert {"Eid al-Fitr", "Eid al-Fitr Holiday"} <= names
+    assert not [name for name in names if "estimated" in name]
+
+
+def test_years_that_the_library_does_not_reach_are_refused_not_taken_for_years_without_holidays() -> None:
+    assert holidays_of("JP", None, date(2099, 12, 1), date(2099, 12, 31)) == []
+    for first, last in ((date(1948, 1, 1), date(1949, 1, 1)), (date(2099, 1, 1), date(2100, 1, 1))):
+        with pytest.raises(UsageError, match="holidays of JP are known from 1949 to 2099"):
+            holidays_of("JP", None, first, last)
 
 
 def written(directory: Path, text: str) -> Path:
