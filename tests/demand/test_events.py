@@ -72,6 +72,19 @@ def test_every_method_forecasts_the_coming_campaign_and_none_is_misled_by_past_o
     assert by_name["historic_mean"][0] == pytest.approx(80, rel=0.03)  # of all days, the campaigns' without them
 
 
+def test_a_campaign_that_came_once_misleads_no_method_though_what_it_changes_is_not_sure() -> None:
+    once = history({DAYS - 5: 12.0}, {DAYS - 5: SALE, DAYS + 2: SALE})
+
+    known = counted(once, 14)
+    by_name, _ = c.forecasts(once, 14, c.chosen(["theta"]))
+
+    assert known is not None
+    assert known.said[2] == "campaign sale: no effect that is sure"
+    expected = 80 * WEEKDAYS[np.arange(DAYS, DAYS + 14) % 7]
+    for name in ("theta", "seasonal_naive"):
+        np.testing.assert_allclose(by_name[name], expected, rtol=0.35)
+
+
 def test_the_forecast_of_an_event_is_wider_and_the_row_says_what_it_counts_on() -> None:
     forecaster = forecasts.Forecaster(day(DAYS - 1), FREQUENCIES["day"], c.chosen([]), {}, Calendar(EVENTFUL.events))
     champion = forecasts.Champion({"historic_mean": 1.0}, 9.0, False, np.ones(2))
