@@ -67,7 +67,7 @@ def holidays_of(country: str, region: str | None, first: date, last: date) -> li
     """A country's public holidays, by the package `holidays`.
 
     Raises:
-        UsageError: it knows no such country or region, or not all of these years.
+        UsageError: it knows no such country or region, or none of these years.
     """
     import holidays  # noqa: PLC0415 - of this command alone
 
@@ -81,8 +81,10 @@ def holidays_of(country: str, region: str | None, first: date, last: date) -> li
             f"DE --region BY"
         ) from None
     if not known.start_year <= first.year <= last.year <= known.end_year:
-        span = f"from {known.start_year} to {known.end_year}"
-        raise UsageError(f"load-calendar: holidays of {country} are known {span}: say --from and --to within")
+        said = f"holidays of {country} are known from {known.start_year} to {known.end_year}"
+        if last.year < known.start_year or known.end_year < first.year:
+            raise UsageError(f"load-calendar: {said}")
+        logger.warning("load-calendar: %s only", said)
     # A feast of the moon is the same event whether its day is announced or reckoned: what it changes is learnt by name.
     named = [(day, re.sub(r" \(estimated\)|, estimated(?=\))", "", name)) for day, name in sorted(known.items())]
     return [(day, name, "holiday", None) for day, name in named if first <= day <= last]
