@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
 
 from search_forecast.cli.plot import HEIGHT, Coming, Past, check_ending, text_plot, write_plot
 from search_forecast.errors import EnvironmentProblem, UsageError
@@ -64,6 +65,24 @@ def test_files_are_pictures_and_the_same_for_the_same_numbers(tmp_path: Path) ->
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert ET.fromstring((tmp_path / "a.svg").read_text(encoding="utf-8")).tag.endswith("svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_each_panel_is_drawn_once_with_all_of_its_text_in_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, draw = [], Axes.draw
+    monkeypatch.setattr(Axes, "draw", lambda axes, renderer: (drawn.append(axes), draw(axes, renderer)))
+    many = [(day, None if count is None else count * 10_000) for day, count in PAST]
+
+    write_plot(tmp_path / "a.png", [("tv", many, COMING), ("laptop", PAST, COMING)])
+
+    assert [axes.get_title(loc="left") for axes in drawn] == ["tv", "laptop"]
+    boxes = [axes.get_tightbbox() for axes in drawn]
+    whole = drawn[0].figure.bbox
+    for box in boxes:
+        assert whole.x0 <= box.x0 <= box.x1 <= whole.x1
+        assert whole.y0 <= box.y0 <= box.y1 <= whole.y1
+    assert boxes[1].y1 <= boxes[0].y0
 
 
 @pytest.mark.parametrize("name", ["plot.pdf", "plot", "no/such/directory/plot.png"])

@@ -185,6 +185,21 @@ def test_days_without_a_delivery_are_left_out_of_the_errors(spark: SparkSession)
     assert {row["window"]: row["actual_count"] for row in found} == {"1-14": actual, "1-7": 60, "8-14": 120}
 
 
+def test_errors_are_scaled_by_what_came_on_the_same_weekday_whatever_was_not_delivered_between(
+    spark: SparkSession,
+) -> None:
+    values = [50 + 10 * (place % 7) + place // 7 for place in range(49)]  # each week one more than the week before
+    counts = {"laptop": [*values[:21], 0, 0, 0, *values[24:]]}
+    points = made("laptop", 41, 7, forecast=80.0)
+
+    [found] = forecast_accuracy(
+        forecasts_of(spark, points), counts_of(spark, counts), totals_of(spark, counts), as_of=day(48)
+    ).collect()
+
+    errors = [abs(point[4] - values[41 + point[3]]) for point in points]
+    assert found["mase"] == pytest.approx(sum(errors) / 7)
+
+
 def test_a_window_of_which_nothing_was_delivered_is_not_given(spark: SparkSession) -> None:
     counts = {"laptop": [30] * 20 + [0] * 9 + [30] * 20}
     points = made("laptop", 19, 7, forecast=30.0)

@@ -72,6 +72,19 @@ def test_every_method_forecasts_the_coming_campaign_and_none_is_misled_by_past_o
     assert by_name["historic_mean"][0] == pytest.approx(80, rel=0.03)  # of all days, the campaigns' without them
 
 
+def test_a_campaign_that_came_once_misleads_no_method_though_what_it_changes_is_not_sure() -> None:
+    once = history({DAYS - 5: 12.0}, {DAYS - 5: SALE, DAYS + 2: SALE})
+
+    known = counted(once, 14)
+    by_name, _ = c.forecasts(once, 14, c.chosen(["theta"]))
+
+    assert known is not None
+    assert known.said[2] == "campaign sale: no effect that is sure"
+    expected = 80 * WEEKDAYS[np.arange(DAYS, DAYS + 14) % 7]
+    for name in ("theta", "seasonal_naive"):
+        np.testing.assert_allclose(by_name[name], expected, rtol=0.35)
+
+
 def test_the_forecast_of_an_event_is_wider_and_the_row_says_what_it_counts_on() -> None:
     forecaster = forecasts.Forecaster(day(DAYS - 1), FREQUENCIES["day"], c.chosen([]), {}, Calendar(EVENTFUL.events))
     champion = forecasts.Champion({"historic_mean": 1.0}, 9.0, False, np.ones(2))
@@ -197,6 +210,27 @@ def test_holidays_are_those_of_the_country_and_its_region() -> None:
         holidays_of("XX", None, day(0), day(1))
     with pytest.raises(UsageError, match="--country CH with --region QQ"):
         holidays_of("CH", "QQ", day(0), day(1))
+    with pytest.raises(UsageError, match="no holidays are known of --country __name__"):
+        holidays_of("__name__", None, day(0), day(1))
+
+
+def test_a_feast_whose_day_is_only_estimated_is_the_same_feast() -> None:
+    names = {row[1] for row in holidays_of("AE", None, date(2040, 1, 1), date(2040, 12, 31))}
+
+    assert {"Eid al-Fitr", "Eid al-Fitr Holiday"} <= names
+    assert not [name for name in names if "estimated" in name]
+
+
+def test_years_that_the_library_does_not_reach_are_not_taken_for_years_without_holidays(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert holidays_of("JP", None, date(2099, 12, 1), date(2099, 12, 31)) == []
+    assert not caplog.messages
+    assert len(holidays_of("JP", None, date(2099, 1, 1), date(2100, 12, 31))) > 10
+    assert caplog.messages == ["load-calendar: holidays of JP are known from 1949 to 2099 only"]
+    for year in (1948, 2100):
+        with pytest.raises(UsageError, match="holidays of JP are known from 1949 to 2099"):
+            holidays_of("JP", None, date(year, 1, 1), date(year, 12, 31))
 
 
 def written(directory: Path, text: str) -> Path:

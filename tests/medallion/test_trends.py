@@ -22,6 +22,7 @@ from search_forecast.lakehouse.contracts import DAILY_TERM_COUNTS, DAILY_TOTALS,
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion import significance, trends
 from search_forecast.medallion.publish_trends import publish_trends, refresh
+from search_forecast.medallion.quality import MAX_COUNT
 from support import plans
 from support.delta import write_counts
 from support.places import ORIGINAL
@@ -216,6 +217,14 @@ def test_a_rise_that_comes_every_year_is_none_and_one_beyond_it_is(spark: SparkS
 
     assert [status(term, 48) for term in ("gifts", "gifts and more")] == ["rising", "rising"]
     assert [status(term, 52 + 48) for term in ("gifts", "gifts and more")] == ["stable", "rising"]
+
+
+def test_counts_as_large_as_a_record_may_hold_are_judged(spark: SparkSession) -> None:
+    found = trends_of(spark, MONDAY, {"much": [MAX_COUNT] * 7 + [2 * MAX_COUNT] * 7, "rest": [4 * MAX_COUNT] * 14})
+
+    row = found["week", MONDAY + timedelta(days=7), "much"]
+    assert row["growth_ratio"] == pytest.approx((2 / 6) / (1 / 5) - 1)
+    assert (row["status"], row["p_value"]) == ("rising", 0)
 
 
 def test_where_nothing_trends_bursts_are_little_called(spark: SparkSession) -> None:

@@ -1,6 +1,7 @@
 """`load-calendar`: holidays of a country, and a file of campaigns and closures, to search_gold.calendar_events."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -66,20 +67,27 @@ def holidays_of(country: str, region: str | None, first: date, last: date) -> li
     """A country's public holidays, by the package `holidays`.
 
     Raises:
-        UsageError: it knows no such country or region.
+        UsageError: it knows no such country or region, or none of these years.
     """
     import holidays  # noqa: PLC0415 - of this command alone
 
     years = range(first.year, last.year + 1)
     try:
         known = holidays.country_holidays(country, subdiv=region, years=years)
-    except NotImplementedError:
+    except (NotImplementedError, TypeError):
         place = country if region is None else f"{country} with --region {region}"
         raise UsageError(
             f"load-calendar: no holidays are known of --country {place}; name it by its ISO 3166 code, such as CH or "
             f"DE --region BY"
         ) from None
-    return [(day, name, "holiday", None) for day, name in sorted(known.items()) if first <= day <= last]
+    if not known.start_year <= first.year <= last.year <= known.end_year:
+        said = f"holidays of {country} are known from {known.start_year} to {known.end_year}"
+        if last.year < known.start_year or known.end_year < first.year:
+            raise UsageError(f"load-calendar: {said}")
+        logger.warning("load-calendar: %s only", said)
+    # A feast of the moon is the same event whether its day is announced or reckoned: what it changes is learnt by name.
+    named = [(day, re.sub(r" \(estimated\)|, estimated(?=\))", "", name)) for day, name in sorted(known.items())]
+    return [(day, name, "holiday", None) for day, name in named if first <= day <= last]
 
 
 def read_events(source: Path) -> list[Row]:

@@ -76,7 +76,8 @@ def _by_period(daily: DataFrame, first: date, last: date, *keys: str) -> DataFra
         F.sum("search_count").alias("search_count"),
         F.sum(F.when(place <= last_place, count).otherwise(0)).alias("head_count"),
         F.sum(F.when(place >= first_place, count).otherwise(0)).alias("tail_count"),
-        F.sum(F.try_divide(count * count, "day_count")).alias("square_sum"),
+        # A fraction: as whole numbers squares may be beyond a bigint, and products of sums too.
+        F.sum(F.try_divide(count.cast("double") * count, "day_count")).alias("square_sum"),
         F.count_if(F.col("day_count") > 0).alias("searched_day_count"),
     )
 
@@ -199,7 +200,8 @@ def _published(judged: DataFrame, first: date) -> DataFrame:
     period, own = Window.partitionBy(*_KEY), Window.partitionBy("grain", "term")
     count, previous, start = F.col("search_count"), F.col("previous"), F.col("period_start_date")
     share = F.coalesce(F.try_divide(count, "all_search_count"), F.lit(0.0))  # a period without any search
-    growth = F.try_divide(F.col("current") * F.col("all_previous"), previous * F.col("all_current")) - 1
+    now, before = (F.col(name).cast("double") for name in ("current", "previous"))
+    growth = F.try_divide(now * F.col("all_previous"), before * F.col("all_current")) - 1
     is_called = F.coalesce(F.col("p_value") <= FALSE_CALL_RATIO, F.lit(False))
     is_first = F.min(F.when(count > 0, start)).over(own) == start
     status = (

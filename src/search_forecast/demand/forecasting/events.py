@@ -96,12 +96,16 @@ def counted(history: History, horizon: int) -> Counted | None:
     if history.frequency.days > 1 or not (places or any(coming)):
         return None
     expected, ratios = _beside(history, np.isin(np.arange(len(history.values)), list(places)))
-    learnt = _effects(ratios, places)
+    learnt, spread = _effects(ratios, places)
     values = history.values.copy()
     for place, event in places.items():
         effect = learnt.get(event)
-        if effect is not None:
-            values[place] = expected[place] if np.isfinite(expected[place]) else values[place] / np.exp(effect.log)
+        # A campaign that came once has no sure effect, but its day may be far from all others.
+        is_odd = abs(ratios[place]) > BEYOND_CHANCE * spread
+        if np.isfinite(expected[place]) and (effect is not None or is_odd):
+            values[place] = expected[place]
+        elif effect is not None:
+            values[place] /= np.exp(effect.log)
     effects = [
         None if event is None else learnt[event] if event in learnt else learnt.get(Event(event.kind, ""))
         for event in coming
@@ -132,19 +136,22 @@ def _beside(history: History, is_event: NDArray[np.bool_]) -> tuple[Floats, Floa
     return expected, ratios - (ordinary.mean() if len(ordinary) else 0.0)
 
 
-def _effects(ratios: Floats, places: Mapping[int, Event]) -> dict[Event, Effect | None]:
-    """Effects of kinds (as events without a name) and of events that were there before; None where it may be chance."""
+def _effects(ratios: Floats, places: Mapping[int, Event]) -> tuple[dict[Event, Effect | None], float]:
+    """Effects of kinds (as events without a name) and of events that were there before; None where it may be chance.
+
+    And by how much the ratios of days without an event differ; infinite where they are too few to tell.
+    """
     is_plain = np.ones(len(ratios), dtype=bool)
     is_plain[list(places)] = False
     ordinary = ratios[is_plain & np.isfinite(ratios)]
     if len(ordinary) < 2 * _NEIGHBOURS:
-        return {}
-    spread = float(ordinary.std(ddof=1))
+        return {}, np.inf
+    spread = max(float(ordinary.std(ddof=1)), 1e-3)
 
     def effect(among: list[int]) -> Effect:
         found = ratios[among][np.isfinite(ratios[among])]
         own = float(found.std(ddof=1)) if len(found) > 1 else 0.0
-        error = max(spread, own, 1e-3) / np.sqrt(max(len(found), 1))
+        error = max(spread, own) / np.sqrt(max(len(found), 1))
         return Effect(float(found.mean()) if len(found) else 0.0, float(error), len(found))
 
     learnt: dict[Event, Effect | None] = {}
@@ -159,4 +166,4 @@ def _effects(ratios: Floats, places: Mapping[int, Event]) -> dict[Event, Effect 
             best = own if len(names) > 1 and others.days and apart.is_sure else common
             learnt[event] = best if best.is_sure else None
         learnt[Event(kind, "")] = common if common.is_sure else None
-    return learnt
+    return learnt, spread

@@ -140,20 +140,22 @@ def _with_scale(series: DataFrame) -> DataFrame:
 
     A series that is not longer than a season is measured by the plain naive.
     """
-    order = Window.partitionBy(*_SERIES).orderBy("period_start")
+    order = Window.partitionBy(*_SERIES).orderBy("place")
     is_weekly = F.col("period_days") == 7
     daily, weekly = (FREQUENCIES[name].season_length for name in ("day", "week"))
     season = F.when(is_weekly, weekly).otherwise(daily)
-    before = F.when(is_weekly, F.lag("actual", weekly).over(order)).otherwise(F.lag("actual", daily).over(order))
-    stepped = series.select(
+
+    def before(periods: int) -> Column:  # by its date, not by rows: days without a delivery have none
+        return F.max("actual").over(order.rangeBetween(-periods, -periods))
+
+    stepped = series.withColumn("place", F.floor(F.unix_date("period_start") / F.col("period_days"))).select(
         "*",
         F.row_number().over(order).alias("number"),
-        F.abs(F.col("actual") - before).alias("seasonal_error"),
-        F.abs(F.col("actual") - F.lag("actual", 1).over(order)).alias("naive_error"),
+        F.abs(F.col("actual") - F.when(is_weekly, before(weekly)).otherwise(before(daily))).alias("seasonal_error"),
+        F.abs(F.col("actual") - before(1)).alias("naive_error"),
     )
     so_far = order.rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    seasonal = F.try_divide(F.sum("seasonal_error").over(so_far), F.col("number") - season)
-    naive = F.try_divide(F.sum("naive_error").over(so_far), F.col("number") - 1)
+    seasonal, naive = (F.avg(name).over(so_far) for name in ("seasonal_error", "naive_error"))
     scale = F.when(F.col("number") > season, seasonal).otherwise(naive)
     return stepped.select(*_SERIES, "period_start", "actual", F.nullif(scale, F.lit(0.0)).alias("scale"))
 

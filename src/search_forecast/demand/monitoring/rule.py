@@ -2,9 +2,7 @@
 
 Stated rate of false alarms, where nothing changes but by chance (counts that vary more than Poisson's, weekdays that
 differ, six months of training): drift in at most 1 of 100 windows, accuracy in at most 3 of 100 weekly decisions.
-Measured over 40 to 200 simulations of 100 weeks, 1,000 and 30 searches a day, 1 to 12 terms: drift 0 to 0.13 of 100
-(12 terms), accuracy 0 to 1.4 of 100 for a champion that is better than the mean, 0.5 to 2.5 for one that is 2 % worse
-(the mean of four weeks). They come in runs, up to 12 in one simulation.
+They come in runs, as a bad week stays among the last five. Measured: docs/forecast-quality.md;
 tests/demand/test_false_alarms.py repeats it in small.
 """
 
