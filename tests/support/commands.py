@@ -1,5 +1,7 @@
 """Runs commands in one process, as a job does: `python tests/support/commands.py CLUSTER COMMANDS`.
 
+Files are staged by the cluster's executors, as if they were large.
+
 COMMANDS is a JSON list of lists of words. Prints a JSON line for each, its exit code and output; at the end, where the
 Spark is that they used.
 """
@@ -11,9 +13,11 @@ import sys
 
 from search_forecast import cli
 from search_forecast.lakehouse.session import session
+from search_forecast.medallion import staging_tasks
 
 
 def main(cluster: str, commands: list[list[str]]) -> None:
+    staging_tasks._LEAST_BYTES, staging_tasks._has_executors = 1, lambda _: True
     for words in commands:
         printed, errors = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):

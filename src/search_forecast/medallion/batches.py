@@ -92,6 +92,16 @@ def write(blocks: Iterable[bytes], layout: Layout, reading: Reading, path: Path)
     return count
 
 
+def settle(path: Path, delivery_id: str, directory: Path) -> None:
+    """Let what `write` wrote lie in a batch's directory under the name of its content."""
+    for ending in ENDINGS:
+        written, staged = Path(f"{path}{ending}"), directory / f"{delivery_id}{ending}"
+        if staged.exists():  # a duplicate, perhaps split by another layout: the one before counts
+            written.unlink()
+        else:
+            written.rename(staged)
+
+
 def seal(batch: Batch) -> None:
     """Write the manifest: from here on the batch will be finished, by this run or by the next."""
     document = {

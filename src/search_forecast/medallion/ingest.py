@@ -50,7 +50,9 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     _check_patterns(lakehouse, choice)
     new_files.check_deliveries(lakehouse, seen)
     content_ids = ContentIds(lakehouse.staging, now, is_verified=parameters.is_verified)
-    batch, known = new_files.stage_new_files(lakehouse.staging, survey, choice, seen, now, content_ids=content_ids)
+    batch, known = new_files.stage_new_files(
+        lakehouse.staging, survey, choice, seen, now, content_ids=content_ids, spark=lambda: lakehouse.spark
+    )
     batch, refused = _without_twins(lakehouse, batch, seen) if parameters.is_strict else (batch, [])
     if batch.deliveries:
         batches.seal(batch)

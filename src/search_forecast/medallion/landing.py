@@ -126,12 +126,7 @@ def stage(part: Part, directory: Path, choice: Choice | None = None) -> Delivery
     except RecursionError as error:
         raise DataError("a record is nested too deeply to be read") from error
     delivery_id = opened.content.sha256.hexdigest()
-    for ending in batches.ENDINGS:
-        partial, staged = directory / f"partial{ending}", directory / f"{delivery_id}{ending}"
-        if staged.exists():  # a duplicate, perhaps split by another layout: the one before counts
-            partial.unlink()
-        else:
-            partial.rename(staged)
+    batches.settle(directory / "partial", delivery_id, directory)
     return Delivery(
         *(delivery_id, part.name, file_size(part.path), record_count, "ingested", None),
         *(opened.export.name, reading.text),

@@ -1,13 +1,16 @@
 """What is new at a source, staged as one batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from pyspark.sql import SparkSession
+
 from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import DELIVERIES, RAW_SEARCH_TERMS
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import batches, containers, corrections, landing
+from search_forecast.medallion import batches, containers, corrections, landing, staging_tasks
 from search_forecast.medallion.batches import Batch, Delivery
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
@@ -24,6 +27,7 @@ def stage_new_files(
     now: datetime,
     *,
     content_ids: ContentIds | None = None,
+    spark: Callable[[], SparkSession] | None = None,
 ) -> tuple[Batch, list[Delivery]]:
     """Stage what is new in a batch; also return the deliveries that lie there as they were seen before.
 
@@ -34,6 +38,7 @@ def stage_new_files(
         seen: rows of search_bronze.deliveries.
         now: when this run began.
         content_ids: what was read before; learns what is read now.
+        spark: gives the session whose tasks may stage what is new.
     """
     batch, content_ids = new_batch(staging, seen, now), content_ids or ContentIds(staging, now)
     past = _Past.of(seen)
@@ -42,6 +47,9 @@ def stage_new_files(
     in_order = sorted(seen, key=lambda row: bool(row["status"] != "rejected"))
     rows = {(row["delivery_id"], row["source_file"]): row for row in in_order}
     new, known = [], []
+    unseen = [part for part in survey.parts if part.name not in names]
+    stamps = {part: content_ids.stamp(part) for part in unseen}  # of before they are read
+    stage = staging_tasks.stager(spark, unseen, batch.directory, choice)
     for part in survey.parts:
         name = part.name
         # Only a file whose name is known may be known: the others are hashed while they are staged.
@@ -49,8 +57,8 @@ def stage_new_files(
         if row is not None and not _may_be_taken_now(part, row, batch.directory, choice, past):
             known.append(Delivery(row["delivery_id"], name, row["bytes"], None, row["status"], row["reason"]))
             continue
-        stamp = content_ids.stamp(part)
-        delivery = _inspect(part, batch.directory, choice, past)
+        stamp = stamps[part] if part in stamps else content_ids.stamp(part)
+        delivery = _inspect(part, stage, choice, past)
         content_ids.note(part, stamp, delivery.delivery_id)
         if delivery.status == "rejected" and delivery.delivery_id not in past.ingested:
             batch.unstage(delivery)  # the next file may have this content by another layout, and be taken
@@ -127,11 +135,11 @@ def _may_be_taken_now(part: Part, row: Row, directory: Path, choice: Choice, pas
     return part.name not in past.latest or choice.known_name(layout) != "reject"
 
 
-def _inspect(part: Part, directory: Path, choice: Choice, past: _Past) -> Delivery:
+def _inspect(part: Part, stage: Callable[[Part], Delivery], choice: Choice, past: _Past) -> Delivery:
     """Stage a file that was not seen before, or say why it is not taken."""
     status, reason, delivery_id, before = "rejected", "", None, past.latest.get(part.name)
     try:
-        delivery = landing.stage(part, directory, choice)
+        delivery = stage(part)
         goes_on = before is not None and landing.begins_with(part, before["bytes"], str(before["delivery_id"]))
     except containers.ChangedError as error:
         reason = str(error)  # no content: by the time it is hashed it may be whole, and must not be known then
