@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.pages.report import write_report
 from search_forecast.queries.local import LocalEngine
-from support import shop
+from support import lakes, shop
 from support.browsing import PHONE, drawn, needs_browser, rows, seriously_wrong, visited
 from support.delta import write, write_counts
 from support.places import PROJECT
@@ -124,6 +125,34 @@ def test_the_search_box_finds_any_term_and_draws_its_history(browser: Browser, r
         drawn(page)
 
 
+def test_the_search_box_takes_a_term_as_people_write_it(browser: Browser, tmp_path: Path) -> None:
+    terms = {"STRAẞE": "strasse", "ΟΔΟΣ": "οδοσ", "usb\u00adc  \tCable": "usbc cable", "ısı": "ısı"}
+    lakes.shown(tmp_path, {(day(0), term): count for count, term in enumerate(terms.values(), 1)}, {}, 1)
+
+    with opened(browser, written(tmp_path)) as page:
+        for count, (typed, term) in enumerate(terms.items(), 1):
+            assert normaliser()(typed) == term
+            choose(page, typed)
+            expect(page.locator("#history-title")).to_have_text(f"\u2068“{term}”\u2069: {count} searches in 1 days")
+
+
+def test_a_term_that_is_called_as_a_series_is_one_like_any_other(browser: Browser, tmp_path: Path) -> None:
+    lakes.shown(tmp_path, {(day(0), "(total)"): 5, (day(0), "(other)"): 3, (day(0), "tv"): 1}, {}, 1)
+    rows = [row for row in shop.forecasts()["term_forecasts"] if row["term"] in ("(total)", "(other)")]
+    write(tmp_path, {"term_forecasts": rows})
+
+    with opened(browser, written(tmp_path)) as page:
+        assert page.locator("#top_terms-title").inner_text().startswith("\u2068“(total)”\u2069 leads with 55.6%")
+        expect(page.locator("#history svg .mark-area path")).to_have_count(2)
+        page.locator("#top_terms-section summary").click()
+        for term, count in (("(total)", 5), ("(other)", 3)):
+            page.locator("#top_terms-section").get_by_role("button", name=term).click()
+            drawn(page)
+            expect(page.locator("#history-title")).to_have_text(f"\u2068“{term}”\u2069: {count} searches in 1 days")
+            expect(page.locator("#history svg .mark-area path")).to_have_count(0)
+            expect(page.get_by_label("Find a term")).to_have_value(term)
+
+
 def test_a_hostile_term_is_text(browser: Browser, report: Path) -> None:
     with opened(browser, report) as page:
         for term in shop.HOSTILE[:9]:
@@ -149,6 +178,20 @@ def test_a_phone_shows_it_whole_and_axe_finds_nothing_serious(browser: Browser, 
         back = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", back))) < 384) == (scheme == "dark")
         assert seriously_wrong(page) == []
+
+
+def test_on_paper_it_is_dark_on_light_and_a_table_that_is_open_whole(browser: Browser, report: Path) -> None:
+    with opened(browser, report, color_scheme="dark") as page:
+        page.locator("#history-figure summary").click()
+        page.emulate_media(media="print")
+        colour = "getComputedStyle(document.querySelector({})).{}"
+        ink = [page.evaluate(colour.format(*of)) for of in (("'body'", "color"), ("'#history svg text'", "fill"))]
+        assert ink == ["rgb(27, 31, 36)"] * 2
+        table = page.locator("#history-figure .scroll")
+        assert table.evaluate("scroll => scroll.scrollHeight - scroll.clientHeight") == 0
+        page.emulate_media(media="screen")
+        ink = [page.evaluate(colour.format(*of)) for of in (("'body'", "color"), ("'#history svg text'", "fill"))]
+        assert ink == ["rgb(233, 237, 241)"] * 2
 
 
 def test_a_reader_of_spanish_gets_spanish_and_may_switch(browser: Browser, report: Path) -> None:

@@ -24,7 +24,7 @@ from flask.testing import FlaskClient
 from search_forecast.cli import main
 from search_forecast.pages.explore import application, hosts_of
 from search_forecast.queries.remembering import RememberingEngine
-from support import shop
+from support import lakes, shop
 from support.delta import write
 from support.shop import day
 
@@ -152,6 +152,8 @@ def test_lists_of_terms_to_go_on_from(client: FlaskClient) -> None:
         ("list", {"from": "2026-05-02", "to": "2026-05-01"}, 400, "is after"),
         ("list", {"list": "batches"}, 400, "list=batches is not top, rising"),
         ("terms", {"part": ["a", "b"]}, 400, "part is there twice"),
+        ("comparison", {"term": "gaming laptop", "grain": ["day", "week"]}, 400, "grain is there twice"),
+        ("list", {"from": ["2026-05-01", "2026-05-02"]}, 400, "from is there twice"),
         ("terms", {"sql": "select 1"}, 400, "no parameter sql"),
         ("terms", {"part": ["a"] * 20_000}, 414, "longer than 30000 bytes"),
         ("batches", {}, 404, "not found"),
@@ -222,6 +224,15 @@ def test_a_commit_is_seen_at_once_and_an_answer_remembered_until_then(tmp_path: 
     write(lake, {"term_summary": gold["term_summary"][2:4]})
     found = [row["term"] for row in get(client, "/api/terms").json]
     assert found == [row["term"] for row in gold["term_summary"][:4]]
+
+
+def test_who_searched_for_the_name_of_a_series_searched_for_a_term(tmp_path: Path) -> None:
+    lakes.shown(tmp_path, {(day(0), "(other)"): 3, (day(0), "tv"): 1}, {}, 1)
+    write(tmp_path, {"term_forecasts": shop.forecasts()["term_forecasts"]})
+
+    [shown] = comparison(client_of(tmp_path), "(other)")["terms"]
+
+    assert (shown["search_count"], shown["forecast"]) == (3, None)
 
 
 def test_tables_that_are_not_there_yet_are_named_with_what_fills_them(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ GRAINS = ("day", "week", "month")
 LISTS = ("top", "rising", "falling", "new", "lost", "breakouts")
 _LIST_LENGTH, _FOUND_LENGTH = "20", "12"
 _TREND_DAYS = 62  # the last whole week or month lies in them
+_OTHER = "(other)"  # a series of forecasts; as a term it is somebody's search
 _FORECAST = ("forecast", "lower_80", "upper_80", "lower_95", "upper_95")
 COLUMNS = ("date", "term", "search_count", *_FORECAST)
 _DAYS = """
@@ -170,7 +171,8 @@ def _days(engine: Engine, terms: list[str], starts: list[date], grain: str) -> d
 
 def _forecast(engine: Engine, term: str, grain: str, *, is_latest: bool) -> Facts | None:
     """The latest forecast; its rows only where it is one of such periods, and follows what is shown."""
-    ahead = query(engine, "forecast", term=term) if engine.has("term_forecasts") else []
+    has_forecast = term != _OTHER and engine.has("term_forecasts")
+    ahead = query(engine, "forecast", term=term) if has_forecast else []
     if not ahead:
         return None
     made = ahead[0]["made_on_date"]

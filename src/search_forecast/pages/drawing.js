@@ -9,8 +9,7 @@ let locale = navigator.language;
 // Words and numbers, as the reader's language and place write them.
 const say = (key, values = {}) => (strings[language][key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const visible = text => String(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, c => `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
-const termName = term => term === "(total)" ? say("all_searches") : term === "(other)" ? say("other_terms") : visible(term);
-const quoted = term => term === "(total)" ? say("all_searches") : `\u2068“${termName(term)}”\u2069`;
+const quoted = term => `\u2068“${visible(term)}”\u2069`;
 const number = (value, options) => value == null ? "–" : new Intl.NumberFormat(locale, options).format(value);
 const moment = (value, options) => value == null ? "–" : new Intl.DateTimeFormat(locale, options).format(new Date(value));
 const utc = (value, options) => moment(value, { timeZone: "UTC", ...options });
@@ -25,7 +24,7 @@ const formats = {
 const { asCount, asPercent, asChange, asDay } = formats;
 const between = (first, last) => `${asDay(first)} – ${asDay(last)}`;
 
-/** Says all that stands in the HTML, and shows what `render` does: now, in another language, in other colours. */
+/** Says all that stands in the HTML, and shows what `render` does: now, and in another language. */
 const present = render => {
   const show = () => {
     document.documentElement.lang = language;
@@ -39,7 +38,6 @@ const present = render => {
     locale = navigator.languages.find(name => name.startsWith(language)) ?? language;
     show();
   }));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
   show();
 };
 
@@ -85,8 +83,8 @@ const foretold = (row, date) => ({ ...row, date: Date.parse(date), range_80: int
 const forecastColumns = [["day", row => asDay(row.date)], ["searches", row => asCount(row.count), true], ["forecast", row => asCount(row.forecast), true], ["interval_80", row => row.range_80 ?? "–", true], ["interval_95", row => row.range_95 ?? "–", true]];
 const folded = (title, ...content) => element("details", {}, element("summary", {}, title), ...content);
 
-// Figures.
-const colour = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// Figures. Their colours are those of the style at any time: by day, by night, on paper.
+const colour = name => `var(--${name})`;
 const resolved = value => {
   if (Array.isArray(value)) return value.map(resolved);
   if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, resolved(item)]));

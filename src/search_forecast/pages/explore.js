@@ -24,26 +24,30 @@ const ask = async (kind, parameters, draw) => {
   }
 };
 const download = (kind, ...names) => element("a", { className: "download", href: `api/${kind}.csv?${query(...names)}`, download: `${kind}.csv` }, say("download"));
+// What is compared is a term, or all searches by the name `(total)`; who searched for that text can only be listed.
+const nameOf = term => term === "(total)" ? say("all_searches") : visible(term);
+const quotedName = term => term === "(total)" ? nameOf(term) : quoted(term);
 const termButton = term => {
-  const button = element("button", { type: "button", className: "term" }, element("bdi", {}, termName(term)));
+  if (term === "(total)") return element("span", {}, term);
+  const button = element("button", { type: "button", className: "term" }, element("bdi", {}, visible(term)));
   button.onclick = () => { add(term); $("comparison-title").scrollIntoView({ block: "nearest" }); };
   return button;
 };
 
 // Which terms.
 const add = term => {
-  if (chosen.term.includes(term)) return tell(say("is_there", { term: quoted(term) }));
+  if (chosen.term.includes(term)) return tell(say("is_there", { term: quotedName(term) }));
   if (chosen.term.length === 1 && chosen.term[0] === "(total)") chosen.term = [];
   if (chosen.term.length === facts.most_terms) return tell(say("full", { count: facts.most_terms }));
   chosen.term.push(term);
   $("term").value = "";
   answers.terms = null;
   showFound();
-  tell(say("showing", { term: quoted(term) }));
+  tell(say("showing", { term: quotedName(term) }));
   compare();
 };
 const remove = place => {
-  tell(say("removed", { term: quoted(chosen.term[place]) }));
+  tell(say("removed", { term: quotedName(chosen.term[place]) }));
   chosen.term.splice(place, 1);
   if (!chosen.term.length) chosen.term = ["(total)"];
   compare();
@@ -67,7 +71,8 @@ $("search").addEventListener("submit", async event => {
   clearTimeout(typing);
   answers.terms = null; // those of another text
   await look();
-  if ($("term").value && answers.terms?.length) add(answers.terms[0].term);
+  const first = answers.terms?.find(({ term }) => term !== "(total)");
+  if ($("term").value && first) add(first.term);
 });
 
 // Their history, forecasts and trends.
@@ -79,9 +84,9 @@ const compare = () => {
 const showChoices = () => {
   const isAlone = chosen.term.length === 1;
   $("chosen").replaceChildren(...chosen.term.map((term, place) => {
-    const button = element("button", { type: "button", ariaLabel: say("remove", { term: quoted(term) }) }, "×");
+    const button = element("button", { type: "button", ariaLabel: say("remove", { term: quotedName(term) }) }, "×");
     button.onclick = () => remove(place);
-    const item = element("li", {}, element("span", {}, element("bdi", {}, termName(term))), term === "(total)" && isAlone ? null : button);
+    const item = element("li", {}, element("span", {}, element("bdi", {}, nameOf(term))), term === "(total)" && isAlone ? null : button);
     item.style.borderInlineStartColor = `var(--${isAlone ? "main" : `series${place + 1}`})`;
     return item;
   }));
@@ -93,18 +98,18 @@ const showChoices = () => {
 };
 const figureRows = shown => {
   const { dates, terms } = answers.comparison;
-  const common = { term: termName(shown.term), slot: terms.indexOf(shown) + 1 };
+  const common = { term: nameOf(shown.term), slot: terms.indexOf(shown) + 1 };
   const past = dates.map((date, place) => ({ ...common, date: Date.parse(date), count: shown.counts[place] }));
   return [...past, ...(shown.forecast?.rows ?? []).map(row => ({ ...common, ...foretold(row, row.target_date) }))];
 };
 const saidOfForecast = ({ term, forecast }, isAlone) => {
-  if (!forecast) return say("no_forecast_of", { term: quoted(term) });
+  if (!forecast) return say("no_forecast_of", { term: quotedName(term) });
   if (forecast.rows.length && !isAlone) return say("broken_lines");
   if (!forecast.rows.length) return say("forecast_by", { grain: say(`by_${forecast.grain}`).toLowerCase() });
   return say("forecast_of", { date: asDay(forecast.made_on_date), version: forecast.model_version, verdict: forecast.verdict ? say(forecast.verdict) : "–" });
 };
 const trendColumns = [
-  ["term", row => element("bdi", {}, termName(row.term))], ["searches", row => asCount(row.search_count), true], ["share", row => asPercent(row.share_ratio), true],
+  ["term", row => element("bdi", {}, nameOf(row.term))], ["searches", row => asCount(row.search_count), true], ["share", row => asPercent(row.share_ratio), true],
   ["status", row => row.trend ? say(row.trend.status) : "–"], ["growth", row => asChange(row.trend?.growth_ratio), true],
   ["rank", row => asCount(row.trend?.rank), true], ["ranks_won", row => number(row.trend?.ranks_won, { signDisplay: "exceptZero" }), true], ["index", row => asCount(row.trend?.index_0_100), true],
   ["in_period_of", row => asDay(row.trend?.period_start_date)],
@@ -112,7 +117,7 @@ const trendColumns = [
 const showComparison = () => {
   const { dates, grain, terms, last_date } = answers.comparison, [only] = terms;
   const days = say(`${grain}s`, { count: dates.length });
-  const title = !dates.length ? say("no_period", { grain: say(`by_${grain}`).toLowerCase() }) : terms.length > 1 ? say("compared", { count: terms.length, days }) : say("history_of", { term: quoted(only.term), count: asCount(only.search_count), days });
+  const title = !dates.length ? say("no_period", { grain: say(`by_${grain}`).toLowerCase() }) : terms.length > 1 ? say("compared", { count: terms.length, days }) : say("history_of", { term: quotedName(only.term), count: asCount(only.search_count), days });
   const rows = terms.flatMap(figureRows), hasForecast = terms.some(row => row.forecast?.rows.length);
   const marks = terms.length > 1 ? [] : [["main", say(`per_${grain}`)], ...(hasForecast ? [["dashed", say("forecast")], ["band", say("interval_80")], ["band faint", say("interval_95")]] : [])];
   const notes = [...new Set(facts.missing.includes("search_gold.term_forecasts") ? [] : terms.map(row => saidOfForecast(row, terms.length === 1)))].map(text => paragraph(text));

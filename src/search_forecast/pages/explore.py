@@ -137,14 +137,13 @@ def _asked(name: str) -> list[str]:
             raise UsageError(f"explore: no parameter {other[:50]}; there are {', '.join(sorted(known))}")
         if max(map(len, texts)) > LONGEST_TEXT:
             raise UsageError(f"explore: {other} has more than {LONGEST_TEXT} characters")
+        if len(texts) > 1 and other != "term":
+            raise UsageError(f"explore: {other} is there twice")
     return request.args.getlist(name)
 
 
 def _one(name: str, default: str) -> str:
-    texts = _asked(name)
-    if len(texts) > 1:
-        raise UsageError(f"explore: {name} is there twice")
-    return texts[0] if texts else default
+    return (_asked(name) or [default])[0]
 
 
 def _period() -> comparison.Period:

@@ -4,10 +4,18 @@ const forecasts = new Map(Object.entries(history.forecasts?.terms ?? {})); // "c
 const verdicts = new Map(Object.entries(facts.models?.verdict_of ?? {}));
 const shown = { term: 0, span: "recent", grain: 0 };
 
-const termButton = term => {
-  const place = history.terms.indexOf(term);
-  if (place < 0) return termName(term);
-  const button = element("button", { type: "button", className: "term" }, element("bdi", {}, termName(term)));
+// The first place is that of all searches. A series is called by its term, `(total)` or `(other)`; people search for these two as well.
+const others = { "(total)": "all_searches", "(other)": "other_terms" };
+const isTerm = series => !Object.hasOwn(others, series);
+const seriesOf = place => !place || isTerm(history.terms[place]) ? history.terms[place] : null;
+const nameOf = place => place ? visible(history.terms[place]) : say("all_searches");
+const quotedName = place => place ? quoted(history.terms[place]) : say("all_searches");
+
+const termButton = term => buttonTo(history.terms.indexOf(term, 1), visible(term));
+const seriesButton = series => isTerm(series) ? termButton(series) : buttonTo(series === "(total)" ? 0 : -1, say(others[series]));
+const buttonTo = (place, name) => {
+  if (place < 0) return name;
+  const button = element("button", { type: "button", className: "term" }, element("bdi", {}, name));
   button.onclick = () => { showTerm(place); $("term").focus(); $("history-title").scrollIntoView(); };
   return button;
 };
@@ -31,7 +39,7 @@ const top = () => {
   if (!period.top.length) return section("top_terms", say("no_searches", { days: period.day_count }));
   const [leader] = period.top;
   const days = period.day_count, dates = between(period.first_date, period.last_date);
-  const rows = period.top.map(row => ({ ...row, term: termName(row.term) }));
+  const rows = period.top.map(row => ({ ...row, term: visible(row.term) }));
   const title = say("leads", { term: quoted(leader.term), share: asPercent(leader.share_ratio), days });
   const columns = [["term", row => termButton(row.term)], ["searches", row => asCount(row.search_count), true], ["before", row => asCount(row.previous_count), true], ["share", row => asPercent(row.share_ratio), true]];
   const marks = period.previous_first_date ? key(["main bar", dates], ["mark", say("days_before", { days })]) : key(["main bar", dates]);
@@ -55,7 +63,7 @@ const trends = () => {
   const grains = element("div", { role: "group" }, ...choice(facts.trends.map(({ grain }) => say(grain)), shown.grain, place => { shown.grain = place; render(); }));
   const columns = [["term", row => termButton(row.term)], ["status", row => say(row.status)], ["searches", row => asCount(row.search_count), true], ["before", row => asCount(row.previous_count), true], ["growth", row => asChange(row.growth_ratio), true], ["p_value", row => number(row.p_value, { maximumSignificantDigits: 2 }), true]];
   return section("rising_and_falling", title, facts.trends.length > 1 ? grains : null,
-    moving.length ? figure("trends", moving.map(row => ({ ...row, term: termName(row.term) })), title) : null,
+    moving.length ? figure("trends", moving.map(row => ({ ...row, term: visible(row.term) })), title) : null,
     paragraph(say("trends_note", { fresh: asCount(fresh), lost: asCount(lost) })),
     found.terms.length ? folded(say("as_table"), table(title, columns, found.terms)) : null,
     ...breakouts());
@@ -108,7 +116,7 @@ const models = () => {
     figure("methods", rows, title),
     paragraph(say("verdicts", { count: asCount(found.verdicts.forecastable ?? 0), total: asCount(total) })),
     folded(say("methods_table"), table(title, [["method", row => row.term], ...measures], rows)),
-    folded(say("terms_table"), table(say("terms_table"), [["term", row => termButton(row.term)], ["verdict", row => say(row.verdict)], ["wape", row => asPercent(row.wape), true], ["mean", row => asPercent(row.mean_wape), true], ["chance", row => asPercent(row.poisson_floor_wape), true]], found.terms)),
+    folded(say("terms_table"), table(say("terms_table"), [["term", row => seriesButton(row.term)], ["verdict", row => say(row.verdict)], ["wape", row => asPercent(row.wape), true], ["mean", row => asPercent(row.mean_wape), true], ["chance", row => asPercent(row.poisson_floor_wape), true]], found.terms)),
     folded(say("versions_table"), table(say("versions_table"), [["version", row => String(row.model_version)], ["method", row => say(row.candidate)], ...measures], found.versions)));
 };
 
@@ -127,18 +135,18 @@ const tables = () => {
 
 // Any term's history.
 const historyRows = () => {
-  const series = history[shown.span], term = history.terms[shown.term];
+  const series = history[shown.span];
   const rows = series.dates.map((date, place) => ({ date: Date.parse(date), count: series.counts[shown.term][place] }));
   const isForecast = history.forecasts && history.forecasts.period_days === { day: 1, week: 7 }[series.grain];
-  const found = isForecast && (shown.term > 0) === (term !== "(total)") ? forecasts.get(term) ?? [] : [];
+  const found = isForecast ? forecasts.get(seriesOf(shown.term)) ?? [] : [];
   return { rows, ahead: found.map(row => foretold(row, row.date)), grain: series.grain };
 };
 const drawHistory = () => {
-  const { rows, ahead, grain } = historyRows(), term = history.terms[shown.term];
+  const { rows, ahead, grain } = historyRows(), term = quotedName(shown.term);
   const count = rows.reduce((sum, row) => sum + row.count, 0);
-  const title = rows.length ? say("history_of", { term: quoted(term), count: asCount(count), days: say(`${grain}s`, { count: rows.length }) }) : say("no_history", { term: quoted(term) });
+  const title = rows.length ? say("history_of", { term, count: asCount(count), days: say(`${grain}s`, { count: rows.length }) }) : say("no_history", { term });
   $("history-title").textContent = title;
-  const verdict = verdicts.get(term);
+  const verdict = verdicts.get(seriesOf(shown.term));
   const said = ahead.length ? say("forecast_of", { date: asDay(history.forecasts.made_on_date), version: history.forecasts.model_version, verdict: verdict ? say(verdict) : "–" })
     : !history.forecasts ? null : say(shown.span === "recent" ? "no_forecast" : "forecast_elsewhere");
   const all = [...rows, ...ahead];
@@ -149,23 +157,26 @@ const drawHistory = () => {
 };
 const showTerm = place => {
   shown.term = place;
-  $("term").value = place ? termName(history.terms[place]) : "";
-  $("status").textContent = say("showing", { term: quoted(history.terms[place]) });
+  $("term").value = place ? nameOf(place) : "";
+  $("status").textContent = say("showing", { term: quotedName(place) });
   drawHistory();
 };
+const foldedCase = lower => lower === "ς" ? "σ" : lower.toUpperCase().length > lower.length ? lower.toUpperCase().toLowerCase() : lower;
+/** A text as terms are written: what lakehouse/normalisation.py does, whose case folding JavaScript has no word for. */
+const normal = text => [...text.replace(/[\p{White_Space}\x1c-\x1f]/gu, " ").replace(/[\p{Cc}\p{Cf}]/gu, "").normalize("NFKC")].map(c => foldedCase(c.toLowerCase())).join("").normalize("NFKC").replace(/ +/g, " ").trim();
 const find = isFinal => {
-  const sought = $("term").value.normalize("NFKC").trim().toLowerCase();
-  const names = history.terms.map(term => termName(term).toLowerCase());
+  const sought = normal($("term").value);
+  const names = history.terms.map((_, place) => normal(nameOf(place)));
   let place = sought ? names.indexOf(sought) : isFinal ? 0 : -1;
   if (place < 0 && isFinal) place = names.findIndex(name => name.includes(sought));
   if (place >= 0) showTerm(place);
-  else if (isFinal) $("status").textContent = say("not_found", { term: `\u2068“${visible($("term").value)}”\u2069`, count: asCount(history.terms.length - 1) });
+  else if (isFinal) $("status").textContent = say("not_found", { term: quoted($("term").value), count: asCount(history.terms.length - 1) });
 };
 
 const render = () => {
   $("summary").textContent = say("summary", { count: asCount(range.search_count), terms: asCount(range.term_count), dates: between(range.first_date, range.last_date) });
   $("spans").setAttribute("aria-label", say("span"));
-  $("terms").replaceChildren(...history.terms.map(term => element("option", { value: termName(term) })));
+  $("terms").replaceChildren(...history.terms.map((_, place) => element("option", { value: nameOf(place) })));
   $("headlines").replaceChildren(headlines());
   drawHistory();
   const sections = [top, trends, weekdays, quality, models, accuracy, tables].map(make => make());
