@@ -75,7 +75,7 @@ def test_the_jobs_come_out_as_on_this_machine(address: str, tmp_path: Path) -> N
     assert [item["code"] for item in answers] == [0] * len(lines), answers[-1]
     assert session["master"] == ("connect" if address.startswith("sc:") else address)
     results = [json.loads(item["output"]) for item in answers]
-    assert "files staged by tasks" in answers[0]["errors"]
+    assert session["staged"] == [results[0]["ingested"] + results[0]["duplicate"] + results[0]["rejected"]]
     assert_gold_is(tmp_path / "medallion", delivered(LANDING))
     _, _, _, reconciled, _, trained, promoted, scored, monitored, reproduced, *_ = results
     assert reconciled["search_count"] == reconciled["event_count"] > 0

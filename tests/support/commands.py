@@ -3,21 +3,31 @@
 Files are staged by the cluster's executors, as if they were large.
 
 COMMANDS is a JSON list of lists of words. Prints a JSON line for each, its exit code and output; at the end, where the
-Spark is that they used.
+Spark is that they used, and how many files its tasks staged.
 """
 
 import contextlib
 import io
 import json
 import sys
+from typing import Any
 
 from search_forecast import cli
 from search_forecast.lakehouse.session import session
 from search_forecast.medallion import staging_tasks
+from search_forecast.medallion.containers import Part
 
 
 def main(cluster: str, commands: list[list[str]]) -> None:
-    staging_tasks._LEAST_BYTES, staging_tasks._has_executors = 1, lambda _: True
+    staged: list[int] = []
+    outcomes = staging_tasks._outcomes
+
+    def noted(*given: Any) -> dict[Part, str]:
+        result = outcomes(*given)
+        staged.append(len(result))
+        return result
+
+    staging_tasks._LEAST_BYTES, staging_tasks._has_executors, staging_tasks._outcomes = 1, lambda _: True, noted
     for words in commands:
         printed, errors = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
@@ -26,7 +36,7 @@ def main(cluster: str, commands: list[list[str]]) -> None:
         sys.stdout.flush()
     spark = session(cluster=cluster)
     is_connect = ".connect." in type(spark).__module__
-    print(json.dumps({"master": "connect" if is_connect else spark.sparkContext.master}))
+    print(json.dumps({"master": "connect" if is_connect else spark.sparkContext.master, "staged": staged}))
     spark.stop()
 
 
