@@ -18,6 +18,7 @@ from search_forecast.errors import UsageError
 from support import lakes
 from support.places import FIXTURES
 
+COMMANDS = list(application.ROOT.commands.values())
 HEAVY = ("pyspark", "statsforecast", "mlflow", "pandas", "numpy", "duckdb")
 
 
@@ -62,6 +63,7 @@ def wrong(capsys):
         (["ingest", "--source", "fixtures/landing", "--spark", "yarn"], "--spark yarn: a cluster is spark://HOST:7077"),
         (["erase", "--why", "w", "--matching", "a{9999999999}"], "erase: --matching a{9999999999} is no regular"),
         (["promote", "m", "--force", "why"], "promote: --force needs a VERSION too"),
+        (["tables", "--contracts", "--csv"], "tables: say --contracts or --csv, not both"),
     ],
 )
 def test_wrong_usage_is_one_line_that_says_what_to_do(wrong, words, line):
@@ -69,6 +71,17 @@ def test_wrong_usage_is_one_line_that_says_what_to_do(wrong, words, line):
 
     assert code == 2
     assert said.startswith(line)
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("command", [each for each in COMMANDS if any(p.name == "csv" for p in each.params)], ids=str)
+def test_two_forms_of_one_output_are_refused(command, before, wrong):
+    words = shlex.split(command.example)
+
+    code, said = wrong(*(["--json", *words, "--csv"] if before else [*words, "--csv", "--json"]))
+
+    assert code == 2
+    assert said == f"{command.name}: say --json or --csv, not both"
 
 
 def test_wrong_usage_is_refused_before_anything_slow_is_imported():
@@ -125,7 +138,7 @@ def test_the_help_of_a_query_says_what_its_parameters_mean(capsys):
     assert "[from=...]  first day; null for the first there is" in page
 
 
-@pytest.mark.parametrize("command", application.ROOT.commands.values(), ids=str)
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_the_help_of_every_command_has_an_example_that_parses(command, capsys, monkeypatch):
     assert cli.main([command.name, "--help"]) == 0
 
