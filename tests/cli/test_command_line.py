@@ -54,6 +54,8 @@ def wrong(capsys):
         (["run", "medallion", "--var", "catalog=a", "--var", "catalog=b"], "run: catalog is given twice"),
         (["query", "top_terms", "limit=1", "from=2024-01-01", "limit=2"], "query: limit is given twice"),
         (["help", "scor"], "help: no command scor; did you mean score?"),
+        (["help", "query", "top_term"], "query: no query top_term; did you mean top_terms or top_term_days?"),
+        (["help", "train", "top_terms"], "help: train has one page; say: help train"),
         (["maintain", "--retention-days", "6"], "maintain: --retention-days is from 7 to 36,500, got 6"),
         (["maintain", "--retention-days", "9999999999"], "maintain: --retention-days is from 7 to 36,500, got 9,999"),
         (["monitor", "--cooldown-days", "9999999999"], "monitor: --cooldown-days is from 0 to 36,500, got 9,999"),
@@ -136,6 +138,14 @@ def test_the_help_of_a_query_says_what_its_parameters_mean(capsys):
     page = capsys.readouterr().out
     assert "top_terms: The most searched terms of a period." in page
     assert "[from=...]  first day; null for the first there is" in page
+
+
+def test_help_shows_the_page_of_a_query_too(capsys):
+    cli.main(["query", "top_terms", "--help"])
+    page = capsys.readouterr().out
+
+    assert cli.main(["help", "query", "top_terms"]) == 0
+    assert capsys.readouterr().out == page
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
