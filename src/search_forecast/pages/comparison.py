@@ -7,7 +7,7 @@ from typing import Any
 from search_forecast import __version__
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse.normalisation import normaliser
-from search_forecast.pages.history import RECENT, TOTAL, end_of, start_of, whole_periods
+from search_forecast.pages.history import OTHER, RECENT, TOTAL, end_of, start_of, whole_periods
 from search_forecast.pages.reading import Facts, Rows, known_days, left_out, query
 from search_forecast.pages.reading import rows as rows_of
 from search_forecast.queries.answers import Engine, filled_by
@@ -170,7 +170,9 @@ def _days(engine: Engine, terms: list[str], starts: list[date], grain: str) -> d
 
 def _forecast(engine: Engine, term: str, grain: str, *, is_latest: bool) -> Facts | None:
     """The latest forecast; its rows only where it is one of such periods, and follows what is shown."""
-    ahead = query(engine, "forecast", term=term) if engine.has("term_forecasts") else []
+    # What forecasts call (other) are the rare terms together, no term that somebody searched for.
+    is_forecast = term != OTHER and engine.has("term_forecasts")
+    ahead = query(engine, "forecast", term=term) if is_forecast else []
     if not ahead:
         return None
     made = ahead[0]["made_on_date"]
