@@ -1,4 +1,5 @@
 # Needs Python 3.10+ with venv, nothing else. `make PYTHON=python3.12 setup` chooses the interpreter.
+NAMED := $(if $(PYTHON),--this-python)
 PYTHON := $(or $(PYTHON),python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ LOCKS := requirements-build.txt requirements.txt pyproject.toml
 # One recipe line is one shell; a failed recipe leaves no half-made target behind.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo test test-fast test-cluster test-long test-workspace torture bench bench-forecast check audit bundle-check docs lock clean
+.PHONY: again help setup setup-dev demo test test-fast test-cluster test-long test-workspace torture bench bench-forecast check audit bundle-check docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-21s %s\n", $$1, $$2}'
@@ -20,11 +21,12 @@ setup: $(VENV)/.set-up ## make .venv with search-forecast in it; fetch Delta's j
 setup-dev: $(VENV)/.set-up-dev ## the same with what tests and checks need
 	@:
 
-$(VENV)/.set-up: $(LOCKS)
-	@$(SET_UP)
+# Where a Python is named, what is set up may be of another.
+$(VENV)/.set-up: $(LOCKS) $(if $(NAMED),again)
+	@$(SET_UP)$(if $(NAMED), $(NAMED))
 
-$(VENV)/.set-up-dev: $(LOCKS) requirements-dev.txt
-	@$(SET_UP) --dev
+$(VENV)/.set-up-dev: $(LOCKS) requirements-dev.txt $(if $(NAMED),again)
+	@$(SET_UP) --dev$(if $(NAMED), $(NAMED))
 
 define SET_UP
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \

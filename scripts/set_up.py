@@ -2,6 +2,7 @@
 
     python3 scripts/set_up.py           what the commands need
     python3 scripts/set_up.py --dev     that, and what tests and checks need
+    ... --this-python                   anew, where .venv is of another Python than this one
 
 Safe to kill and to start twice: one works, the other waits, and what is set up already is left alone. pip installs uv,
 whose hash is locked like all others; uv installs the rest, much of it at once and from its cache without copying.
@@ -39,7 +40,7 @@ UV_VARIABLES = {
 }
 
 
-def main(is_dev: bool) -> None:
+def main(is_dev: bool, is_python_named: bool = False) -> None:
     """Set up what is not set up yet, alone."""
     threading.Thread(target=show_life, daemon=True).start()
     lock = os.open(PROJECT, os.O_RDONLY)
@@ -47,6 +48,8 @@ def main(is_dev: bool) -> None:
     stamps = {VENV / ".set-up": digest(RUNTIME)}
     if is_dev:
         stamps[VENV / ".set-up-dev"] = digest(RUNTIME, DEV)
+    if is_python_named and not is_of_this_python():
+        UNDER_WAY.touch()
     if UNDER_WAY.exists() or not all(is_file_with(stamp, content) for stamp, content in stamps.items()):
         install([RUNTIME, DEV] if is_dev else [RUNTIME], lock)
     for stamp, content in stamps.items():
@@ -132,6 +135,13 @@ def is_success(command: list[str]) -> bool:
         return False
 
 
+def is_of_this_python() -> bool:
+    """Return whether .venv is none, or of this version of Python; a patch release is no other one."""
+    configuration = VENV / "pyvenv.cfg"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}."
+    return not configuration.is_file() or f"\nversion = {version}" in configuration.read_text()
+
+
 def is_file_with(path: Path, content: str) -> bool:
     """Return whether a file is there with this content."""
     return path.is_file() and path.read_text() == content
@@ -139,6 +149,6 @@ def is_file_with(path: Path, content: str) -> bool:
 
 if __name__ == "__main__":
     try:
-        main("--dev" in sys.argv[1:])
+        main("--dev" in sys.argv[1:], "--this-python" in sys.argv[1:])
     except KeyboardInterrupt:
         sys.exit(130)

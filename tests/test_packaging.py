@@ -87,6 +87,42 @@ def test_an_interpreter_that_is_set_empty_is_none_that_was_chosen() -> None:
     assert "; python3 scripts/set_up.py\n" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("named", "told"), [(["PYTHON=python3.99"], "; python3.99 scripts/set_up.py --this-python\n"), ([], "")]
+)
+def test_a_set_up_that_is_done_is_looked_at_again_only_where_a_python_is_named(
+    tmp_path: Path, named: list[str], told: str
+) -> None:
+    (tmp_path / ".set-up").touch()
+    command = ["make", "--dry-run", f"VENV={tmp_path}", *named, "setup"]
+    environment = {name: text for name, text in os.environ.items() if name not in ("PYTHON", "MAKEFLAGS")}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
+
+    assert told in done.stdout
+    assert ("set_up.py" in done.stdout) is bool(told)
+
+
+@pytest.mark.parametrize(
+    ("version", "is_this"), [("{0.major}.{0.minor}.0", True), ("{0.major}.{0.minor}9.1", False), ("2.7.18", False)]
+)
+def test_a_set_up_with_another_python_than_the_one_named_is_made_anew(
+    set_up: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, is_this: bool
+) -> None:
+    (tmp_path / "pyvenv.cfg").write_text(f"home = /bin\nversion = {version.format(sys.version_info)}\n")
+    (tmp_path / ".set-up").write_text(set_up.digest(set_up.RUNTIME))
+    monkeypatch.setattr(set_up, "VENV", tmp_path)
+    monkeypatch.setattr(set_up, "UNDER_WAY", tmp_path / ".under-way")
+    monkeypatch.setattr(set_up, "show_life", lambda: None)
+    monkeypatch.setattr(set_up, "wait_for", lambda _: None)
+    installed = []
+    monkeypatch.setattr(set_up, "install", lambda *_: installed.append(set_up.UNDER_WAY.exists()))
+
+    set_up.main(is_dev=False)
+    assert installed == []
+    set_up.main(is_dev=False, is_python_named=True)
+    assert installed == ([] if is_this else [True])
+
+
 def test_make_clean_leaves_the_lakehouse() -> None:
     """The default one, in which somebody's data may lie: docs/schedule.md has it there."""
     done = subprocess.run(["make", "--dry-run", "clean"], cwd=PROJECT, capture_output=True, text=True, check=True)

@@ -75,6 +75,7 @@ CALL = {"task_key": "call", "run_job_task": {"job_id": "${resources.jobs.other.i
         ({"tasks": [wheel("a", "x", timeout_seconds="soon")]}, [],
          "timeout_seconds: expected a whole number, got 'soon'"),
         ({"tasks": [wheel("a", "x", timeout_seconds=-5)]}, [], "a: timeout_seconds is less than 0"),
+        ({"tasks": [wheel("a", "x", timeout_seconds=10**10)]}, [], "a: timeout_seconds is more than 292 years"),
         ({"tasks": [wheel("a", "x", min_retry_interval_millis=-1)]}, [], "a: min_retry_interval_millis is less than 0"),
         ({"tasks": [wheel("a", "x", timeout_seconds=1.5)]}, [], "timeout_seconds: expected a whole number, got 1.5"),
         ({"tasks": [wheel("a", "x", max_retries=".inf")]}, [], "max_retries: expected a whole number, got '.inf'"),

@@ -61,6 +61,24 @@ def test_past_runs_are_listed_with_what_came_of_them(run: Callable[..., Any], tm
         assert (code, f"no run of {no_job}" in said) == (2, True)
 
 
+def test_the_last_run_is_the_last_one_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    recorded(tmp_path, "medallion", 9, "FAILED")
+    for number in range(9):
+        recorded(tmp_path, "medallion", 8, str(number))
+    recorded(tmp_path, "monitoring", 8, "SUCCESS")
+    recorded(tmp_path, "medallion", 8, "SUCCESS")
+
+    last = runs.last(tmp_path, "medallion", None)
+    assert (last.state, last.run_id, last.started_at[11:16]) == ("SUCCESS", "20261126-090000-12", "08:00")
+    listed = runs.listed(tmp_path, None)
+    assert [run.job for run in listed[:3]] == ["medallion", "monitoring", "medallion"]
+    assert [run.state for run in listed[2:]] == [*"876543210", "FAILED"]
+    assert runs.trim(tmp_path, 2) == 9
+    assert [run.state for run in runs.listed(tmp_path, "medallion")] == ["SUCCESS", "8"]
+    recorded(tmp_path, "medallion", 10, "later")
+    assert runs.last(tmp_path, "medallion", None).run_id == "20261126-100000"
+
+
 def test_a_run_whose_record_is_damaged_is_not_gone_on_with(tmp_path: Path) -> None:
     recorded(tmp_path, "medallion", 7, "FAILED", clean=TaskRun(State.FAILED, error="no"))
     (record,) = tmp_path.rglob("run.json")

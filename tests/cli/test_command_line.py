@@ -18,6 +18,7 @@ from search_forecast.errors import UsageError
 from support import lakes
 from support.places import FIXTURES
 
+COMMANDS = list(application.ROOT.commands.values())
 HEAVY = ("pyspark", "statsforecast", "mlflow", "pandas", "numpy", "duckdb")
 
 
@@ -53,6 +54,8 @@ def wrong(capsys):
         (["run", "medallion", "--var", "catalog=a", "--var", "catalog=b"], "run: catalog is given twice"),
         (["query", "top_terms", "limit=1", "from=2024-01-01", "limit=2"], "query: limit is given twice"),
         (["help", "scor"], "help: no command scor; did you mean score?"),
+        (["help", "query", "top_term"], "query: no query top_term; did you mean top_terms or top_term_days?"),
+        (["help", "train", "top_terms"], "help: train has one page; say: help train"),
         (["maintain", "--retention-days", "6"], "maintain: --retention-days is from 7 to 36,500, got 6"),
         (["maintain", "--retention-days", "9999999999"], "maintain: --retention-days is from 7 to 36,500, got 9,999"),
         (["monitor", "--cooldown-days", "9999999999"], "monitor: --cooldown-days is from 0 to 36,500, got 9,999"),
@@ -62,6 +65,7 @@ def wrong(capsys):
         (["ingest", "--source", "fixtures/landing", "--spark", "yarn"], "--spark yarn: a cluster is spark://HOST:7077"),
         (["erase", "--why", "w", "--matching", "a{9999999999}"], "erase: --matching a{9999999999} is no regular"),
         (["promote", "m", "--force", "why"], "promote: --force needs a VERSION too"),
+        (["tables", "--contracts", "--csv"], "tables: say --contracts or --csv, not both"),
     ],
 )
 def test_wrong_usage_is_one_line_that_says_what_to_do(wrong, words, line):
@@ -69,6 +73,17 @@ def test_wrong_usage_is_one_line_that_says_what_to_do(wrong, words, line):
 
     assert code == 2
     assert said.startswith(line)
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("command", [each for each in COMMANDS if any(p.name == "csv" for p in each.params)], ids=str)
+def test_two_forms_of_one_output_are_refused(command, before, wrong):
+    words = shlex.split(command.example)
+
+    code, said = wrong(*(["--json", *words, "--csv"] if before else [*words, "--csv", "--json"]))
+
+    assert code == 2
+    assert said == f"{command.name}: say --json or --csv, not both"
 
 
 def test_wrong_usage_is_refused_before_anything_slow_is_imported():
@@ -125,7 +140,15 @@ def test_the_help_of_a_query_says_what_its_parameters_mean(capsys):
     assert "[from=...]  first day; null for the first there is" in page
 
 
-@pytest.mark.parametrize("command", application.ROOT.commands.values(), ids=str)
+def test_help_shows_the_page_of_a_query_too(capsys):
+    cli.main(["query", "top_terms", "--help"])
+    page = capsys.readouterr().out
+
+    assert cli.main(["help", "query", "top_terms"]) == 0
+    assert capsys.readouterr().out == page
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_the_help_of_every_command_has_an_example_that_parses(command, capsys, monkeypatch):
     assert cli.main([command.name, "--help"]) == 0
 

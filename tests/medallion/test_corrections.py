@@ -79,6 +79,22 @@ def test_a_decision_said_again_changes_nothing() -> None:
     assert corrections.erased(less[0], 2, DECISION, whole=False) == []
 
 
+@pytest.mark.parametrize(
+    ("status", "is_restored", "says"),
+    [("ingested", True, "counts already"), ("withdrawn", False, "counts no more already"), ("withdrawn", True, "")],
+)
+def test_a_decision_that_changes_nothing_says_so_in_a_line(
+    status: str, is_restored: bool, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", logger="search_forecast")
+    rows = [row("aaaa", status)]
+
+    correct._changes(rows, rows[0], CorrectParameters("aaaa", "why", is_restored=is_restored), DECISION)
+
+    expected = f"correct: /in/aaaa.csv (aaaa) {says}: this decision changes nothing"
+    assert caplog.messages == ([expected] if says else [])
+
+
 def test_what_was_erased_or_replaced_cannot_be_taken_back_or_out() -> None:
     nothing = corrections.erased(row("aaaa"), 3, DECISION, whole=True)[0]
     with pytest.raises(DataError, match="nothing of it is left to restore"):

@@ -24,7 +24,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from search_forecast import cli
 from search_forecast.errors import DataError
-from search_forecast.pages import charts, facts
+from search_forecast.pages import charts, comparison, facts
 from search_forecast.pages.report import write_report
 from search_forecast.parameters import BASELINES, CANDIDATES
 from search_forecast.queries.answers import Answer
@@ -246,6 +246,24 @@ def test_weekly_forecasts_are_drawn_after_weeks(tmp_path: Path) -> None:
     assert history["long"] is None
     assert history["forecasts"]["period_days"] == 7
     assert history["forecasts"]["expected"] == {"day_count": 7, "forecast": 9.0, "previous_count": 154}
+
+
+def test_the_forecast_of_the_rare_terms_is_not_that_of_a_term_called_as_they_are(tmp_path: Path) -> None:
+    first = date(2026, 1, 5)
+    lake = write_counts(tmp_path, first, {"(other)": range(1, 8), "tv": [2] * 7})
+    term = {"search_count": 1, "share_ratio": 0.5, "rank": 1, "first_seen_date": first, "last_seen_date": first}
+    summary = [{"term": name, "active_day_count": 1, **term} for name in ("(other)", "tv")]
+    forecasts = [
+        {"term": name, "target_date": first + timedelta(days=7), "model_version": 1, "interval_level": 0.8}
+        | {"made_on_date": first + timedelta(days=6), "horizon_days": 1, "forecast": 9.0, "lower": 1.0}
+        | {"upper": 12.0, "mean_forecast": 1.0, "candidate": "ets", "model_name": "search_demand"}
+        for name in ("(other)", "tv")
+    ]
+    write(lake, {"term_summary": summary, "term_forecasts": forecasts})
+
+    assert list(facts.gather(engine(lake))["history"]["forecasts"]["terms"]) == ["tv"]
+    shown = comparison.compared(engine(lake), ["(other)", "tv"], comparison.Period("day"))["terms"]
+    assert [each["forecast"] is None for each in shown] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -291,6 +291,17 @@ def test_forecastable_terms_are_those_of_the_version_that_forecasts_biggest_firs
     assert ask("forecastable_terms", limit="2") == rows[:2]
 
 
+@pytest.mark.parametrize("name", ["forecastable_terms", "latest_forecasts"])
+def test_terms_that_are_called_as_a_group_of_terms_count_in_it(ask: Answer, ask_of: Answer, name: str) -> None:
+    called = {"ink": "(other)", "pen": "(total)"}
+    tables = {
+        table: [row | {"term": called.get(row["term"], row["term"])} for row in EVERYTHING[table]]
+        for table in ("term_summary", "daily_term_counts")
+    }
+
+    assert ask_of(name, {**EVERYTHING, **tables}) == ask(name)
+
+
 def test_another_version_is_shown_on_demand_and_the_newest_before_any_forecast(ask: Answer, tmp_path: Path) -> None:
     assert [row[:3] for row in ask("forecastable_terms", version="1")] == [("laptop", 240, "forecastable")]
     assert [(row[0], row[-1]) for row in ask("backtest_candidates", version="3")] == [("theta", 3)]

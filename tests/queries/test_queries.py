@@ -220,11 +220,25 @@ def test_an_unknown_term_is_answered_with_the_nearest(lake: Path, name: str, ter
     assert str(raised.value).startswith(f"query {name}: {said}")
 
 
-def test_a_period_outside_of_the_data_is_said(lake: Path) -> None:
-    with pytest.raises(DataError, match="no data from 2021-11-06 to 2021-11-09; it runs from 2021-11-01 to 2021-11-05"):
-        ask(lake, "top_terms", **{"from": "2021-11-06", "to": "2021-11-09"})
-    with pytest.raises(DataError, match="no data from 2021-11-01 to 2021-10-31; it runs from 2021-11-01"):
-        ask(lake, "share_of_search", to="2021-10-31")
+@pytest.mark.parametrize(
+    ("name", "days", "said"),
+    [
+        ("top_terms", {"from": "2021-11-06", "to": "2021-11-09"}, "from 2021-11-06 to 2021-11-09"),
+        ("top_terms", {"from": "2021-11-06"}, "from 2021-11-06 on"),
+        ("share_of_search", {"to": "2021-10-31"}, "up to 2021-10-31"),
+        ("breakouts", {"day": "2021-11-06"}, "on 2021-11-06"),
+    ],
+)
+def test_a_period_outside_of_the_data_is_said_as_it_was_asked(
+    lake: Path, name: str, days: dict[str, str], said: str
+) -> None:
+    with pytest.raises(DataError) as raised:
+        ask(lake, name, **days)
+
+    assert str(raised.value) == f"query {name}: no data {said}; the data runs from 2021-11-01 to 2021-11-05"
+
+
+def test_a_period_partly_outside_of_the_data_is_said(lake: Path) -> None:
     partly = ask(lake, "top_terms", **{"from": "2021-11-05", "to": "2021-11-09"})
     assert partly.rows == top(first=5)
     assert partly.note == "the data runs from 2021-11-01 to 2021-11-05"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from threading import TIMEOUT_MAX
 from typing import NamedTuple
 
 from search_forecast.bundle.conditions import OPERATORS, RUN_IF
@@ -100,6 +101,8 @@ def _task(task: Task, job: Job) -> Iterator[str]:
         yield f"run_if {task.run_if} is none of {', '.join(RUN_IF)}"
     times = {"timeout_seconds": task.timeout_seconds, "min_retry_interval_millis": task.retry_seconds}
     yield from (f"{name} is less than 0" for name, seconds in times.items() if seconds < 0)
+    # No thread can wait for longer.
+    yield from (f"{name} is more than 292 years" for name, seconds in times.items() if seconds > TIMEOUT_MAX)
     if task.kind == "condition_task" and task.settings.get("op") not in OPERATORS:
         yield f"op {task.settings.get('op')} is none of {', '.join(OPERATORS)}"
     if task.kind == "for_each_task":

@@ -1,6 +1,7 @@
-"""Runs of jobs, each in a file below the lakehouse, `_runs/JOB/TIME/run.json`, with a log for each task."""
+"""Runs of jobs, each in a file below the lakehouse, `_runs/JOB/NAME/run.json`, with a log for each task."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from search_forecast.errors import DataError, UsageError
 
 DIRECTORY = "_runs"
 KEPT_RUNS = 50  # of each job, by `maintain`
+_NAME = re.compile(r"(\d{8}-\d{6})(?:-(\d+))?")
 
 
 @dataclass
@@ -83,12 +85,19 @@ class JobRun:
 
 
 def new(lakehouse: Path, job: str, target: str | None, now: datetime, parameters: dict[str, str]) -> JobRun:
-    """A run that starts now."""
-    parent = lakehouse / DIRECTORY / job
+    """A run that starts now; its name comes after all others', though the clock may have been set back."""
     stamp = now.strftime("%Y%m%d-%H%M%S")
-    taken = [path.name for path in parent.glob(f"{stamp}*")]
-    run_id = f"{stamp}-{len(taken) + 1}" if taken else stamp
-    return JobRun(job, run_id, target, parent / run_id, now.isoformat(timespec="seconds"), parameters, {})
+    names = (path.name for path in (lakehouse / DIRECTORY).glob("*/*"))
+    latest, number = max((_order(name) for name in names if _NAME.fullmatch(name)), default=("", 0))
+    run_id = stamp if stamp > latest else f"{latest}-{number + 1}"
+    directory = lakehouse / DIRECTORY / job / run_id
+    return JobRun(job, run_id, target, directory, now.isoformat(timespec="seconds"), parameters, {})
+
+
+def _order(name: str) -> tuple[str, int]:
+    """What runs are sorted by: the name's time, then its number, of which 10 comes after 2."""
+    match = _NAME.fullmatch(name)
+    return (match[1], int(match[2] or 1)) if match else (name, 0)
 
 
 def remove_with(lakehouse: Path, is_in: Callable[[str], bool]) -> int:
@@ -108,7 +117,7 @@ def trim(lakehouse: Path, keep: int = KEPT_RUNS) -> int:
     """Remove all but the latest runs of each job; how many were removed."""
     removed = 0
     for job in (lakehouse / DIRECTORY).glob("*"):
-        runs = sorted((path for path in job.glob("*") if path.is_dir()), reverse=True)
+        runs = sorted((path for path in job.glob("*") if path.is_dir()), key=lambda run: _order(run.name), reverse=True)
         for run in runs[keep:]:
             shutil.rmtree(run)
             removed += 1
@@ -122,7 +131,8 @@ def last(lakehouse: Path, job: str, target: str | None) -> JobRun:
         UsageError: there is none.
         DataError: its record can't be read.
     """
-    for path in sorted((lakehouse / DIRECTORY / job).glob("*/run.json"), reverse=True):
+    records = (lakehouse / DIRECTORY / job).glob("*/run.json")
+    for path in sorted(records, key=lambda path: _order(path.parent.name), reverse=True):
         run = _read(path)
         if run.target == target:
             return run
@@ -136,7 +146,7 @@ def listed(lakehouse: Path, job: str | None) -> list[JobRun]:
         if job in (None, path.parent.parent.name):
             with suppress(DataError):
                 runs.append(_read(path))
-    return sorted(runs, key=lambda run: (run.started_at, run.run_id), reverse=True)
+    return sorted(runs, key=lambda run: _order(run.directory.name), reverse=True)
 
 
 def _read(path: Path) -> JobRun:

@@ -132,9 +132,12 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, once the call knows which command it is of."""
         call = ctx.find_object(Call)
-        if call is not None:
-            call.command = str(ctx.info_name)
-        return super().parse_args(ctx, args)
+        if call is None:
+            return super().parse_args(ctx, args)
+        call.command = str(ctx.info_name)
+        rest = super().parse_args(ctx, args)
+        at_most_one(json=call.json, csv=call.csv)
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Own flags first; those for Databricks and those of every command stand apart."""

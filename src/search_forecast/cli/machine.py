@@ -41,11 +41,12 @@ def completion(ctx: click.Context, shell: str) -> int:
     return 0
 
 
-@click.command("help", cls=Command, example="help query")
+@click.command("help", cls=Command, example="help query top_terms")
 @click.argument("command", required=False)
+@click.argument("query", required=False)
 @click.pass_context
-def help_(ctx: click.Context, command: str | None) -> int:
-    """Say what there is, or how a command is used."""
+def help_(ctx: click.Context, command: str | None, query: str | None) -> int:
+    """Say what there is, or how a command or a query is used."""
     root = ctx.find_root()
     commands: dict[str, click.Command] = root.command.commands  # type: ignore[attr-defined]
     if command is None:
@@ -53,7 +54,14 @@ def help_(ctx: click.Context, command: str | None) -> int:
         return 0
     if command not in commands:
         raise UsageError(f"help: no command {command}{did_you_mean(command, commands)}")
-    with click.Context(commands[command], info_name=command, parent=root) as inner:
+    if query is not None:
+        from search_forecast.queries import catalogue
+
+        if command != "query":
+            raise UsageError(f"help: {command} has one page; say: help {command}")
+        catalogue.load(query)  # refused where there is none
+    words = [] if query is None else [query]
+    with commands[command].make_context(command, words, root, obj=Call(), resilient_parsing=True) as inner:
         output.line(inner.get_help())
     return 0
 

@@ -9,7 +9,7 @@ import click
 
 from search_forecast.cli import output
 from search_forecast.cli.call import Call
-from search_forecast.cli.command import Command, KeyValue, each_once
+from search_forecast.cli.command import Command, KeyValue, at_most_one, each_once
 
 if TYPE_CHECKING:
     from search_forecast.queries.answers import Answer, Engine
@@ -123,6 +123,7 @@ def sql(call: Call, statement: str) -> int:
 @click.pass_obj
 def tables(call: Call, contracts: bool) -> int:
     """List the tables of the lakehouse."""
+    at_most_one(contracts=contracts, json=call.json, csv=call.csv)
     from search_forecast.lakehouse import contracts as declared
     from search_forecast.queries.inventory import list_tables
 

@@ -36,10 +36,8 @@ def correct(lakehouse: Lakehouse, parameters: CorrectParameters, now: datetime) 
     decision = Decision(parameters.why, lakehouse.user(), now)
     if parameters.replacement is not None:
         _take_in_place(lakehouse, parameters.replacement, rows, row, decision)
-    elif parameters.is_restored:
-        corrections.commit(lakehouse, rows, corrections.restored(rows, row, decision))
     else:
-        corrections.commit(lakehouse, rows, corrections.withdrawn(row, decision))
+        corrections.commit(lakehouse, rows, _changes(rows, row, parameters, decision))
     cleaned = clean(lakehouse, parameters.cleaning, now)
     aggregated = aggregate(lakehouse)
     totals = reconcile(lakehouse, now)
@@ -52,6 +50,16 @@ def correct(lakehouse: Lakehouse, parameters: CorrectParameters, now: datetime) 
         "days": aggregated["days"],
         "search_count": totals["search_count"],
     }
+
+
+def _changes(rows: list[Row], row: Row, parameters: CorrectParameters, decision: Decision) -> list[Row]:
+    if parameters.is_restored:
+        changes, state = corrections.restored(rows, row, decision), "counts"
+    else:
+        changes, state = corrections.withdrawn(row, decision), "counts no more"
+    if not changes:
+        logger.warning("correct: %s %s already: this decision changes nothing", corrections.called(row), state)
+    return changes
 
 
 def _take_in_place(

@@ -80,7 +80,7 @@ def withdrawn(row: Row, decision: Decision) -> list[Row]:
         DataError: another delivery counts in its place.
     """
     if row["status"] == REPLACED:
-        raise DataError(f"{_called(row)} was replaced by {row['replaced_by'][:12]}: withdraw that one")
+        raise DataError(f"{called(row)} was replaced by {row['replaced_by'][:12]}: withdraw that one")
     return [_corrected(row, decision, WITHDRAWN)] if row["status"] == INGESTED else []
 
 
@@ -93,9 +93,9 @@ def replaced(row: Row, by: str, decision: Decision) -> list[Row]:
     if row["status"] == REPLACED and row["replaced_by"] == by:
         return []
     if row["status"] == REPLACED:
-        raise DataError(f"{_called(row)} was replaced by {row['replaced_by'][:12]}: replace that one")
+        raise DataError(f"{called(row)} was replaced by {row['replaced_by'][:12]}: replace that one")
     if row["status"] == ERASED:
-        raise DataError(f"{_called(row)} was erased: deliver what shall count as any other file")
+        raise DataError(f"{called(row)} was erased: deliver what shall count as any other file")
     return [_corrected(row, decision, REPLACED, replaced_by=by)]
 
 
@@ -108,7 +108,7 @@ def restored(rows: Sequence[Row], row: Row, decision: Decision) -> list[Row]:
         DataError: it was erased.
     """
     if row["status"] == ERASED:
-        raise DataError(f"{_called(row)} was erased: nothing of it is left to restore")
+        raise DataError(f"{called(row)} was erased: nothing of it is left to restore")
     if row["status"] == INGESTED:
         return []
     ingested = {each["delivery_id"]: each for each in rows if each["status"] in (INGESTED, *TAKEN_OUT)}
@@ -144,7 +144,8 @@ def _corrected(
     return row | {"status": status, "reason": decision.why, "replaced_by": replaced_by} | news
 
 
-def _called(row: Row) -> str:
+def called(row: Row) -> str:
+    """A delivery by its file and the start of its hash."""
     return f"{row['source_file']} ({row['delivery_id'][:12]})"
 
 

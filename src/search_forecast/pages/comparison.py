@@ -7,7 +7,7 @@ from typing import Any
 from search_forecast import __version__
 from search_forecast.errors import UsageError
 from search_forecast.lakehouse.normalisation import normaliser
-from search_forecast.pages.history import RECENT, TOTAL, end_of, start_of, whole_periods
+from search_forecast.pages.history import OTHER, RECENT, TOTAL, end_of, start_of, whole_periods
 from search_forecast.pages.reading import Facts, Rows, known_days, left_out, query
 from search_forecast.pages.reading import rows as rows_of
 from search_forecast.queries.answers import Engine, filled_by
@@ -17,7 +17,6 @@ GRAINS = ("day", "week", "month")
 LISTS = ("top", "rising", "falling", "new", "lost", "breakouts")
 _LIST_LENGTH, _FOUND_LENGTH = "20", "12"
 _TREND_DAYS = 62  # the last whole week or month lies in them
-_OTHER = "(other)"  # a series of forecasts; as a term it is somebody's search
 _FORECAST = ("forecast", "lower_80", "upper_80", "lower_95", "upper_95")
 COLUMNS = ("date", "term", "search_count", *_FORECAST)
 _DAYS = """
@@ -171,8 +170,9 @@ def _days(engine: Engine, terms: list[str], starts: list[date], grain: str) -> d
 
 def _forecast(engine: Engine, term: str, grain: str, *, is_latest: bool) -> Facts | None:
     """The latest forecast; its rows only where it is one of such periods, and follows what is shown."""
-    has_forecast = term != _OTHER and engine.has("term_forecasts")
-    ahead = query(engine, "forecast", term=term) if has_forecast else []
+    # What forecasts call (other) are the rare terms together, no term that somebody searched for.
+    is_forecast = term != OTHER and engine.has("term_forecasts")
+    ahead = query(engine, "forecast", term=term) if is_forecast else []
     if not ahead:
         return None
     made = ahead[0]["made_on_date"]

@@ -7,7 +7,7 @@ from typing import Any
 from search_forecast.queries.answers import Engine
 
 TERM_COUNT = 1000
-TOTAL = "(total)"
+TOTAL, OTHER = "(total)", "(other)"
 # Lengths that keep the page below 3 MB, whatever the counts are.
 RECENT = {"day": 84, "week": 104, "month": 160}
 _LONG = {"week": 160, "month": 160}
@@ -48,7 +48,7 @@ def read(engine: Engine, days: Sequence[dict[str, Any]]) -> dict[str, Any]:
         and the counts of each term, whole periods only; `forecasts`: by term, with the day they were made on, or None.
     """
     terms = [str(row[0]) for row in engine.run(_TERMS, {"limit": TERM_COUNT}, ["term_summary"]).rows]
-    forecasts = _forecasts(engine, days, {TOTAL, *terms})
+    forecasts = _forecasts(engine, days, {TOTAL, *terms} - {OTHER})  # that is the rare terms' together, not its own
     grain = "week" if forecasts and forecasts["period_days"] == 7 else "day"
     recent = _series(engine, days, terms, grain, RECENT[grain])
     weeks = len(whole_periods(days, "week"))

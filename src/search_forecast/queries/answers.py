@@ -102,8 +102,17 @@ def _check_period(engine: Engine, query: Query, bound: Mapping[str, object]) -> 
         return None
     begin, end = (days[0] or first, days[1] or last)
     if begin > last or end < first:
-        raise DataError(f"query {query.name}: no data from {begin} to {end}; it runs from {first} to {last}")
+        raise DataError(f"query {query.name}: no data {_period(*days)}; the data runs from {first} to {last}")
     return f"the data runs from {first} to {last}" if begin < first or end > last else None
+
+
+def _period(first: object, last: object) -> str:
+    """A period in words, as it was asked for: with two ends, or one."""
+    if first is None:
+        return f"up to {last}"
+    if last is None:
+        return f"from {first} on"
+    return f"on {first}" if first == last else f"from {first} to {last}"
 
 
 def _check_start(engine: Engine, query: Query, bound: Mapping[str, object]) -> None:

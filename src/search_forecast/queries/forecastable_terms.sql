@@ -80,7 +80,9 @@ left join heaviest
 left join means
   on means.model_version = champions.model_version
   and means.term = champions.term
+-- Somebody may search for "(other)": that counts in it.
 left join term_summary
   on term_summary.term = champions.term
+  and champions.term not in ('(total)', '(other)')
 order by search_count desc, champions.term
 limit :limit

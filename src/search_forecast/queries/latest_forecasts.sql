@@ -72,8 +72,10 @@ term_periods as (
   from daily_term_counts
   inner join days
     on days.event_date = daily_term_counts.event_date
+  -- Somebody may search for "(other)": that counts in it.
   inner join terms
     on terms.term = daily_term_counts.term
+    and terms.term not in ('(total)', '(other)')
   group by daily_term_counts.term, days.period_date
 )
 
