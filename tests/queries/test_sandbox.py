@@ -49,6 +49,15 @@ def test_text_with_doubled_quotes_reaches_spark_as_it_was_read(lake: Path) -> No
     assert spark.sql.endswith(r"WHERE term = 'it\'s' OR term = ''")
 
 
+def test_what_ends_a_statement_does_not_reach_spark(lake: Path) -> None:
+    spark = Listening()
+
+    LocalEngine(lake, lambda: spark).ask(f";{ASKED};;")
+
+    assert spark.sql.startswith("SELECT DAYOFWEEK(")
+    assert ";" not in spark.sql
+
+
 def test_a_name_with_a_schema_is_no_query_of_that_name(lake: Path) -> None:
     for name in ("text./etc/passwd", "etc/passwd"):
         with pytest.raises(UsageError, match=r"no table text\./etc/passwd"):

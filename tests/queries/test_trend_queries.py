@@ -169,5 +169,5 @@ def test_a_term_breaks_out_where_its_same_weekdays_say_far_less(tmp_path: Path) 
     assert found[0][1:] == (25, round(sum(scaled) / 6, 2), round(max(scaled), 2), 6)
     assert asked(lake, "breakouts", minimum="13") == found[:1]
     assert asked(lake, "breakouts", day=(MONDAY + timedelta(days=20)).isoformat()) == []  # too few weekdays before
-    with pytest.raises(DataError, match="from 2030-01-01 to 2030-01-01; it runs from 2023-01-02 to 2023-02-18"):
+    with pytest.raises(DataError, match="no data on 2030-01-01; the data runs from 2023-01-02 to 2023-02-18"):
         asked(lake, "breakouts", day="2030-01-01")

@@ -102,8 +102,8 @@ def refuse_markers(query: exp.Query) -> None:
 
 
 def as_read(text: str, query: exp.Query) -> str:
-    """A query of which `parse` made `query`, written as that where for Spark a comment or text might end elsewhere."""
-    is_plain = "--" not in text and "/*" not in text and _MARKER.sub(_marked, text) == text
+    """A query of which `parse` made `query`, written as that where Spark might end it, a comment or text elsewhere."""
+    is_plain = not any(mark in text for mark in ("--", "/*", ";")) and _MARKER.sub(_marked, text) == text
     return text if is_plain else query.sql(_DIALECT, comments=False)
 
 
