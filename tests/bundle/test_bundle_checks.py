@@ -475,6 +475,19 @@ def test_a_dashboard_that_is_no_json_is_found(bundle):
     assert any("dashboards.search_demand: search_demand.lvdash.json: " in line for line in faults(bundle))
 
 
+def test_what_a_later_target_alone_has_is_looked_at_too(tmp_path):
+    (tmp_path / "databricks.yml").write_text(
+        "bundle: {name: shop}\ntargets:\n  dev: {mode: development}\n  late:\n    resources:\n"
+        "      alerts: {none: {display_name: none, query_text: select x from nowhere}}\n"
+        "      schemas: {extra: {name: extra, catalog_name: main}}\n"
+    )
+
+    found = "\n".join(faults(tmp_path))
+
+    assert "alerts.none: there is no table nowhere in gold" in found
+    assert "schemas.extra: catalog_name: spells out the catalog main; say ${var.catalog}" in found
+
+
 def test_schedules_that_a_development_target_starts_are_found_where_there_are_none(tmp_path):
     (tmp_path / "databricks.yml").write_text(
         "bundle: {name: shop}\ntargets: {dev: {mode: development, presets: {trigger_pause_status: UNPAUSED}}}\n"

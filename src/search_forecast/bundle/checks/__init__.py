@@ -29,13 +29,15 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
         return [str(error)]
     first = bundles[0]
     problems = [*settings.as_written(files.content), *definitions.repeated_keys(first)]
-    problems += [*definitions.variables(first), *names.hard_coded(first), *sql.problems(first)]
+    problems += definitions.variables(first)
     for bundle, other in zip(bundles, others, strict=True):
         problems += [
             *settings.problems(bundle),
             *definitions.parsed(bundle),
             *definitions.references(bundle),
+            *names.hard_coded(bundle),
             *names.of_apps(bundle),
+            *sql.problems(bundle),
             *grants.problems(bundle),
             *jobs.problems(bundle, parse),
         ]
