@@ -149,9 +149,11 @@ def test_the_running_session_is_returned_and_takes_over_what_its_size_changes(sp
         assert session(size="large", cores=3) is spark
         assert spark.conf.get("spark.sql.codegen.factoryMode") == "FALLBACK"
         assert spark.conf.get("spark.sql.shuffle.partitions") == "6"
+        assert spark.conf.get("spark.sql.adaptive.enabled") == "true"
     finally:
         assert session(size="small") is spark
     assert spark.conf.get("spark.sql.shuffle.partitions") == "1"
+    assert spark.conf.get("spark.sql.adaptive.enabled") == "false"
 
 
 def test_on_databricks_the_session_that_is_there_keeps_its_partitions(

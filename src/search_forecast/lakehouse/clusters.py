@@ -70,8 +70,9 @@ def connected(address: str, settings: Mapping[str, str]) -> SparkSession:
 
 def on_standalone(settings: Mapping[str, str], address: str, jars: Sequence[Path]) -> dict[str, str]:
     """Returns the settings of a session whose tasks run on a standalone cluster, which gets Delta's jars from here."""
-    # Of shuffle partitions a cluster has Spark's own number or its administrator's.
-    unfit = ("spark.sql.shuffle.partitions", *(() if is_loopback(address) else _ADDRESSES))
+    # Of shuffle partitions a cluster has Spark's own number or its administrator's, and adapts them.
+    partitions = "spark.sql.shuffle.partitions", "spark.sql.adaptive.enabled"
+    unfit = partitions if is_loopback(address) else (*partitions, *_ADDRESSES)
     return {
         **{key: value for key, value in settings.items() if key not in unfit},
         "spark.master": address if urlsplit(address).port else f"{address}:{_PORTS[_STANDALONE]}",

@@ -47,7 +47,7 @@ def session(
     Args:
         size: `small` starts fast; `large` has the throughput for millions of rows; `tiny` is small, and for some
             thousands of rows: it interprets expressions, as to compile them takes longer then. Of a session that
-            already runs only the number of shuffle partitions and that change.
+            already runs only shuffle partitions, their adaption and that change.
         log: File that takes all that the JVM prints; `spark.log` in the user's cache when None.
         cores: Threads to run tasks on; when None all for `large`, else two.
         cluster: Where the work is done instead of on this machine's cores: a standalone master (`spark://host:port`) or
@@ -206,6 +206,7 @@ def _by_size(size: Size, cores: int | None) -> dict[str, str]:
     """What a running session takes over from another size."""
     return {
         "spark.sql.shuffle.partitions": str(2 * _cores(size, cores) if size == "large" else 1),
+        "spark.sql.adaptive.enabled": str(size == "large").lower(),  # one partition leaves little to adapt, for a tenth
         "spark.sql.codegen.factoryMode": "NO_CODEGEN" if size == "tiny" else "FALLBACK",
     }
 
