@@ -206,7 +206,7 @@ def _by_size(size: Size, cores: int | None) -> dict[str, str]:
     """What a running session takes over from another size."""
     return {
         "spark.sql.shuffle.partitions": str(2 * _cores(size, cores) if size == "large" else 1),
-        "spark.sql.adaptive.enabled": str(size == "large").lower(),  # one partition leaves little to adapt, for a tenth
+        "spark.sql.adaptive.enabled": str(size == "large").lower(),  # for one partition it costs more than it gains
         "spark.sql.codegen.factoryMode": "NO_CODEGEN" if size == "tiny" else "FALLBACK",
     }
 
