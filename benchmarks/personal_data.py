@@ -20,10 +20,12 @@ from pathlib import Path
 
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.medallion.personal import IDENTITY_NUMBERS, SUSPECT, placeholder
+from search_forecast.medallion.terms import NOT_SIMPLE
 
 ROOT = Path(__file__).resolve().parent.parent
 COUNTRIES = (None, "CH", "DE", "FR", "GB", "IT", "US")
 LENGTHS = range(8, 20)
+NEEDS_PYTHON = re.compile(rf"{NOT_SIMPLE}|@|(?:[0-9][^0-9]*){{7}}")  # as terms.NEEDS_PYTHON
 DIGITS, LETTERS = "0123456789", "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -42,7 +44,7 @@ def searches(paths: list[Path]) -> Iterator[str]:
     yield "|---" * len(columns) + "|"
     for path in paths:
         terms = list(map(normaliser(), terms_of(path)))
-        suspects = [term for term in terms if not term.isascii() or "@" in term or sum(map(str.isdigit, term)) >= 7]
+        suspects = [term for term in terms if NEEDS_PYTHON.search(term)]
         taken = [sum(placeholder(term, country) is not None for term in suspects) for country in COUNTRIES]
         numbers = " | ".join(f"{count} ({count / len(terms):.2%})" for count in taken)
         yield f"| {path.name} | {len(terms):,} | {len(suspects):,} | {numbers} |"

@@ -75,6 +75,7 @@ def test_the_jobs_come_out_as_on_this_machine(address: str, tmp_path: Path) -> N
     assert [item["code"] for item in answers] == [0] * len(lines), answers[-1]
     assert session["master"] == ("connect" if address.startswith("sc:") else address)
     results = [json.loads(item["output"]) for item in answers]
+    assert session["had_executors"] == [not address.startswith("sc:")]
     assert session["staged"] == [results[0]["ingested"] + results[0]["duplicate"] + results[0]["rejected"]]
     assert_gold_is(tmp_path / "medallion", delivered(LANDING))
     _, _, _, reconciled, _, trained, promoted, scored, monitored, reproduced, *_ = results

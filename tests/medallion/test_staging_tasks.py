@@ -108,6 +108,18 @@ def test_where_tasks_fail_the_driver_stages(
     assert "staging by tasks failed, the driver does it: Job aborted: worker lost" in caplog.messages[0]
 
 
+def test_where_tasks_would_run_in_the_driver_it_stages(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging_tasks, "_LEAST_BYTES", 1)
+    monkeypatch.setattr(staging_tasks, "_outcomes", lambda *_: pytest.fail("staged by tasks"))
+    parts = [Part(delivered(tmp_path, HEADER + RECORDS, name)) for name in ("a.csv", "b.csv")]
+
+    stage = staging_tasks.stager(lambda: spark, parts, tmp_path, Choice(tmp_path))
+
+    assert stage(parts[0]).record_count == 2
+
+
 def test_few_bytes_are_staged_by_the_driver_without_spark(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         delivered(tmp_path / "in", HEADER + RECORDS + name.encode(), name)

@@ -166,7 +166,7 @@ def test_what_is_simple_is_so_beside_any_other_simple_character() -> None:
     """No character of those joins the one before it, and each is normalised for itself."""
     joined = {pair[1] for code in range(0x110000) if len(pair := unicodedata.normalize("NFD", chr(code))) == 2}
     simple = [
-        chr(c) for c in range(0x80, 0x110000) if not 0xD800 <= c < 0xE000 and not re.match(terms._NOT_SIMPLE, chr(c))
+        chr(c) for c in range(0x80, 0x110000) if not 0xD800 <= c < 0xE000 and not re.match(terms.NOT_SIMPLE, chr(c))
     ]
 
     assert {"é", "ß", "ẞ", "Σ", "ς", "Ж", "Ａ", "€", "\xa0", "書", "한"} <= set(simple)

@@ -24,7 +24,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from search_forecast import cli
 from search_forecast.errors import DataError
-from search_forecast.pages import charts, comparison, facts
+from search_forecast.pages import charts, facts
 from search_forecast.pages.report import write_report
 from search_forecast.parameters import BASELINES, CANDIDATES
 from search_forecast.queries.answers import Answer
@@ -262,8 +262,6 @@ def test_the_forecast_of_the_rare_terms_is_not_that_of_a_term_called_as_they_are
     write(lake, {"term_summary": summary, "term_forecasts": forecasts})
 
     assert list(facts.gather(engine(lake))["history"]["forecasts"]["terms"]) == ["tv"]
-    shown = comparison.compared(engine(lake), ["(other)", "tv"], comparison.Period("day"))["terms"]
-    assert [each["forecast"] is None for each in shown] == [True, False]
 
 
 @pytest.mark.parametrize(

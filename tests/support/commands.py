@@ -1,9 +1,9 @@
 """Runs commands in one process, as a job does: `python tests/support/commands.py CLUSTER COMMANDS`.
 
-Files are staged by the cluster's executors, as if they were large.
+Files are staged by tasks, as if they were large, also where a Connect server's own Spark is local.
 
 COMMANDS is a JSON list of lists of words. Prints a JSON line for each, its exit code and output; at the end, where the
-Spark is that they used, and how many files its tasks staged.
+Spark is that they used, whether it had executors, and how many files its tasks staged.
 """
 
 import contextlib
@@ -19,15 +19,19 @@ from search_forecast.medallion.containers import Part
 
 
 def main(cluster: str, commands: list[list[str]]) -> None:
-    staged: list[int] = []
-    outcomes = staging_tasks._outcomes
+    had_executors, staged = list[bool](), list[int]()
+    has_executors, outcomes = staging_tasks._has_executors, staging_tasks._outcomes
+
+    def asked(spark: Any) -> bool:
+        had_executors.append(has_executors(spark))
+        return True
 
     def noted(*given: Any) -> dict[Part, str]:
         result = outcomes(*given)
         staged.append(len(result))
         return result
 
-    staging_tasks._LEAST_BYTES, staging_tasks._has_executors, staging_tasks._outcomes = 1, lambda _: True, noted
+    staging_tasks._LEAST_BYTES, staging_tasks._has_executors, staging_tasks._outcomes = 1, asked, noted
     for words in commands:
         printed, errors = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
@@ -36,7 +40,8 @@ def main(cluster: str, commands: list[list[str]]) -> None:
         sys.stdout.flush()
     spark = session(cluster=cluster)
     is_connect = ".connect." in type(spark).__module__
-    print(json.dumps({"master": "connect" if is_connect else spark.sparkContext.master, "staged": staged}))
+    master = "connect" if is_connect else spark.sparkContext.master
+    print(json.dumps({"master": master, "had_executors": had_executors, "staged": staged}))
     spark.stop()
 
 

@@ -94,14 +94,15 @@ def write_plot(file: Path, series: Sequence[tuple[str, Past, Sequence[Coming]]])
     with rc_context(settings), warnings.catch_warnings():  # type: ignore[arg-type]
         warnings.filterwarnings("ignore", message="Glyph")  # its own font lacks many scripts; an SVG takes the viewer's
         # Margins in inches, not a layout that matplotlib finds: for that it draws every panel twice.
-        width, height, side, edge = 9, 3.2 * len(series), 0.9, 0.4
+        width, panel, side, edge = 9, 3.2, 0.9, 0.4
+        height = panel * len(series)
         figure = Figure(figsize=(width, height))
         figure.subplots_adjust(
             left=side / width,
             right=1 - edge / 2 / width,
             bottom=edge / height,
             top=1 - edge / height,
-            hspace=2 * edge / (3.2 - 2 * edge),
+            hspace=2 * edge / (panel - 2 * edge),
         )
         for number, (term, past, coming) in enumerate(series, start=1):
             axes = figure.add_subplot(len(series), 1, number)

@@ -73,8 +73,10 @@ def holidays_of(country: str, region: str | None, first: date, last: date) -> li
 
     years = range(first.year, last.year + 1)
     try:
+        if country not in holidays.list_supported_countries(include_aliases=True):
+            raise NotImplementedError
         known = holidays.country_holidays(country, subdiv=region, years=years)
-    except (NotImplementedError, TypeError):
+    except NotImplementedError:
         place = country if region is None else f"{country} with --region {region}"
         raise UsageError(
             f"load-calendar: no holidays are known of --country {place}; name it by its ISO 3166 code, such as CH or "

@@ -47,7 +47,7 @@ def session(
     Args:
         size: `small` starts fast; `large` has the throughput for millions of rows; `tiny` is small, and for some
             thousands of rows: it interprets expressions, as to compile them takes longer then. Of a session that
-            already runs only shuffle partitions, their adaption and that change.
+            already runs only shuffle partitions, whether they are adapted, and that change.
         log: File that takes all that the JVM prints; `spark.log` in the user's cache when None.
         cores: Threads to run tasks on; when None all for `large`, else two.
         cluster: Where the work is done instead of on this machine's cores: a standalone master (`spark://host:port`) or

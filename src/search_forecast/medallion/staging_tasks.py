@@ -20,7 +20,7 @@ from search_forecast.medallion.containers import ChangedError, Part
 
 logger = logging.getLogger(__name__)
 _LEAST_BYTES = 2**26  # fewer are staged by one process before tasks have started theirs
-_TASK_BYTES = 2**24  # a tenth of a second goes into each task
+_TASK_BYTES = 2**24  # of many small tasks the starts would be most of the work
 
 
 def stager(

@@ -11,9 +11,11 @@ from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.medallion.personal import PLACEHOLDERS, finder
 
 _REMEMBERED, _SHORT = 2**14, 256
-# Letters and signs of Europe, kana, and Latin letters as wide as those.
-_BLOCKS = ((0xA0, 0x24F), (0x370, 0x52F), (0x1E00, 0x1EFF), (0x2010, 0x2027), (0x20A0, 0x20BF), (0x3000, 0x30FF))
-_WIDE = (0xFF01, 0xFF5E)
+# Letters and signs of Europe, kana, and Latin letters as wide as those: first and last of each block.
+_BLOCKS = (
+    *((0xA0, 0x24F), (0x370, 0x52F), (0x1E00, 0x1EFF), (0x2010, 0x2027), (0x20A0, 0x20BF), (0x3000, 0x30FF)),
+    (0xFF01, 0xFF5E),
+)
 
 
 def _simple_characters() -> dict[str, str]:
@@ -22,7 +24,7 @@ def _simple_characters() -> dict[str, str]:
     But for those that become a digit or an `@`, which may be of personal data: Spark looks for those of ASCII.
     """
     normalise = normaliser()
-    characters = chain(*(map(chr, range(first, last + 1)) for first, last in (*_BLOCKS, _WIDE)))
+    characters = chain(*(map(chr, range(first, last + 1)) for first, last in _BLOCKS))
     alone = (c for c in characters if category(c) != "Cn" and not combining(c) and len(c.lower()) == 1)
     normalised = ((c, normalise(f"a{c}a")[1:-1]) for c in alone)  # between letters, as spaces are trimmed
     return {c: text for c, text in normalised if len(text) == 1 and text not in "0123456789@"}
@@ -40,11 +42,11 @@ _SIMPLE = _simple_characters()
 # What Spark's `lower` leaves to be done: what is of full width, the final sigma, the no-break space ...
 _FOLDED = {c.lower(): text for c, text in _SIMPLE.items() if c.lower() != text}
 # Beside those: two letters for one, and Chinese and Korean characters, which stay.
-_NOT_SIMPLE = _others(chain(_SIMPLE, "ßẞ", map(chr, chain(range(0x80), range(0x4E00, 0xA000), range(0xAC00, 0xD7A4)))))
+NOT_SIMPLE = _others(chain(_SIMPLE, "ßẞ", map(chr, chain(range(0x80), range(0x4E00, 0xA000), range(0xAC00, 0xD7A4)))))
 _JUDGED = "coalesce(searchterm, malformed_record)"
 # Whether Python must judge a raw record: as `is_simple` and `may_be_personal`, in SQL that DuckDB answers too.
 NEEDS_PYTHON = (
-    f"bit_length({_JUDGED}) <> 8 * char_length({_JUDGED}) and {_JUDGED} rlike '{_NOT_SIMPLE}' "
+    f"bit_length({_JUDGED}) <> 8 * char_length({_JUDGED}) and {_JUDGED} rlike '{NOT_SIMPLE}' "
     f"or contains({_JUDGED}, '@') "
     f"or char_length({_JUDGED}) - char_length(translate({_JUDGED}, '0123456789', '')) >= 7"
 )
@@ -60,7 +62,7 @@ def is_ascii(text: Column) -> Column:
 
 def is_simple(text: Column) -> Column:
     """Whether Spark normalises a string as Python does: ASCII, and what most languages are written with."""
-    return is_ascii(text) | ~text.rlike(_NOT_SIMPLE)
+    return is_ascii(text) | ~text.rlike(NOT_SIMPLE)
 
 
 def collapse_spaces(text: Column) -> Column:

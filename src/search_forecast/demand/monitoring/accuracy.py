@@ -138,26 +138,24 @@ def _others(points: DataFrame, plain: DataFrame, periods: DataFrame) -> DataFram
 def _with_scale(series: DataFrame) -> DataFrame:
     """Beside every period the mean absolute error of the seasonal naive up to it; null where that is 0.
 
-    A series that is not longer than a season is measured by the plain naive.
+    Where no two periods so far are a season apart it is that of the plain naive.
     """
     order = Window.partitionBy(*_SERIES).orderBy("place")
     is_weekly = F.col("period_days") == 7
     daily, weekly = (FREQUENCIES[name].season_length for name in ("day", "week"))
-    season = F.when(is_weekly, weekly).otherwise(daily)
 
     def before(periods: int) -> Column:  # by its date, not by rows: days without a delivery have none
         return F.max("actual").over(order.rangeBetween(-periods, -periods))
 
     stepped = series.withColumn("place", F.floor(F.unix_date("period_start") / F.col("period_days"))).select(
         "*",
-        F.row_number().over(order).alias("number"),
         F.abs(F.col("actual") - F.when(is_weekly, before(weekly)).otherwise(before(daily))).alias("seasonal_error"),
         F.abs(F.col("actual") - before(1)).alias("naive_error"),
     )
     so_far = order.rowsBetween(Window.unboundedPreceding, Window.currentRow)
     seasonal, naive = (F.avg(name).over(so_far) for name in ("seasonal_error", "naive_error"))
-    scale = F.when(F.col("number") > season, seasonal).otherwise(naive)
-    return stepped.select(*_SERIES, "period_start", "actual", F.nullif(scale, F.lit(0.0)).alias("scale"))
+    scale = F.nullif(F.coalesce(seasonal, naive), F.lit(0.0))
+    return stepped.select(*_SERIES, "period_start", "actual", scale.alias("scale"))
 
 
 def _compared(points: DataFrame, series: DataFrame, known: DataFrame) -> DataFrame:
