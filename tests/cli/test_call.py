@@ -10,6 +10,7 @@ from pyarrow import parquet
 
 from search_forecast.cli.call import LARGE_BYTES, ROW_BYTES, TINY_BYTES, Call
 from search_forecast.lakehouse import notes, session
+from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion.reconcile import unproven_bytes
 
 
@@ -21,6 +22,8 @@ from search_forecast.medallion.reconcile import unproven_bytes
         ("aggregate", {"lake/search_gold/term_summary/a.parquet": TINY_BYTES}, "small"),
         ("aggregate", {"lake/search_gold/daily_term_counts/a.parquet": LARGE_BYTES}, "tiny"),
         ("run", {"lake/search_gold/daily_term_counts/a.parquet": LARGE_BYTES}, "large"),
+        ("trends", {"lake/search_gold/daily_term_counts/a.parquet": LARGE_BYTES}, "large"),
+        ("trends", {"lake/search_silver/search_events/a.parquet": LARGE_BYTES}, "tiny"),
         ("maintain", {"lake/search_silver/search_events/a.parquet": LARGE_BYTES}, "large"),
         ("ingest", {"lake/search_bronze/raw_search_terms/a.parquet": LARGE_BYTES, "in/a.csv": 1}, "tiny"),
         ("ingest", {"in/a.csv": LARGE_BYTES + 1}, "large"),
@@ -43,6 +46,25 @@ def test_spark_is_as_large_as_what_a_command_reads(
     has_source = command in ("ingest", "run")
     with Call(command=command, lakehouse=lake).opened(writes=False, source=source if has_source else None) as house:
         assert house.spark == size
+
+
+def test_a_task_has_the_session_of_its_job_at_the_size_of_what_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = tmp_path / "search_gold/daily_term_counts/a.parquet"
+    days.parent.mkdir(parents=True)
+    days.touch()
+    os.truncate(days, LARGE_BYTES)
+    monkeypatch.setattr(session, "session", lambda **settings: settings["size"])
+    job_lakehouse = Lakehouse(lambda: "of the job", tmp_path, tmp_path / "_staging")
+
+    def size(command: str, **flags: str) -> object:
+        call = Call(command=command, lakehouse=Path("elsewhere"), task_lakehouse=job_lakehouse, **flags)
+        with call.opened(writes=True) as house:
+            return house.spark
+
+    assert [size("clean"), size("trends")] == ["tiny", "large"]
+    assert size("clean", spark="spark://a:7077") == "of the job"
 
 
 def test_a_packed_delivery_is_as_large_as_what_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,56 @@ class TestJava:
             java.find_java({"JAVA_HOME": str(old), "PATH": "/nonexistent"})
 
 
+class TestLocalHome:
+    @pytest.fixture
+    def installed(self, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A pyspark of some jars, of which half is of no use here."""
+        home = tmp_path / "pyspark"
+        (home / "jars").mkdir(parents=True)
+        for folder in ("bin", "python"):
+            (home / folder).mkdir()
+        names = ("spark-sql_2.13-4.2.0", "hive-exec-2.3.10-core", "hive-storage-api-2.8.1", "kubernetes-client-7.6.1")
+        for name in (*names, "a-jar-of-a-later-release-1", "spark-hive_2.13-4.2.0"):
+            (home / "jars" / f"{name}.jar").write_text(name)
+        monkeypatch.setattr(jars, "spark_home", lambda: home)
+        return home
+
+    def test_it_shows_the_jars_that_a_local_session_uses(self, installed: Path, cache: Path) -> None:
+        home = jars.local_home()
+
+        shown = {file.name: file.read_text() for file in (home / "jars").iterdir()}
+        assert home.is_relative_to(cache)
+        assert shown.keys() == {
+            "spark-sql_2.13-4.2.0.jar",
+            "hive-storage-api-2.8.1.jar",
+            "a-jar-of-a-later-release-1.jar",
+        }
+        assert {f"{name}.jar" for name in shown.values()} == shown.keys()
+        assert (home / "bin").samefile(installed / "bin")
+        assert (home / "python").samefile(installed / "python")
+        assert not list(cache.glob(".making-*"))
+
+    def test_it_is_made_anew_where_one_is_gone_or_another_pyspark_is_there(self, installed: Path) -> None:
+        home = jars.local_home()
+        (home / "jars" / "spark-sql_2.13-4.2.0.jar").unlink()
+
+        assert jars.local_home() == home
+        assert (home / "jars" / "spark-sql_2.13-4.2.0.jar").is_file()
+        (installed / "jars" / "spark-sql_2.13-4.2.0.jar").rename(installed / "jars" / "spark-sql_2.13-4.2.1.jar")
+        assert (jars.local_home() / "jars" / "spark-sql_2.13-4.2.1.jar").is_file()
+
+    def test_where_there_are_no_links_pyspark_itself_is_used(
+        self, installed: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(*_: object, **__: object) -> None:
+            raise OSError("A required privilege is not held by the client")
+
+        monkeypatch.setattr(Path, "symlink_to", refused)
+
+        assert jars.local_home() == installed
+        assert not list(cache.glob("spark-*"))
+
+
 class TestJars:
     @pytest.fixture
     def delta(self, tmp_path: Path) -> jars.DeltaJars:

@@ -117,7 +117,7 @@ def _run_here(
         if all(task.state.value == "SUCCESS" for task in job_run.tasks.values()):
             output.line(f"run {job.key}: nothing to repair, the last run succeeded ({job_run.directory})")
             return 0
-        job_run = _run_tasks(bundle, job, job_run, parse, lakehouse, call.event_log)
+        job_run = _run_tasks(bundle, job, job_run, parse, lakehouse, call)
     call.values = {"job": job_run.job, "run_id": job_run.run_id, "state": job_run.state}
     if call.json:
         call.result(job_run.as_dict())
@@ -150,7 +150,7 @@ def _run_tasks(
     job_run: "JobRun",
     parse: Callable[[Sequence[str]], Task],
     lakehouse: "Lakehouse",
-    events: Path | None,
+    call: Call,
 ) -> "JobRun":
     """Run the tasks in one Spark session, on one locked lakehouse."""
     from search_forecast.bundle import streams
@@ -175,7 +175,7 @@ def _run_tasks(
 
     def execute(words: Sequence[str]) -> None:
         task = parse([local(text) for text in words])
-        task.call.event_log = events
+        task.call.event_log, task.call.spark = call.event_log, call.spark
         schemas = {layer: str(name) for layer, name in task.call.schemas.items()}
         staging = task.call.staging if job_run.target and task.call.staging else lakehouse.staging
         is_default = schemas == DEFAULT_SCHEMAS  # the reader knows no other names

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,9 @@ DEFAULT_LAKEHOUSE = Path(".lakehouse")
 _NEEDS_DATA = ("clean", "load-spellings", "aggregate", "reconcile", "trends", "correct", "erase", "maintain")
 _MEDALLION = ("ingest", *_NEEDS_DATA)  # never two of them at once
 LARGE_BYTES, TINY_BYTES = 64 * 2**20, 3 * 2**18
-_NEEDS_NEWS = ("ingest", "clean", "aggregate", "reconcile", "run")  # of layers below gold they read what is new
+# Of layers below gold they read what is new, if anything.
+_NEEDS_NEWS = ("ingest", "clean", "aggregate", "reconcile", "trends", "run")
+_NEEDS_DAYS = ("trends", "run")  # of gold they read each day
 COMPRESSION, ROW_BYTES = 10, 25  # bytes of CSV that a byte of Parquet holds, and a row, about
 
 
@@ -87,7 +89,7 @@ class Call:
             reads_all: Whether more than what is new is read of the lakehouse, whatever the command.
         """
         if self.task_lakehouse is not None:
-            self.used = self.task_lakehouse
+            self.used = self._of_task(self.task_lakehouse, source, reads_all=reads_all)
             yield self.used
         elif self.catalog is not None:
             lakehouse = self.used = self._in_workspace(writes=writes)
@@ -121,6 +123,19 @@ class Call:
         schemas = {layer: str(name) for layer, name in self.schemas.items()}
         return Lakehouse(session(), None, self.staging, str(self.catalog), schemas, is_writable=writes)
 
+    def _of_task(self, lakehouse: "Lakehouse", source: Path | None, *, reads_all: bool) -> "Lakehouse":
+        """A task's lakehouse: its job's session, which all tasks share, set to the size of what this one reads."""
+
+        def spark() -> "SparkSession":
+            from search_forecast.lakehouse.session import session
+
+            job_session = lakehouse.spark
+            if lakehouse.root is None or self.spark is not None:
+                return job_session
+            return session(size=self._size(lakehouse.root, source, reads_all=reads_all))
+
+        return replace(lakehouse, source_of_spark=spark)
+
     def _here(self, source: Path | None, *, writes: bool, reads_all: bool) -> "Lakehouse":
         from search_forecast.lakehouse.tables import Lakehouse
 
@@ -128,29 +143,32 @@ class Call:
             with output.progress(f"{self.command}: starting Spark"):
                 from search_forecast.lakehouse.session import session
 
-                read = self._bytes_to_read(source, reads_all=reads_all)
+                size = self._size(self.root, source, reads_all=reads_all)
                 output.hush_spark()
-                size: Size = "large" if read > LARGE_BYTES else "small" if read > TINY_BYTES else "tiny"
                 return session(size=size, cluster=self.spark)
 
         return Lakehouse(spark, self.root, self.root / "_staging", is_writable=writes, reader=reader(self.root))
 
-    def _bytes_to_read(self, source: Path | None, *, reads_all: bool) -> int:
+    def _size(self, root: Path, source: Path | None, *, reads_all: bool) -> "Size":
+        read = self._bytes_to_read(root, source, reads_all=reads_all)
+        return "large" if read > LARGE_BYTES else "small" if read > TINY_BYTES else "tiny"
+
+    def _bytes_to_read(self, root: Path, source: Path | None, *, reads_all: bool) -> int:
         """About how many bytes of CSV the command will read, at the source and in the lakehouse."""
         from search_forecast.lakehouse import delta_log
         from search_forecast.lakehouse.scratch import bytes_below
         from search_forecast.medallion import aggregate, batches, content_ids, reconcile, spellings
 
-        stored, gold_rows, staging = 0, 0, self.root / "_staging"
-        reads_all = reads_all or (self.command in ("aggregate", "run") and spellings.is_newer_than_gold(self.root))
+        stored, gold_rows, staging = 0, 0, root / "_staging"
+        reads_all = reads_all or (self.command in ("aggregate", "run") and spellings.is_newer_than_gold(root))
         if reads_all or self.command not in _NEEDS_NEWS or (self.command == "run" and source is None):
-            stored = bytes_below(self.root, "*.parquet")
+            stored = bytes_below(root, "*.parquet")
         elif self.command != "ingest":  # which reads none of the tables that grow
-            stored = reconcile.unproven_bytes(self.root)
-            # Rows of what is read whole, by `trends` the days too: each delivery writes two of these tables anew, and
-            # what they were is there until `maintain`.
-            read_whole = aggregate.AGGREGATED if self.command == "run" else aggregate.BY_TERM
-            for location in (self.root / "search_gold" / table.name for table in read_whole):
+            stored = reconcile.unproven_bytes(root)
+            # Rows of what is read whole: each delivery writes two of these tables anew, and what they were is there
+            # until `maintain`.
+            read_whole = aggregate.AGGREGATED if self.command in _NEEDS_DAYS else aggregate.BY_TERM
+            for location in (root / "search_gold" / table.name for table in read_whole):
                 row_count = delta_log.row_count(location)
                 stored += bytes_below(location, "*.parquet") if row_count is None else 0
                 gold_rows += row_count or 0

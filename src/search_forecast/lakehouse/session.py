@@ -106,7 +106,7 @@ def _start(
         conf = clusters.on_standalone(conf, cluster, delta.files)
     environment = {
         "JAVA_HOME": str(jdk.home),
-        "SPARK_HOME": str(jars.spark_home()),
+        "SPARK_HOME": str(jars.local_home()),
         "PYSPARK_PYTHON": sys.executable,  # else Python workers start the system's Python
         **jvm.locale(),
     }

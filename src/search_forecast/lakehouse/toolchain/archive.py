@@ -162,7 +162,7 @@ def find_archive(runtime: java.Java, delta: jars.DeltaJars) -> Archive:
         runtime: The Java that will use it.
         delta: The jars on the class path beside Spark's own.
     """
-    class_path = [*delta.files, *sorted((jars.spark_home() / "jars").glob("*.jar"))]
+    class_path = [*delta.files, *sorted((jars.local_home() / "jars").glob("*.jar"))]
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in class_path if file.exists()]
     key = hashlib.sha256(repr((str(runtime.home), runtime.version, stats)).encode()).hexdigest()[:16]
     return Archive(paths.cache_dir() / f"classes-{key}", java.major(runtime.version) >= _ONE_STEP_JAVA)

@@ -1,10 +1,17 @@
-"""Delta's two jars: resolved once by the Ivy that ships with Spark, kept in the cache, checked at every start."""
+"""The jars of a local session: Spark's that it uses, and Delta's two.
+
+Those are resolved once by the Ivy that ships with Spark, kept in the cache and checked at every start.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+import shutil
 import ssl
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -22,6 +29,14 @@ _PINNED = {
     "delta-spark_4.2_2.13-4.4.0.jar": "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
     "delta-storage-4.4.0.jar": "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc",
 }
+# Spark's jars for other cluster managers, Hive and its database, shells and servers: no local session uses them.
+_UNUSED = re.compile(
+    r"(kubernetes|volcano|vertx|zjsonpatch|jjwt|hive-(?!storage)|datanucleus|derby|javax\.jdo|jdo-api|HikariCP"
+    r"|commons-dbcp|commons-pool|jta|transaction-api|stax-api|libthrift|libfb303|antlr-runtime-3|ST4|opencsv|super-csv"
+    r"|jpam|json-1|oro|curator|zookeeper|scala-compiler|jline|avro-ipc|avro-mapred|metrics-graphite|connect-repl"
+    r"|spark-(kubernetes|yarn|hive|repl|connect|pipelines)|netty-(all|tcnative|handler-proxy|resolver-dns)"
+    r"|netty-transport-native-(epoll|kqueue)|netty-codec-(http|socks|dns))"
+)
 _RESOLVE_SECONDS = 600
 _QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # halves the time of so short a run
 
@@ -137,6 +152,40 @@ def spark_home() -> Path:
     if spec is None or spec.origin is None:
         raise EnvironmentProblem("the package pyspark is not installed: run `make setup`")
     return Path(spec.origin).parent
+
+
+def local_home() -> Path:
+    """Returns a SPARK_HOME in the cache that shows Spark with the jars that a local session uses.
+
+    Java looks for a class that isn't there in each jar, and Spark's compiler asks for many such. Made once for each
+    pyspark; pyspark's own where the file system has no symbolic links.
+
+    Raises:
+        EnvironmentProblem: pyspark is not installed, or the cache cannot be written.
+    """
+    installed = spark_home()
+    links = [Path("bin"), Path("python")]
+    links += [Path("jars", jar.name) for jar in (installed / "jars").glob("*.jar") if not _UNUSED.match(jar.name)]
+    key = hashlib.sha256(repr((str(installed), sorted(map(str, links)))).encode()).hexdigest()[:16]
+    home = paths.cache_dir() / f"spark-{key}"
+    if _has_all(home, links):
+        return home
+    with paths.locked(home), paths.scratch_dir(home.parent) as scratch:
+        if _has_all(home, links):  # another process made it while this one waited
+            return home
+        (scratch / "home" / "jars").mkdir(parents=True)
+        try:
+            for link in links:
+                (scratch / "home" / link).symlink_to(installed / link)
+        except OSError:
+            return installed
+        shutil.rmtree(home, ignore_errors=True)
+        (scratch / "home").replace(home)
+    return home
+
+
+def _has_all(home: Path, links: Sequence[Path]) -> bool:
+    return all((home / link).exists() for link in links)
 
 
 def _ivy(
