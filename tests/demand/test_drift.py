@@ -46,14 +46,15 @@ def test_drift_is_measured_as_scipy_measures_it(spark: SparkSession) -> None:
 
 
 def test_ordinary_variation_is_pearsons_chi_square_of_weeks_by_terms(spark: SparkSession) -> None:
-    counts = {"laptop": poisson(20, 30, 1), "tablet": poisson(9, 30, 2), "pen": [0] * 30, "ink": [0] * 30}
-    counts["pen"][5], counts["pen"][13], counts["ink"][20] = 9, 8, 9  # together (other)
+    # Somebody searched for "(other)": a term like any other.
+    counts = {"laptop": poisson(20, 30, 1), "(other)": poisson(9, 30, 2), "pen": [0] * 30, "ink": [0] * 30}
+    counts["pen"][5], counts["pen"][13], counts["ink"][20] = 9, 8, 9  # one category together
 
     row = ordinary_variation(counts_of(spark, counts), day(0), day(29)).collect()[0]
 
     weeks = [range(start, start + 7) for start in (2, 9, 16, 23)]  # counted back from the last day
     table = [
-        [sum(counts[t][i] for t in group for i in week) for group in (["laptop"], ["tablet"], ["pen", "ink"])]
+        [sum(counts[t][i] for t in group for i in week) for group in (["laptop"], ["(other)"], ["pen", "ink"])]
         for week in weeks
     ]
     test = chi2_contingency(table, correction=False)

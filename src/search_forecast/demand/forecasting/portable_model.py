@@ -36,11 +36,11 @@ class SearchDemand:
         level = float((params or {}).get("interval_level", 0.95))
         if level not in LEVELS:
             raise ValueError(f"interval_level {level}: there are {', '.join(map(str, LEVELS))}")
-        horizons = model_input["horizon"].astype("int64")
-        most = int(self._about["horizon"])
-        outside = horizons[(horizons < 1) | (horizons > most)]
-        if len(outside):
-            raise ValueError(f"horizon {outside.iloc[0]}: this version forecasts 1 to {most} periods ahead")
+        asked, most = model_input["horizon"], int(self._about["horizon"])
+        unknown = asked[~asked.isin(range(1, most + 1))]
+        if len(unknown):
+            raise ValueError(f"horizon {unknown.iloc[0]}: this version forecasts 1 to {most} periods ahead")
+        horizons = asked.astype("int64")
         keys = pd.MultiIndex.from_arrays([model_input["term"].astype("str"), horizons])
         rows = self._forecasts.reindex(keys)
         days = pd.to_timedelta(horizons.to_numpy() * int(self._about["period_days"]), unit="D")

@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 from scipy import stats
 
 from search_forecast.demand.periods import LEAST_WEEKS, REFERENCE_DAYS, WINDOW_DAYS
-from search_forecast.lakehouse.contracts import OTHER
 from search_forecast.parameters import MonitorParameters
 
+_RARE = ""  # the category of all terms that are too rare; no term is empty
 LEAST_EXPECTED = 5  # searches; Pearson's approximation needs about so many in every cell (Cochran 1954)
 SMOOTHING = 0.5  # searches added to every term for the PSI, which has no value where a term is new or gone
 
@@ -169,11 +169,11 @@ def drifts(
 
 
 def _with_category(cells: DataFrame, group: str) -> DataFrame:
-    """Beside every term what it is counted as: itself, or `(other)` where `expected` searches are too few."""
+    """Beside every term what it is counted as: itself, or with the others of too few `expected` searches."""
     rarest_first = Window.partitionBy(group).orderBy("expected", "term")
     rarer = F.sum("expected").over(rarest_first.rowsBetween(Window.unboundedPreceding, -1))
     is_rare = (F.col("expected") < LEAST_EXPECTED) | (F.coalesce(rarer, F.lit(LEAST_EXPECTED)) < LEAST_EXPECTED)
-    return cells.withColumn("category", F.when(is_rare, OTHER).otherwise(F.col("term")))
+    return cells.withColumn("category", F.when(is_rare, _RARE).otherwise(F.col("term")))
 
 
 def _mixes(categories: DataFrame) -> DataFrame:
