@@ -12,6 +12,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
+from sqlglot.schema import MappingSchema
 
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
@@ -22,6 +23,7 @@ _DIALECT = "databricks"
 _MARKER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 _ALERT_PREFIX = "`${var.catalog}`.`${resources.schemas.gold.name}`."
 _COLUMNS: dict[str, object] = {t.name: {c.name: c.type.simpleString() for c in t.columns} for t in TABLES}
+_SCHEMA = MappingSchema(_COLUMNS, dialect=_DIALECT)
 _GOLD = frozenset(t.name for t in TABLES if t.layer == "gold")  # all that a dashboard or an alert may read: no raw text
 
 
@@ -129,7 +131,7 @@ def _checked(text: str, tables: Set[str] = _GOLD) -> tuple[list[str], list[str]]
                 return [], [f"spells out {table.catalog or ''}{'.' if table.catalog else ''}{table.db}.{table.name}"]
             if table.name not in ctes | tables:
                 return [], [f"there is no table {table.name} in gold"]
-        qualified = qualify(query, schema=_COLUMNS, dialect=_DIALECT)
+        qualified = qualify(query, schema=_SCHEMA, dialect=_DIALECT)
     except SqlglotError as error:
         return [], [re.sub(r"\x1b\[\d+m", "", str(error)).splitlines()[0]]
     return [str(name) for name in qualified.named_selects], []  # type: ignore[attr-defined]
