@@ -9,6 +9,7 @@ running Spark client breaks it; whatever else a job needs, however indirectly, i
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -37,10 +38,15 @@ def requirements(path: Path, environment: dict[str, str]) -> dict[str, str]:
     return {canonicalize_name(item.name): str(item.specifier).removeprefix("==") for item in applying}
 
 
+@cache
+def required(package: str) -> list[Requirement]:
+    """What an installed package requires in any environment."""
+    return [Requirement(text) for text in metadata.requires(package) or []]
+
+
 def needed(package: str, environment: dict[str, str], extras: tuple[str, ...] = ()) -> Iterator[Requirement]:
     """What an installed package requires in an environment, and these of its extras."""
-    for text in metadata.requires(package) or []:
-        item = Requirement(text)
+    for item in required(package):
         names = ("forecast", "models", "personal") if item.name in extras else ("",)
         if item.marker is None or any(item.marker.evaluate({**environment, "extra": name}) for name in names):
             yield item

@@ -1,6 +1,7 @@
 """Whatever is written in a bundle's files, it is read or refused in one line: never a traceback."""
 
 import json
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -51,10 +52,15 @@ def directory(tmp_path_factory):
     return write(tmp_path_factory.mktemp("bundle"), dict(RIGHT))
 
 
-def parsed(text):
+@cache
+def as_json(text):
     import yaml
 
-    return yaml.safe_load(text)
+    return json.dumps(yaml.safe_load(text))
+
+
+def parsed(text):
+    return json.loads(as_json(text))
 
 
 bounded = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

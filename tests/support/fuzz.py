@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import re
+import shutil
 import tarfile
 import tempfile
 import unicodedata
@@ -25,6 +27,7 @@ from search_forecast.medallion.containers import Part
 from search_forecast.models.archives import Limits, unpack
 from search_forecast.queries import catalogue
 from search_forecast.queries.answers import Answer
+from search_forecast.queries.catalogue import Query
 from search_forecast.queries.local import LocalEngine
 from support import lakes, reference
 from support.bundles import write
@@ -112,8 +115,16 @@ def check_layout(text: str) -> None:
 
 
 @cache
+def _folder() -> Path:
+    """What all inputs are tried in: there until the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
 def _bundle() -> Path:
-    return write(Path(tempfile.mkdtemp(prefix="bundle-")), dict(RIGHT))
+    return write(_folder() / "bundle", dict(RIGHT))
 
 
 def check_bundle(text: str) -> None:
@@ -170,7 +181,8 @@ class Spark:
 
 @cache
 def _lake() -> tuple[Path, LocalEngine]:
-    root = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    root = _folder() / "sql"
+    root.mkdir()
     (root / "secret.csv").write_text("a\nopen sesame\n", encoding="utf-8")
     lake = lakes.whole(root / "lake")
     return lake, LocalEngine(lake, Spark)
@@ -189,13 +201,17 @@ def check_sql(text: str) -> None:
     assert answer is None or "sesame" not in str(answer.rows)
 
 
+@cache
+def _queries() -> list[Query]:
+    return [catalogue.load(name) for name in catalogue.names()]
+
+
 def check_values(text: str) -> None:
     """A value in a query is a value: it comes back as it was, and every parameter takes it or refuses it."""
     _, engine = _lake()
     if "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text):
         assert engine.run("select :term as term", {"term": text}, []).rows == [(text,)]
-    for name in catalogue.names():
-        query = catalogue.load(name)
+    for query in _queries():
         for parameter in query.parameters:
             refused_in_one_line(lambda q=query, p=parameter: q.arguments({p.name: text}))  # type: ignore[misc]
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -218,15 +218,21 @@ def read(path: Path) -> ExportLayout:
     if not _NAME.fullmatch(path.stem):
         raise UsageError(f"{path}: a layout's file is called by small letters, digits, - and _, such as my_shop.yml")
     try:
-        document = yaml.safe_load(path.read_bytes())
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # a date that is none is a ValueError
-        raise UsageError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, Mapping):
-        raise UsageError(f"{path}: expected keys with values, such as term: query")
-    try:
-        return ExportLayout.model_validate({**document, "name": path.stem})
+        layout = _layout(path.stem, path.read_bytes())
     except ValidationError as error:
         raise UsageError(f"{path}: {_complaint(error)}") from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # a date that is none is a ValueError
+        raise UsageError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+    if layout is None:
+        raise UsageError(f"{path}: expected keys with values, such as term: query")
+    return layout
+
+
+@lru_cache  # parsing takes longer than reading, and tasks of one process load the same files
+def _layout(name: str, content: bytes) -> ExportLayout | None:
+    """What a file holds; None where that is no mapping."""
+    document = yaml.safe_load(content)
+    return ExportLayout.model_validate({**document, "name": name}) if isinstance(document, Mapping) else None
 
 
 def _complaint(error: ValidationError) -> str:

@@ -70,23 +70,27 @@ class Layout:
         extras = [column for column in self.columns if column in EXTRA_VALUES]
         position = self.columns.index("term")
         frames = []
-        for written, values in product(_written_dates(day), product(*(EXTRA_VALUES[extra] for extra in extras))):
-            fields = {**written, **dict(zip(extras, values, strict=True))}
-            cells = [quoted(fields.get(column, ""), self.delimiter) for column in self.columns]
-            before = self.newline + "".join(cell + self.delimiter for cell in cells[:position])
-            after = "".join(self.delimiter + cell for cell in cells[position + 1 :])
-            frames.append((encode(before), encode(after)))
+        for written, times in _written_dates(day):
+            of_date = []
+            for values in product(*(EXTRA_VALUES[extra] for extra in extras)):
+                fields = {**written, **dict(zip(extras, values, strict=True))}
+                cells = [quoted(fields.get(column, ""), self.delimiter) for column in self.columns]
+                before = self.newline + "".join(cell + self.delimiter for cell in cells[:position])
+                after = "".join(self.delimiter + cell for cell in cells[position + 1 :])
+                of_date.append((encode(before), encode(after)))
+            frames += of_date * times
         return frames
 
 
-def _written_dates(day: date) -> list[dict[str, str]]:
+def _written_dates(day: date) -> list[tuple[dict[str, str], int]]:
+    """The ways to write a date, and how common each is."""
     d, m, y = str(day.day), str(day.month), f"{day.year:04d}"
     plain = {"day": d, "month": m, "year": y}
     padded = {"day": f"{day.day:02d}", "month": f"{day.month:02d}", "year": y}
     spaced = {"day": f" {d} ", "month": f"{m} ", "year": y}
     mixed = {"day": f"{day.day:02d}", "month": f"  {m}", "year": f" {y} "}
     tabbed = {"day": f"\t{d}", "month": m, "year": f"{y}\t"}
-    return [plain] * 13 + [padded] * 4 + [spaced, mixed, tabbed]
+    return [(plain, 13), (padded, 4), (spaced, 1), (mixed, 1), (tabbed, 1)]
 
 
 def quoted(value: str, delimiter: str, *, always: bool = False) -> str:

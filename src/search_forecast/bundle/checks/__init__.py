@@ -24,27 +24,31 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
     try:
         files = read(root)
         bundles = [resolve(files, _ANN, target) for target in targets(files.content)]
-        others = [resolve(files, _BOB, bundle.target) for bundle in bundles]
+        others = {b.target: resolve(files, _BOB, b.target) for b in bundles if _is_for_developers(b)}
     except UsageError as error:
         return [str(error)]
-    first = bundles[0]
+    first, queries = bundles[0], sql.queries()
     problems = [*settings.as_written(files.content), *definitions.repeated_keys(first)]
     problems += definitions.variables(first)
-    for bundle, other in zip(bundles, others, strict=True):
+    for bundle in bundles:
         problems += [
             *settings.problems(bundle),
             *definitions.parsed(bundle),
             *definitions.references(bundle),
             *names.hard_coded(bundle),
             *names.of_apps(bundle),
-            *sql.problems(bundle),
+            *sql.problems(bundle, queries),
             *grants.problems(bundle),
             *jobs.problems(bundle, parse),
         ]
-        if bundle.config["bundle"].get("mode") == "development":
-            problems += [*names.shared(bundle, other), *names.active(bundle)]
+        if bundle.target in others:
+            problems += [*names.shared(bundle, others[bundle.target]), *names.active(bundle)]
     problems += names.shared_targets(bundles)
     return list(dict.fromkeys([*files.ignored, *(_line(first, problem) for problem in problems)]))
+
+
+def _is_for_developers(bundle: Bundle) -> bool:
+    return bool(bundle.config["bundle"].get("mode") == "development")
 
 
 def _line(bundle: Bundle, problem: Problem) -> str:

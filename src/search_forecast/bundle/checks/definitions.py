@@ -63,12 +63,11 @@ def parsed(bundle: Bundle) -> Iterator[Problem]:
 
 def _misplaced(kind: Any, value: object, path: str) -> Iterator[str]:
     """Lists and mappings where a scalar belongs: the bundles package makes texts of them."""
-    options = get_args(kind) if get_origin(kind) is Union else (kind,)
-    kind = next((option for option in options if get_origin(option) is not Variable), kind)
-    origin, inner, hints = get_origin(kind), get_args(kind), _hints(kind)
+    kind, origin, inner, hints = _taken_apart(kind)
     if hints and isinstance(value, dict):
         for name, hint in hints.items():
-            yield from _misplaced(hint, value.get(name), f"{path}.{name}".removeprefix("."))
+            if name in value:
+                yield from _misplaced(hint, value[name], f"{path}.{name}".removeprefix("."))
     elif origin is list and isinstance(value, list):
         for number, item in enumerate(value):
             yield from _misplaced(inner[0], item, f"{path}[{number}]")
@@ -80,8 +79,11 @@ def _misplaced(kind: Any, value: object, path: str) -> Iterator[str]:
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind) if is_dataclass(kind) else {}
+def _taken_apart(kind: Any) -> tuple[Any, Any, tuple[Any, ...], dict[str, Any]]:
+    """A type without the variable that may stand for it, what it is made of, and the types of its fields."""
+    options = get_args(kind) if get_origin(kind) is Union else (kind,)
+    kind = next((option for option in options if get_origin(option) is not Variable), kind)
+    return kind, get_origin(kind), get_args(kind), get_type_hints(kind) if is_dataclass(kind) else {}
 
 
 def _plain(message: str) -> str:

@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib import metadata
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,6 +30,9 @@ _STARTS = ("schedule", "trigger", "continuous")
 
 def problems(bundle: Bundle, parse: Parse) -> Iterator[Problem]:
     """All problems with the jobs of a bundle, and with the schedules of its alerts; `parse` as for `check`."""
+    lock = bundle.root / "requirements.txt"
+    locked = _pins(lock.read_text(encoding="utf-8")) if lock.is_file() else None
+    scripts = _console_scripts()
     for key in bundle.resources("jobs"):
         path = f"jobs.{key}"
         try:
@@ -36,9 +40,9 @@ def problems(bundle: Bundle, parse: Parse) -> Iterator[Problem]:
             for fault in faults(bundle, job):
                 yield Problem(f"{path}.{fault.task}" if fault.task else path, fault.text)
             for task in _tasks(job):
-                for text in (*_command(task, job, parse), *_compute(task, job), *_files(bundle, task, job)):
+                for text in (*_command(task, job, scripts, parse), *_compute(task, job), *_files(bundle, task, job)):
                     yield Problem(f"{path}.{task.key}", f"task {task.key}: {text}")
-            for text in (*_unused(bundle, job), *_environments(bundle, job), *_starts(job)):
+            for text in (*_unused(bundle, job), *_environments(job, locked), *_starts(job)):
                 yield Problem(path, text)
         except UsageError:
             continue  # what can't be read, `definitions` says
@@ -68,15 +72,10 @@ def _unused(bundle: Bundle, job: Job) -> Iterator[str]:
         yield f"nothing uses the parameter {name}"
 
 
-def _command(task: Task, job: Job, parse: Parse) -> Iterator[str]:
+def _command(task: Task, job: Job, scripts: Collection[str], parse: Parse) -> Iterator[str]:
     """A wheel task must call an entry point of the wheel with a command line that it takes."""
     if task.kind != "python_wheel_task":
         return
-    try:
-        installed = metadata.distribution("search_forecast").entry_points
-    except metadata.PackageNotFoundError:
-        installed = metadata.EntryPoints()
-    scripts = {point.name for point in installed if point.group == "console_scripts"}
     package, entry_point = (as_text(task.settings.get(name)) for name in ("package_name", "entry_point"))
     if package != "search_forecast" or entry_point not in scripts:
         yield f"the wheel has no entry point {package}:{entry_point}"
@@ -85,6 +84,14 @@ def _command(task: Task, job: Job, parse: Parse) -> Iterator[str]:
         parse(sample_command(task, job.parameters))
     except UsageError as error:
         yield str(error).partition("; see ")[0]
+
+
+def _console_scripts() -> set[str]:
+    try:
+        installed = metadata.distribution("search_forecast").entry_points
+    except metadata.PackageNotFoundError:
+        return set()
+    return {point.name for point in installed if point.group == "console_scripts"}
 
 
 def _compute(task: Task, job: Job) -> Iterator[str]:
@@ -117,13 +124,17 @@ def _files(bundle: Bundle, task: Task, job: Job) -> Iterator[str]:
         yield f"there is no file {text}"
 
 
-def _environments(bundle: Bundle, job: Job) -> Iterator[str]:
+@lru_cache(maxsize=1)
+def _pins(lock: str) -> frozenset[str]:
+    """What the text of a requirements.txt pins; it is long, and the same for all targets."""
+    return frozenset(re.findall(r"^\S+==\S+", lock, re.MULTILINE))
+
+
+def _environments(job: Job, locked: Collection[str] | None) -> Iterator[str]:
     """Environments must be known to the workspace, and hold nothing that is not pinned as locked."""
     for key, count in Counter(key for key, _ in _specs(job)).items():
         if count > 1:
             yield f"{count} environments are called {key}; a target's is put beside the first, not in its place"
-    lock = bundle.root / "requirements.txt"
-    locked = set(re.findall(r"^(\S+==\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE)) if lock.is_file() else None
     for key, spec in _specs(job):
         version = as_text(spec.get("environment_version") or spec.get("client"))
         if version not in _ENVIRONMENT_VERSIONS and not spec.get("base_environment"):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,6 +12,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
+from sqlglot.schema import MappingSchema
 
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
@@ -22,14 +23,21 @@ _DIALECT = "databricks"
 _MARKER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 _ALERT_PREFIX = "`${var.catalog}`.`${resources.schemas.gold.name}`."
 _COLUMNS: dict[str, object] = {t.name: {c.name: c.type.simpleString() for c in t.columns} for t in TABLES}
+_SCHEMA = MappingSchema(_COLUMNS, dialect=_DIALECT)
 _GOLD = frozenset(t.name for t in TABLES if t.layer == "gold")  # all that a dashboard or an alert may read: no raw text
 
 
-def problems(bundle: Bundle) -> Iterator[Problem]:
-    """All problems with the SQL that the bundle and the package hold."""
-    known = {_plain(text): name for name in catalogue.names() for text in (_text(name), _with_defaults(name))}
-    for name in catalogue.names():
-        for problem in _checked(_text(name), frozenset(_COLUMNS))[1]:
+def queries() -> dict[str, str]:
+    """The text of each query of the package."""
+    folder = resources.files("search_forecast.queries")
+    return {name: folder.joinpath(f"{name}.sql").read_text(encoding="utf-8") for name in catalogue.names()}
+
+
+def problems(bundle: Bundle, texts: Mapping[str, str]) -> Iterator[Problem]:
+    """All problems with the SQL that the bundle and the package hold; `texts` from `queries`."""
+    known = {plain for text in texts.values() for plain in _forms(text)}
+    for name, query in texts.items():
+        for problem in _checked(query, frozenset(_COLUMNS))[1]:
             yield Problem("", f"query {name}: {problem}")
     for key, dashboard in bundle.resources("dashboards").items():
         path = f"dashboards.{key}"
@@ -48,7 +56,7 @@ def _file(bundle: Bundle, path: str, dashboard: Mapping[str, Any]) -> Path:
     return (bundle.root / bundle.place(path).partition(":")[0]).parent / str(dashboard.get("file_path"))
 
 
-def _dashboard(path: Path, known: Mapping[str, str]) -> Iterator[str]:
+def _dashboard(path: Path, known: Collection[str]) -> Iterator[str]:
     try:
         yield from _content(json.loads(path.read_text(encoding="utf-8")), known)
     except (OSError, ValueError) as error:
@@ -57,7 +65,7 @@ def _dashboard(path: Path, known: Mapping[str, str]) -> Iterator[str]:
         yield f"{path.name}: is no dashboard ({error!r})"
 
 
-def _content(content: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
+def _content(content: Mapping[str, Any], known: Collection[str]) -> Iterator[str]:
     columns: dict[str, list[str]] = {}
     for name, text in datasets(content).items():
         columns[name], problems = _checked(text)
@@ -97,7 +105,7 @@ def _field_names(value: Any) -> Iterator[str]:
             yield from _field_names(inner)
 
 
-def _alert(alert: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
+def _alert(alert: Mapping[str, Any], known: Collection[str]) -> Iterator[str]:
     text = str(alert.get("query_text", ""))
     plain = text.replace(_ALERT_PREFIX, "")
     columns, problems = _checked(plain)
@@ -123,7 +131,7 @@ def _checked(text: str, tables: Set[str] = _GOLD) -> tuple[list[str], list[str]]
                 return [], [f"spells out {table.catalog or ''}{'.' if table.catalog else ''}{table.db}.{table.name}"]
             if table.name not in ctes | tables:
                 return [], [f"there is no table {table.name} in gold"]
-        qualified = qualify(query, schema=_COLUMNS, dialect=_DIALECT)
+        qualified = qualify(query, schema=_SCHEMA, dialect=_DIALECT)
     except SqlglotError as error:
         return [], [re.sub(r"\x1b\[\d+m", "", str(error)).splitlines()[0]]
     return [str(name) for name in qualified.named_selects], []  # type: ignore[attr-defined]
@@ -134,12 +142,9 @@ def _plain(text: str) -> str:
     return " ".join(re.sub(r"--.*", "", text).split())
 
 
-def _with_defaults(name: str) -> str:
-    """A query as an alert has it, which knows no parameters: numbers and nulls in their place."""
-    defaults = {p.name: p.default or "null" for p in catalogue.load(name).parameters if p.type in ("INT", "DATE")}
-    code = re.sub(r"--.*", "", _text(name))
-    return _MARKER.sub(lambda marker: defaults.get(marker[1], marker[0]), code)
-
-
-def _text(name: str) -> str:
-    return resources.files("search_forecast.queries").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+@cache
+def _forms(text: str) -> tuple[str, str]:
+    """A query as a dashboard has it, and as an alert, which knows no parameters: numbers and nulls in their place."""
+    defaults = {p.name: p.default or "null" for p in catalogue.parameters(text) if p.type in ("INT", "DATE")}
+    plain = _plain(text)
+    return plain, _MARKER.sub(lambda marker: defaults.get(marker[1], marker[0]), plain)
