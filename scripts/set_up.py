@@ -28,7 +28,7 @@ UNDER_WAY = VENV / ".under-way"
 BUILD, RUNTIME, DEV = "requirements-build.txt", "requirements.txt", "requirements-dev.txt"
 HEARTBEAT_SECONDS = 5
 # Modules that no command imports: compiling them too would take half as long again.
-NOT_COMPILED = "/(tests|testing|examples|pip|mypy|bundles|lexers|setuptools|pyasn1_modules|fontTools|distutils|genai)/"
+NOT_COMPILED = "/(tests|testing|examples|pip|mypy|lexers|setuptools|pyasn1_modules|fontTools|distutils|genai)/"
 # uv does not read pip's settings, which know a company's mirror and certificates.
 UV_VARIABLES = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -79,8 +79,8 @@ def install(requirements: list[str], lock: int) -> None:
     # and each of Spark's Python workers would compile what it imports again: training, three thousand modules.
     site_packages = next((VENV / "lib").glob("python*")) / "site-packages"
     # What does not compile is of no use to this Python, and no error.
-    compiler = [str(PYTHON), "-m", "compileall", "-qq", "-j", "0", "-x", NOT_COMPILED, str(site_packages)]
-    subprocess.run(compiler, pass_fds=[lock], check=False)
+    compiler = [str(PYTHON), "-m", "compileall", "-qq", "-j", "0", "-x", NOT_COMPILED, str(site_packages), "src"]
+    subprocess.run(compiler, cwd=PROJECT, pass_fds=[lock], check=False)
     UNDER_WAY.unlink()
     print("setup 3/3  Java and Delta's jars", flush=True)
     run([str(VENV / "bin" / "search-forecast"), "doctor", "--mend"], lock)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from search_forecast import cli
 from search_forecast.bundle import checks, runner
 from search_forecast.bundle.configuration import User, load
+from search_forecast.bundle.documents import Document
 from search_forecast.errors import UsageError
 from support.bundles import write
 from support.jobs import NOW
@@ -111,3 +112,12 @@ def test_another_resource(directory, kind, value):
 def test_text_that_may_be_no_yaml(directory, text):
     read_and_checked(write(directory, {**RIGHT, "resources/x.yml": text}))
     (directory / "resources/x.yml").unlink()
+
+
+@pytest.mark.parametrize("opening", ["[", "- ", "{a: "])
+def test_what_is_nested_too_deeply_is_refused_and_ends_no_process(tmp_path, opening):
+    file = tmp_path / "x.yml"
+    file.write_text(opening * 200_000)
+
+    with pytest.raises(UsageError, match=r"^x\.yml: nested too deeply$"):
+        Document(file, "x.yml")

@@ -16,6 +16,7 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 _SPECIAL = re.compile(r"([-+]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _INTEGER = re.compile(r"([-+]?)(0[bB][01]+|0[oO]?[0-7]*|0[xX][0-9a-fA-F]+|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_MOST_NESTED = 500
 _LARGEST, _LARGEST_UNSIGNED = 2**63 - 1, 2**64 - 1
 
 
@@ -46,7 +47,10 @@ class Document:
         self.name, self.ignored = name, list[str]()
         self._open: set[int] = set()
         try:
-            loader = _Loader(path.read_bytes())
+            data = path.read_bytes()
+            if _is_too_deep(data):  # libyaml, which makes the nodes, would end the process
+                raise UsageError(f"{name}: nested too deeply")
+            loader = _Loader(data)
             node = loader.get_node() if loader.check_node() else None
             if node is not None and loader.check_node():
                 self.ignored.append(f"{name}: a second document (---), which is not read")
@@ -137,6 +141,15 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         if kind is not yaml.ScalarNode:
             return f"{_TAG}{'map' if kind is yaml.MappingNode else 'seq'}"
         return f"{_TAG}{_kind(value) if implicit[0] else 'str'}"
+
+
+def _is_too_deep(data: bytes) -> bool:
+    depth = 0
+    for event in yaml.parse(data, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_NESTED:
+            return True
+    return False
 
 
 def _kind(text: str) -> str:
