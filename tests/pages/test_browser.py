@@ -134,6 +134,9 @@ def test_the_search_box_takes_a_term_as_people_write_it(browser: Browser, tmp_pa
             assert normaliser()(typed) == term
             choose(page, typed)
             expect(page.locator("#history-title")).to_have_text(f"\u2068“{term}”\u2069: {count} searches in 1 days")
+        page.locator("#term").fill("")
+        page.locator("#term").press_sequentially("strasse nach rom")  # begins with a term
+        expect(page.locator("#term")).to_have_value("strasse nach rom")
 
 
 def test_a_term_that_is_called_as_a_series_is_one_like_any_other(browser: Browser, tmp_path: Path) -> None:
