@@ -97,7 +97,7 @@ def visited(
 
 
 def drawn(page: Page) -> None:
-    expect(page.locator(".figure:not([data-drawn])")).to_have_count(0)
+    page.wait_for_function("!document.querySelector('.figure:not([data-drawn])')")  # looks at each frame
 
 
 def rows(page: Page, section: str) -> list[list[str]]:
