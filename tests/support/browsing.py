@@ -97,7 +97,7 @@ def visited(
 
 
 def drawn(page: Page) -> None:
-    page.wait_for_function("!document.querySelector('.figure:not([data-drawn])')")  # looks at each frame
+    page.locator(".figure:not([data-drawn])").first.wait_for(state="detached")  # looks more often than expect
 
 
 def rows(page: Page, section: str) -> list[list[str]]:
