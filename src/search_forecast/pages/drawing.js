@@ -10,8 +10,14 @@ let locale = navigator.language;
 const say = (key, values = {}) => (strings[language][key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const visible = text => String(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, c => `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
 const quoted = term => `\u2068“${visible(term)}”\u2069`;
-const number = (value, options) => value == null ? "–" : new Intl.NumberFormat(locale, options).format(value);
-const moment = (value, options) => value == null ? "–" : new Intl.DateTimeFormat(locale, options).format(new Date(value));
+const formatters = new Map(); // making one takes as long as writing a hundred values
+const written = (value, kind, options) => {
+  const name = JSON.stringify([kind.name, locale, options]);
+  if (!formatters.has(name)) formatters.set(name, new kind(locale, options));
+  return formatters.get(name).format(value);
+};
+const number = (value, options) => value == null ? "–" : written(value, Intl.NumberFormat, options);
+const moment = (value, options) => value == null ? "–" : written(new Date(value), Intl.DateTimeFormat, options);
 const utc = (value, options) => moment(value, { timeZone: "UTC", ...options });
 const formats = {
   asCount: value => number(value, { maximumFractionDigits: Number.isInteger(value) || Math.abs(value) >= 100 ? 0 : 1 }),

@@ -16,7 +16,7 @@ const seriesButton = series => isTerm(series) ? termButton(series) : buttonTo(se
 const buttonTo = (place, name) => {
   if (place < 0) return name;
   const button = element("button", { type: "button", className: "term" }, element("bdi", {}, name));
-  button.onclick = () => { showTerm(place); $("term").focus(); $("history-title").scrollIntoView(); };
+  button.onclick = () => { fill(place); showTerm(place); $("term").focus(); $("history-title").scrollIntoView(); };
   return button;
 };
 
@@ -156,24 +156,28 @@ const drawHistory = () => {
     range.incomplete_dates.length ? paragraph(say("incomplete", { dates: range.incomplete_dates.map(asDay).join(", ") })) : "", folded(say("as_table"), table(title, forecastColumns, all)));
 };
 const showTerm = place => {
-  shown.term = place;
-  $("term").value = place ? nameOf(place) : "";
   $("status").textContent = say("showing", { term: quotedName(place) });
+  if (place === shown.term) return;
+  shown.term = place;
   drawHistory();
 };
+const fill = place => { $("term").value = place ? nameOf(place) : ""; };
 const foldedCase = lower => lower === "ς" ? "σ" : lower.toUpperCase().length > lower.length ? lower.toUpperCase().toLowerCase() : lower;
 /** A text as terms are written: what lakehouse/normalisation.py does, whose case folding JavaScript has no word for. */
 const normal = text => [...text.replace(/[\p{White_Space}\x1c-\x1f]/gu, " ").replace(/[\p{Cc}\p{Cf}]/gu, "").normalize("NFKC")].map(c => foldedCase(c.toLowerCase())).join("").normalize("NFKC").replace(/ +/g, " ").trim();
+let names = null; // by which terms are found, in the language of the page
 const find = isFinal => {
   const sought = normal($("term").value);
-  const names = history.terms.map((_, place) => normal(nameOf(place)));
+  names ??= history.terms.map((_, place) => normal(nameOf(place)));
   let place = sought ? names.indexOf(sought) : isFinal ? 0 : -1;
   if (place < 0 && isFinal) place = names.findIndex(name => name.includes(sought));
+  if (place >= 0 && isFinal) fill(place); // not while one types: another term may begin so
   if (place >= 0) showTerm(place);
   else if (isFinal) $("status").textContent = say("not_found", { term: quoted($("term").value), count: asCount(history.terms.length - 1) });
 };
 
 const render = () => {
+  names = null;
   $("summary").textContent = say("summary", { count: asCount(range.search_count), terms: asCount(range.term_count), dates: between(range.first_date, range.last_date) });
   $("spans").setAttribute("aria-label", say("span"));
   $("terms").replaceChildren(...history.terms.map((_, place) => element("option", { value: nameOf(place) })));
