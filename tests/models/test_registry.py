@@ -313,6 +313,14 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     assert error.startswith("search-forecast: ")
 
 
+def test_the_libraries_of_forecasts_are_not_imported_to_say_that_there_is_no_such_version(
+    lake: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "search_forecast.demand.reproduce", None)
+    code, error = command(lake, capsys, "reproduce", "infant_weight", "9")
+    assert (code, error.count("infant_weight has no version 9; it has 1")) == (2, 1)
+
+
 def test_telemetry_is_off(lake: Path) -> None:
     """In a process of its own, as MLflow reads the setting when it is imported."""
     program = (

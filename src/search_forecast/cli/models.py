@@ -246,12 +246,12 @@ def models(call: Call, name: str | None, number: int | None) -> int:
 @click.pass_obj
 def reproduce(call: Call, name: str, number: int) -> int:
     """Train a version once more from what it recorded; exit 1 if it differs."""
-    from search_forecast.demand.reproduce import reproduce_forecasts
-    from search_forecast.models.reproduce import reproduce
-
     registry = call.registry()
     chosen = _chosen(call, registry, name, number)
-    train_again = reproduce_forecasts if _is_forecast(chosen) else reproduce
+    if _is_forecast(chosen):
+        from search_forecast.demand.reproduce import reproduce_forecasts as train_again
+    else:
+        from search_forecast.models.reproduce import reproduce as train_again
     with call.opened(writes=False) as lakehouse:
         comparison = train_again(lakehouse, registry, chosen)
     call.result(comparison)

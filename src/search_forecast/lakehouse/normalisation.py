@@ -18,8 +18,9 @@ def normaliser() -> Callable[[str], str]:
     def normalise(text: str) -> str:
         from unicodedata import category, normalize  # noqa: PLC0415 - shipped with the code
 
-        spaced = (" " if c.isspace() else c for c in text)
-        visible = "".join(c for c in spaced if category(c) not in ("Cc", "Cf"))
-        return " ".join(normalize("NFKC", normalize("NFKC", visible).casefold()).split())
+        if not text.isprintable():  # else it has neither; most texts
+            spaced = (" " if c.isspace() else c for c in text)
+            text = "".join(c for c in spaced if category(c) not in ("Cc", "Cf"))
+        return " ".join(normalize("NFKC", normalize("NFKC", text).casefold()).split())
 
     return normalise

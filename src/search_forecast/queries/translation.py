@@ -149,7 +149,7 @@ def duckdb_sql(text: str, values: Mapping[str, object]) -> str:
     for marker in list(query.find_all(exp.Placeholder)):
         marker.replace(_literal(values[marker.name.removeprefix(_PREFIX)]))
     try:
-        return query.sql("duckdb", identify=True, unsupported_level=ErrorLevel.RAISE)
+        return query.sql("duckdb", copy=False, identify=True, unsupported_level=ErrorLevel.RAISE)
     except SqlglotError as error:
         raise NeedsSpark(str(error)) from error
 
