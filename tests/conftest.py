@@ -1,9 +1,7 @@
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from pyspark.sql import SparkSession
 
 from search_forecast import cli
 from search_forecast.lakehouse.session import session
-from search_forecast.models.registry.connection import Connection
 
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no bug
 settings.load_profile("no deadline")
@@ -38,37 +35,6 @@ def _no_java_without_the_marker(request: pytest.FixtureRequest, monkeypatch: pyt
     """Every JVM reads this variable, in child processes too, and stops at a flag that it does not know."""
     if request.node.get_closest_marker("spark") is None:
         monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:+ThisTestLacksTheMarkSpark")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """MLflow makes a database in 67 steps and counts these for each that it opens: here once a process.
-
-    The first database is made as ever, the others begin as copies of it.
-    """
-    migrated = tmp_path_factory.mktemp("migrated") / "mlflow.db"
-    opened = Connection.client.fget
-
-    def client(connection: Connection) -> Any:
-        if connection._root is None or connection._opened is not None:
-            return opened(connection)
-        from mlflow.store.db import utils  # not in a process that needs no MLflow
-
-        if not hasattr(utils._get_latest_schema_revision, "cache_info"):
-            patch.setattr(utils, "_get_latest_schema_revision", cache(utils._get_latest_schema_revision))
-        place = connection._root / "mlflow.db"
-        is_new = not place.exists()
-        if is_new and migrated.exists():
-            connection._root.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(migrated, place)
-        answer = opened(connection)
-        if is_new and not migrated.exists():
-            shutil.copyfile(place, migrated)
-        return answer
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Connection, "client", property(client))
-        yield
 
 
 @pytest.fixture(scope="session")
