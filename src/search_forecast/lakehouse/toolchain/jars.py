@@ -1,6 +1,6 @@
 """The jars of a local session: Spark's that it uses, and Delta's two.
 
-Those are resolved once by the Ivy that ships with Spark, kept in the cache and checked at every start.
+Delta's are resolved once by the Ivy that ships with Spark, kept in the cache and checked at every start.
 """
 
 from __future__ import annotations
