@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -72,16 +73,16 @@ def holidays_of(country: str, region: str | None, first: date, last: date) -> li
     import holidays  # noqa: PLC0415 - of this command alone
 
     years = range(first.year, last.year + 1)
-    try:
-        if country not in holidays.list_supported_countries(include_aliases=True):
-            raise NotImplementedError
-        known = holidays.country_holidays(country, subdiv=region, years=years)
-    except NotImplementedError:
+    known = None
+    if country in holidays.list_supported_countries(include_aliases=True):
+        with suppress(NotImplementedError):  # there is no such region; its names are more than the library lists
+            known = holidays.country_holidays(country, subdiv=region, years=years)
+    if known is None:
         place = country if region is None else f"{country} with --region {region}"
         raise UsageError(
             f"load-calendar: no holidays are known of --country {place}; name it by its ISO 3166 code, such as CH or "
             f"DE --region BY"
-        ) from None
+        )
     if not known.start_year <= first.year <= last.year <= known.end_year:
         said = f"holidays of {country} are known from {known.start_year} to {known.end_year}"
         if last.year < known.start_year or known.end_year < first.year:

@@ -101,16 +101,6 @@ def types(sql: str) -> dict[str, str]:
     return {name: kind if kind in ("INT", "DATE") else "STRING" for name, kind, _, _ in _PARAMETER.findall(sql)}
 
 
-def parameters(sql: str) -> tuple[Parameter, ...]:
-    """The parameters that the header of a query names."""
-    return tuple(
-        Parameter(
-            name, kind, is_required=not default, default=None if default == "null" else default or None, comment=comment
-        )
-        for name, kind, default, comment in _PARAMETER.findall(sql)
-    )
-
-
 def names() -> list[str]:
     """The names of all queries, sorted."""
     files = resources.files("search_forecast.queries").iterdir()
@@ -126,7 +116,13 @@ def load(name: str) -> Query:
     if name not in names():
         raise UsageError(f"query: no query {name}{did_you_mean(name, names())}")
     text = resources.files("search_forecast.queries").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    parameters = tuple(
+        Parameter(
+            name, kind, is_required=not default, default=None if default == "null" else default or None, comment=comment
+        )
+        for name, kind, default, comment in _PARAMETER.findall(text)
+    )
     inputs = _INPUTS.findall(text)[0].split(", ")
     optional = frozenset(table.strip("[]") for table in inputs if table.startswith("["))
     tables = tuple(table.strip("[]") for table in inputs)
-    return Query(name, text.partition("\n")[0].removeprefix("-- "), text, tables, optional, parameters(text))
+    return Query(name, text.partition("\n")[0].removeprefix("-- "), text, tables, optional, parameters)

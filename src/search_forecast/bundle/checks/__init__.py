@@ -24,12 +24,13 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
     try:
         files = read(root)
         bundles = [resolve(files, _ANN, target) for target in targets(files.content)]
-        others = {b.target: resolve(files, _BOB, b.target) for b in bundles if _is_for_developers(b)}
+        for_developers = [b.target for b in bundles if b.config["bundle"].get("mode") == "development"]
+        others = {target: resolve(files, _BOB, target) for target in for_developers}
     except UsageError as error:
         return [str(error)]
-    first, queries = bundles[0], sql.queries()
+    first = bundles[0]
     problems = [*settings.as_written(files.content), *definitions.repeated_keys(first)]
-    problems += definitions.variables(first)
+    problems += [*definitions.variables(first), *sql.of_queries()]
     for bundle in bundles:
         problems += [
             *settings.problems(bundle),
@@ -37,7 +38,7 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
             *definitions.references(bundle),
             *names.hard_coded(bundle),
             *names.of_apps(bundle),
-            *sql.problems(bundle, queries),
+            *sql.problems(bundle),
             *grants.problems(bundle),
             *jobs.problems(bundle, parse),
         ]
@@ -45,10 +46,6 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
             problems += [*names.shared(bundle, others[bundle.target]), *names.active(bundle)]
     problems += names.shared_targets(bundles)
     return list(dict.fromkeys([*files.ignored, *(_line(first, problem) for problem in problems)]))
-
-
-def _is_for_developers(bundle: Bundle) -> bool:
-    return bool(bundle.config["bundle"].get("mode") == "development")
 
 
 def _line(bundle: Bundle, problem: Problem) -> str:

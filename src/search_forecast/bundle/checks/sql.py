@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Set
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
 from search_forecast.lakehouse.contracts import TABLES
 from search_forecast.queries import catalogue
+from search_forecast.queries.catalogue import Query
 
 _DIALECT = "databricks"
 _MARKER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
@@ -27,18 +27,16 @@ _SCHEMA = MappingSchema(_COLUMNS, dialect=_DIALECT)
 _GOLD = frozenset(t.name for t in TABLES if t.layer == "gold")  # all that a dashboard or an alert may read: no raw text
 
 
-def queries() -> dict[str, str]:
-    """The text of each query of the package."""
-    folder = resources.files("search_forecast.queries")
-    return {name: folder.joinpath(f"{name}.sql").read_text(encoding="utf-8") for name in catalogue.names()}
+def of_queries() -> Iterator[Problem]:
+    """All problems with the SQL of the package's queries."""
+    for query in _queries():
+        for problem in _checked(query.sql, frozenset(_COLUMNS))[1]:
+            yield Problem("", f"query {query.name}: {problem}")
 
 
-def problems(bundle: Bundle, texts: Mapping[str, str]) -> Iterator[Problem]:
-    """All problems with the SQL that the bundle and the package hold; `texts` from `queries`."""
-    known = {plain for text in texts.values() for plain in _forms(text)}
-    for name, query in texts.items():
-        for problem in _checked(query, frozenset(_COLUMNS))[1]:
-            yield Problem("", f"query {name}: {problem}")
+def problems(bundle: Bundle) -> Iterator[Problem]:
+    """All problems with the SQL that the bundle holds."""
+    known = _known()
     for key, dashboard in bundle.resources("dashboards").items():
         path = f"dashboards.{key}"
         yield from (Problem(path, text) for text in _dashboard(_file(bundle, path, dashboard), known))
@@ -143,8 +141,16 @@ def _plain(text: str) -> str:
 
 
 @cache
-def _forms(text: str) -> tuple[str, str]:
-    """A query as a dashboard has it, and as an alert, which knows no parameters: numbers and nulls in their place."""
-    defaults = {p.name: p.default or "null" for p in catalogue.parameters(text) if p.type in ("INT", "DATE")}
-    plain = _plain(text)
-    return plain, _MARKER.sub(lambda marker: defaults.get(marker[1], marker[0]), plain)
+def _queries() -> list[Query]:
+    return [catalogue.load(name) for name in catalogue.names()]
+
+
+@cache
+def _known() -> frozenset[str]:
+    """Queries as dashboards have them, and as alerts, which know no parameters: numbers and nulls in their place."""
+    return frozenset(form for query in _queries() for form in (_plain(query.sql), _with_defaults(query)))
+
+
+def _with_defaults(query: Query) -> str:
+    defaults = {p.name: p.default or "null" for p in query.parameters if p.type in ("INT", "DATE")}
+    return _MARKER.sub(lambda marker: defaults.get(marker[1], marker[0]), _plain(query.sql))

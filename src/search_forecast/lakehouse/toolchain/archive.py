@@ -156,7 +156,7 @@ def make(directory: str, one_step: str) -> None:
 
 
 def find_archive(runtime: java.Java, delta: jars.DeltaJars) -> Archive:
-    """Names the archive that fits a Java and the installed Spark and Delta; makes nothing.
+    """Names the archive that fits a Java and the installed Spark and Delta, made or not.
 
     Args:
         runtime: The Java that will use it.
