@@ -18,7 +18,7 @@ from sqlglot import exp
 from search_forecast import cli
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import TABLES
-from search_forecast.queries import translation
+from search_forecast.queries import snapshots, translation
 from search_forecast.queries.answers import Answer
 from search_forecast.queries.local import LocalEngine
 from support.delta import arrow_table, write
@@ -284,6 +284,8 @@ def test_names_need_a_schema_only_where_it_is_not_gold(lake: Path, ask: Callable
     assert ask("with term_summary as (select 1 as n) select n from term_summary").rows == [(1,)]
     assert ask("with T as (select 1 as n) select n from t").rows == [(1,)]
     assert ask("select max(event_date) as day, count(*) as n from daily_totals") == Answer(["day", "n"], [(None, 0)])
+    paths = ("../search_gold/term_summary", "search_gold./term_summary", "../search_gold.term_summary", "*", ".", "")
+    assert [snapshots.full_name(lake, path) for path in paths] == [None] * len(paths)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,10 @@ def names(root: Path) -> list[str]:
 def full_name(root: Path, name: str) -> str | None:
     """What a table is called with its schema; None where there is none of that name."""
     schema, dot, table = name.rpartition(".")
-    return next((f"{s}.{table}" for s in ([schema] if dot else SCHEMAS) if f"{s}.{table}" in names(root)), None)
+    places = (root / each / table for each in ([schema] if dot else SCHEMAS) if each in SCHEMAS)
+    # A name that is a path, such as one with a slash, is none of a table.
+    found = (place for place in places if table in {there.name for there in place.parent.glob("*")})
+    return next((f"{place.parent.name}.{table}" for place in found if delta_log.is_there(place)), None)
 
 
 def log_entries(root: Path, name: str) -> tuple[tuple[str, int, int], ...]:

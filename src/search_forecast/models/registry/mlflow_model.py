@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from search_forecast.lakehouse.contracts import TOTAL
 from search_forecast.models import provenance
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput
+    from mlflow.entities import DatasetInput, Metric, Param
     from mlflow.models import Model
 
 RECORD = "search_forecast.json"
@@ -118,3 +119,18 @@ def dataset(table: Mapping[str, Any], record: Mapping[str, Any]) -> "DatasetInpu
         profile=json.dumps(profile),
     )
     return DatasetInput(dataset, tags=[])
+
+
+def parameters(values: Mapping[str, object]) -> list["Param"]:
+    """Parameters of a run, as MLflow logs many at once."""
+    from mlflow.entities import Param  # noqa: PLC0415
+
+    return [Param(key, str(value)) for key, value in values.items()]
+
+
+def metrics(values: Mapping[str, float]) -> list["Metric"]:
+    """Metrics of a run, as MLflow logs many at once; measured now."""
+    from mlflow.entities import Metric  # noqa: PLC0415
+
+    now_ms = time.time_ns() // 1_000_000
+    return [Metric(key, value, now_ms, step=0) for key, value in values.items()]

@@ -77,10 +77,7 @@ class Registry:
         tags = unity_catalog.tags(tags)
         with translated(), self._run(name, tags) as run_id:
             client = self._connection.client
-            for key, value in parameters.items():
-                client.log_param(run_id, key, value)
-            for key, number in metrics.items():
-                client.log_metric(run_id, key, number)
+            client.log_batch(run_id, mlflow_model.metrics(metrics), mlflow_model.parameters(parameters))
             client.log_inputs(run_id, [mlflow_model.dataset(table, record) for table in record["tables"]])
             source = self._keep(run_id, files)
         with translated():
