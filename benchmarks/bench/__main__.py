@@ -2,7 +2,7 @@
 
 Generates deliveries of each size, has every contestant make the searches of each day and term of them, and compares
 all counts with the generator's truth: one that differs ends the run. Every measurement is a process of its own,
-repeated until there are `--repeats` or they took a minute together. Medians are kept in results.json, in the place of
+repeated until there are `--repeats` or they took twenty seconds together. Medians are kept in results.json, in the place of
 the same measurement's earlier ones; docs/performance.md and its figure are made from that file.
 """
 
@@ -28,13 +28,12 @@ from search_forecast.queries.local import LocalEngine
 from search_forecast.synthetic import generate
 
 HERE = Path(__file__).resolve().parent
-STEPS = ("ingest", "clean", "aggregate", "reconcile")
 FIRST_DAY, DAY_RECORDS = date(2026, 1, 1), 20_000  # of what comes after the first load
-ENOUGH_SECONDS, WARM_TIMES = 60, 20
+ENOUGH_SECONDS, WARM_TIMES = 20, 20
 PEERS = {"with_polars": page.POLARS, "with_duckdb": page.DUCKDB, "notebook": page.NOTEBOOK}
 COUNTS = "select event_date, term, search_count from "
 Counts = dict[tuple[str, str], int]
-Measurement = tuple[Cost, dict[str, float]]  # and CPU seconds of its steps, or what else there is to say, by name
+Measurement = tuple[Cost, dict[str, float]]  # and what else there is to say, by name
 
 
 class Bench:
@@ -110,7 +109,7 @@ class Bench:
 
         def ours(_: int) -> Measurement:
             lakes.append(self.new("lake"))
-            return self.medallion(lakes[-1], source, truth)
+            return self.job(lakes[-1], source, truth)
 
         def staged() -> Measurement:
             said, cost = self.peer("ours", "stage", str(source), str(self.new("staging")))
@@ -120,23 +119,14 @@ class Bench:
         for script, who in PEERS.items():
             self.repeat(page.LOAD, who, records, lambda _, script=script: peer(script))
         self.repeat(page.LOAD, page.OURS, records, ours)
-        self.repeat(page.LOAD, page.JOB, records, lambda _: self.job(self.new("lake"), source, truth))
         self.repeat(page.STAGE, page.OURS, records, lambda _: staged())
         return lakes[-1]
 
-    def medallion(self, lake: Path, source: Path, truth: Counts) -> Measurement:
-        """Our four commands; CPU seconds of each."""
-        costs = {}
-        for step in STEPS:
-            _, costs[step] = self.ours(lake, step, *(("--source", str(source)) if step == "ingest" else ()))
-        self.prove(lake, truth)
-        return sum(costs.values(), Cost()), {step: cost.cpu for step, cost in costs.items()}
-
     def job(self, lake: Path, source: Path, truth: Counts) -> Measurement:
-        """The same and more in one session, as the bundle's job runs them."""
-        _, cost = self.ours(lake, "run", "medallion", "--param", f"source={source}")
+        """The medallion, as the bundle's job runs it; wall seconds of its tasks."""
+        record, cost = self.ours(lake, "run", "medallion", "--param", f"source={source}")
         self.prove(lake, truth)
-        return cost, {}
+        return cost, {key: task["seconds"] for key, task in record["tasks"].items()}
 
     def prove(self, lake: Path, truth: Counts) -> None:
         """Compare our gold with the truth."""
@@ -144,24 +134,16 @@ class Bench:
         agree(f"ours in {lake}", {(str(day), term): count for day, term, count in gold}, truth)
 
     def later(self, lake: Path, source: Path, records: int, truth: Counts) -> None:
-        """A day's delivery, by four commands and by the job; and nothing new."""
+        """A day's delivery; and nothing new."""
 
-        def deliver() -> None:
+        def delivery() -> Measurement:
             when = FIRST_DAY + timedelta(days=len(list(source.glob("day-*"))))
             made = generate(source / f"day-{when}", rows=DAY_RECORDS, seed=2, first_date=when, last_date=when)
             truth.update(counts_of(made))
-
-        def commands() -> Measurement:
-            deliver()
-            return self.medallion(lake, source, truth)
-
-        def job() -> Measurement:
-            deliver()
             return self.job(lake, source, truth)
 
-        self.repeat(page.DAY, page.OURS, records, lambda _: commands())
-        self.repeat(page.DAY, page.JOB, records, lambda _: job())
-        self.repeat(page.NOTHING, page.OURS, records, lambda _: self.medallion(lake, source, truth))
+        self.repeat(page.DAY, page.OURS, records, lambda _: delivery())
+        self.repeat(page.NOTHING, page.OURS, records, lambda _: self.job(lake, source, truth))
 
     def queries(self, lake: Path, records: int) -> None:
         """The most searched terms of all days: a process that asks once, and seconds of asking again in one."""
@@ -189,7 +171,7 @@ class Bench:
         def once(turn: int) -> Measurement:
             _, train = self.ours(lake, "train", "--floor", str(floor))
             _, score = self.ours(lake, "score", "--version", str(turn + 1))
-            return train + score, {"train": train.cpu, "score": score.cpu}
+            return train + score, {"train": train.wall, "score": score.wall}
 
         self.repeat(page.FORECAST, page.OURS, records, once)
 

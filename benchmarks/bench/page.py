@@ -17,7 +17,6 @@ PROJECT = Path(__file__).resolve().parents[2]
 RESULTS, PAGE = Path(__file__).with_name("results.json"), PROJECT / "docs" / "performance.md"
 BEGIN, END = "<!-- made by `make bench` -->", "<!-- end -->"
 POLARS, DUCKDB, NOTEBOOK, OURS = "polars, delta-rs", "duckdb", "Spark notebook", "ours"
-JOB = "ours, as one job, with trends"
 TRAINED_TERMS = 30
 START, LOAD, STAGE, DAY, NOTHING = "start, write, merge", "first load", "its staging", "a day's delivery", "nothing new"
 QUERY, FORECAST = "the most searched terms", f"train and score {TRAINED_TERMS} terms"
