@@ -73,6 +73,24 @@ def test_a_packed_file_that_is_cut_off_or_no_such_file_is_refused(
         assert landing.content_id(Part(path)) == hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.parametrize("ending", PACKED)
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_what_was_packed_in_several_streams_is_read_to_the_end_or_refused(
+    tmp_path: Path, ending: str, *, is_broken: bool
+) -> None:
+    """As pbzip2 and pigz write, or `cat a.bz2 b.bz2`: a stream in which nothing is packed any more hides the rest."""
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zstandard}[ending]
+    second = pack(b"2024-03-02,hat,1\n")
+    path = tmp_path / f"a.csv{ending}"
+    path.write_bytes(PACKED[ending] + (b"\xff" + second[1:] if is_broken else second) + second)
+
+    if is_broken:
+        with pytest.raises(DataError, match=r"file is broken .*; compress it"):
+            landing.stage(Part(path), tmp_path)
+    else:
+        assert landing.stage(Part(path), tmp_path).record_count == 50_002
+
+
 def test_each_member_of_a_zip_file_is_a_delivery_named_by_its_path(tmp_path: Path) -> None:
     header, path = b"date,query,count\n", tmp_path / "in" / "week 9.zip"
     path.parent.mkdir()
@@ -129,6 +147,9 @@ WRONG_SUM = zipped({"a.csv": CONTENT}, zipfile.ZIP_STORED).replace(b"laptop", b"
         (zipped({"a.csv": CONTENT})[:-30], "the zip file is broken"),
         (b"date,query,count\n", "the zip file is broken"),
         (WRONG_SUM, "the member of the zip file is broken (Bad CRC-32"),
+        (zipped({}), "the zip file holds no file"),
+        (zipped({"week 9/": b""}), "the zip file holds no file"),
+        (zipped({"a.csv": CONTENT}) + zipped({"b.csv": CONTENT}), "another zip file stands before it"),
     ],
 )
 def test_what_is_wrong_in_a_zip_file_is_refused_by_name(tmp_path: Path, data: bytes, message: str) -> None:
