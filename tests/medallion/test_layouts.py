@@ -271,7 +271,7 @@ def test_a_layout_is_chosen_by_name_by_folder_or_by_the_columns_that_fit_no_othe
         ("a.csv", HEADER.encode("utf-16"), r"is UTF-16; save it as UTF-8 .*; a layout can say encoding: utf-16$"),
         ("a.json", "[{}]", r"one JSON array; write each of its objects on a line, as `jq -c '.\[\]'` does"),
         ("a.jsonl", "no\nJSON\n1\n", r"no line at its start is a JSON object"),
-        ("a.jsonl", "", r"no line at its start is a JSON object"),
+        ("a.jsonl", "", r"the file is empty; expected one JSON object a line"),
         (
             "a.jsonl",
             '{"a": 1}\n',

@@ -215,7 +215,7 @@ def open_records(part: Part, file: BinaryIO, directory: Path, choice: Choice) ->
     if part.form == "parquet":
         return _open_parquet(part, content, directory / "copy.parquet", choice)
     if part.form == "json":
-        export, why = choice.of_objects(part, content.told_by(objects.first_of_json))
+        export, why = content.told_by(lambda start: choice.of_objects(part, objects.first_of_json(start)))
         return Opened(content, export, why, objects.layout_of(export), objects.lines_of_json(content.read, export))
     export, why = content.told_by(partial(choice.of_text, part))
     layout, blocks = records.read(content.read, export)
