@@ -254,6 +254,8 @@ def test_a_layout_is_chosen_by_name_by_folder_or_by_the_columns_that_fit_no_othe
     ("name", "content", "message"),
     [
         ("a.csv", "day,month,year,query\n", r"columns day, month, year, searchterm .* missing searchterm in 'day,"),
+        ("a.csv", "date,Query,query ,count\n", r"^column searchterm appears twice in .*\(layout plain, the nearest of"),
+        ("a.csv", "date,query,count" + ",x" * 100_000, r"^the first line names 100,003 columns, over 100,000"),
         ("a.csv", "a,b\n", r"^the first line must name the columns day, month, year, searchterm .* in 'a,b'$"),
         ("a.csv", "Searches\n\na,b\n", r"in 'Searches'; a layout's skip_lines passes over titles above them"),
         ("a.csv", "Date,Search term,n\n", r"Date, Search term, Event count .* missing Event count.*\(layout ga4_expl"),
