@@ -152,6 +152,19 @@ def test_what_looks_like_a_comment_behind_the_header_is_a_record(tmp_path: Path)
     assert lines(b"# a\nq,d\n# 10 screws,2024-03-01\n", export) == ["# 10 screws,2024-03-01"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "punycode", "idna"])
+def test_a_layout_of_another_encoding_leaves_other_files_to_the_others(tmp_path: Path, encoding: str) -> None:
+    """Some of Python's decoders raise where they were asked to replace: UTF-16's where there is no byte order mark."""
+    layout(tmp_path, PLAIN.replace("query", "q") + f"encoding: {encoding}\n")
+    path = tmp_path / "a.csv"
+    path.write_bytes((HEADER + "2024-03-01,k\u00e4se,1\n").encode())
+    choice = Choice(path, layouts=layouts.load(tmp_path))
+
+    assert landing.stage(Part(path), tmp_path, choice).layout_name == "plain"
+    with pytest.raises(DataError, match=f"^the file is not in {encoding}, as its layout says"):
+        landing.stage(Part(path), tmp_path, Choice(path, "mine", layouts=choice.layouts))
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "cp1252", "latin-1", "utf-8-sig", "mac_roman"])
 def test_a_file_in_another_encoding_is_read_as_if_it_were_utf_8(tmp_path: Path, encoding: str) -> None:
     export = layout(tmp_path, PLAIN + f"encoding: {encoding}\n")

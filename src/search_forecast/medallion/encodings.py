@@ -19,6 +19,9 @@ def as_utf8(content: Callable[[int], bytes], encoding: str) -> Callable[[int], b
     Args:
         content: gives the next bytes of the file, at most so many.
         encoding: a name that Python knows.
+
+    Raises:
+        DataError: (while it is read) it can't be in that encoding, such as UTF-16 without a byte order mark.
     """
     if encoding.lower() in _UTF_8:
         return content
@@ -26,11 +29,14 @@ def as_utf8(content: Callable[[int], bytes], encoding: str) -> Callable[[int], b
 
     def decoded(size: int) -> bytes:
         """Nothing only at the end: a block may hold no whole character."""
-        while block := content(size):
-            text = decoder.decode(block)
-            if text:
-                return text.encode(errors="replace")
-        return decoder.decode(b"", final=True).encode(errors="replace")
+        try:
+            while block := content(size):
+                text = decoder.decode(block)
+                if text:
+                    return text.encode(errors="replace")
+            return decoder.decode(b"", final=True).encode(errors="replace")
+        except UnicodeError as error:
+            raise DataError(f"the file is not in {encoding}, as its layout says ({error})") from error
 
     return decoded
 
