@@ -208,6 +208,17 @@ def test_a_file_that_is_gone_is_refused_like_one_that_cannot_be_read(tmp_path: P
         landing.stage(Part(tmp_path / "gone.csv"), tmp_path)
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.csv.gz"])
+def test_a_file_of_which_the_disk_gives_no_byte_is_refused_like_one_that_cannot_be_read(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).symlink_to("/proc/self/mem")  # as from a disk that fails: it opens, and to read it is an error
+
+    with pytest.raises(DataError, match="Input/output error"):
+        landing.stage(Part(tmp_path / name), tmp_path)
+    assert landing.content_id(Part(tmp_path / name)) is None
+
+
 @pytest.mark.parametrize("is_last", [False, True])
 def test_a_line_over_the_limit_is_refused_by_its_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_last: bool

@@ -198,8 +198,8 @@ def _open_below(root: Path, path: Path, flags: int) -> int:
 @contextmanager
 def _uncompressed(file: BinaryIO, name: str, size: int) -> Iterator[BinaryIO]:
     compression = COMPRESSIONS.get(_endings(name)[1])
-    if compression is None:
-        yield file
+    if compression is None:  # a disk or a network may fail at any byte
+        yield cast("BinaryIO", _Unpacked(file, size, "the file cannot be read", "run ingest again once it can"))
         return
     broken = f"the {compression} file is broken", "compress it and deliver it again"
     with _told(*broken):
@@ -216,7 +216,7 @@ def _decompressor(file: BinaryIO, compression: str) -> BinaryIO:
 
 
 class _Unpacked:
-    """A stream that was packed, with what can go wrong in it told as DataError."""
+    """A stream that may have been packed, with what can go wrong in it told as DataError."""
 
     closed = False  # asked by Arrow
 
