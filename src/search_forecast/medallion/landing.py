@@ -256,6 +256,8 @@ def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str 
     above = path.parents[: len(folders) + 1] if path.suffix == ".parquet" else (path.parent,)  # a partition's, perhaps
     if any(tables.setdefault(directory, (directory / "_delta_log").is_dir()) for directory in above):
         return "a Delta table's own"
+    if folders[:1] == (layouts.DIRECTORY,):
+        return "in the folder of layouts, which are read as such"
     if path.name.startswith(".") or any(name.startswith((".", "_")) for name in folders):
         return containers.HIDDEN
     if path.name in OURS:
