@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from search_forecast.errors import DataError
 from search_forecast.medallion import containers, landing
@@ -89,6 +90,18 @@ def test_what_was_packed_in_several_streams_is_read_to_the_end_or_refused(
             landing.stage(Part(path), tmp_path)
     else:
         assert landing.stage(Part(path), tmp_path).record_count == 50_002
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.csv.gz"])
+@pytest.mark.parametrize("ending", [*PACKED, ".zip", ".parquet"])
+def test_what_is_packed_without_saying_so_is_refused_with_its_ending(tmp_path: Path, name: str, ending: str) -> None:
+    parquet.write_table(pa.table({"date": ["2024-03-01"]}), tmp_path / "table")
+    others = {".zip": zipped({"a.csv": CONTENT}), ".parquet": (tmp_path / "table").read_bytes()}
+    content = (PACKED | others)[ending]
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+
+    with pytest.raises(DataError, match=rf"not text, it begins as \{ending} .*; name it so, or save it as CSV$"):
+        landing.stage(Part(tmp_path / name), tmp_path)
 
 
 def test_each_member_of_a_zip_file_is_a_delivery_named_by_its_path(tmp_path: Path) -> None:
