@@ -60,13 +60,15 @@ def test_a_spreadsheet_of_another_language_may_have_saved_the_list(tmp_path: Pat
 
 
 def test_a_term_that_a_spreadsheet_would_take_for_a_formula_is_itself_again(tmp_path: Path) -> None:
+    rows = [("@hoem", "@home"), ("-50% sael", "-50% sale"), ("'70s", "70s"), ("a;=1", "a;@")]
     with (tmp_path / "list.csv").open("w", encoding="utf-8") as out:
-        spreadsheet.write(out, ["variant", "term"], [("@hoem", "@home"), ("-50% sael", "-50% sale"), ("'70s", "70s")])
+        spreadsheet.write(out, ["variant", "term"], rows)
 
     assert read_spellings(tmp_path / "list.csv").rows == (
         ("'70s", "70s"),
         ("-50% sael", "-50% sale"),
         ("@hoem", "@home"),
+        ("a;=1", "a;@"),
     )
 
 
