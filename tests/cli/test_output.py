@@ -205,6 +205,19 @@ def test_no_cell_of_a_csv_is_a_formula_and_a_negative_number_stays_one(capsys):
     ]
 
 
+def test_no_cell_is_a_formula_where_a_semicolon_begins_one_either(capsys):
+    """As in a German spreadsheet, which splits at it whatever quotes stand around the second column."""
+    output.rows(["count", "term"], [(5, 'tv;=HYPERLINK("x")'), (4, ";-1;a=1"), (3, "a;b")], form="csv")
+
+    text = capsys.readouterr().out
+    assert [line.split(";") for line in text.splitlines()] == [
+        ["count,term"],
+        ['5,"tv', '\'=HYPERLINK(""x"")"'],
+        ["4,", "'-1", "a=1"],
+        ["3,a", "b"],
+    ]
+
+
 def test_what_spark_says_of_wrong_sql_is_printed_by_us_alone(capsys):
     from pyspark.errors.exceptions.captured import AnalysisException
     from pyspark.logger import PySparkLogger

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from search_forecast.errors import DataError
 from search_forecast.medallion import containers, landing
@@ -73,6 +74,36 @@ def test_a_packed_file_that_is_cut_off_or_no_such_file_is_refused(
         assert landing.content_id(Part(path)) == hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.parametrize("ending", PACKED)
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_what_was_packed_in_several_streams_is_read_to_the_end_or_refused(
+    tmp_path: Path, ending: str, *, is_broken: bool
+) -> None:
+    """As pbzip2 and pigz write, or `cat a.bz2 b.bz2`: a stream in which nothing is packed any more hides the rest."""
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zstandard}[ending]
+    second = pack(b"2024-03-02,hat,1\n")
+    path = tmp_path / f"a.csv{ending}"
+    path.write_bytes(PACKED[ending] + (b"\xff" + second[1:] if is_broken else second) + second)
+
+    if is_broken:
+        with pytest.raises(DataError, match=r"file is broken .*; compress it"):
+            landing.stage(Part(path), tmp_path)
+    else:
+        assert landing.stage(Part(path), tmp_path).record_count == 50_002
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.csv.gz"])
+@pytest.mark.parametrize("ending", [*PACKED, ".zip", ".parquet"])
+def test_what_is_packed_without_saying_so_is_refused_with_its_ending(tmp_path: Path, name: str, ending: str) -> None:
+    parquet.write_table(pa.table({"date": ["2024-03-01"]}), tmp_path / "table")
+    others = {".zip": zipped({"a.csv": CONTENT}), ".parquet": (tmp_path / "table").read_bytes()}
+    content = (PACKED | others)[ending]
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+
+    with pytest.raises(DataError, match=rf"not text, it begins as \{ending} .*; name it so, or save it as CSV$"):
+        landing.stage(Part(tmp_path / name), tmp_path)
+
+
 def test_each_member_of_a_zip_file_is_a_delivery_named_by_its_path(tmp_path: Path) -> None:
     header, path = b"date,query,count\n", tmp_path / "in" / "week 9.zip"
     path.parent.mkdir()
@@ -129,6 +160,9 @@ WRONG_SUM = zipped({"a.csv": CONTENT}, zipfile.ZIP_STORED).replace(b"laptop", b"
         (zipped({"a.csv": CONTENT})[:-30], "the zip file is broken"),
         (b"date,query,count\n", "the zip file is broken"),
         (WRONG_SUM, "the member of the zip file is broken (Bad CRC-32"),
+        (zipped({}), "the zip file holds no file"),
+        (zipped({"week 9/": b""}), "the zip file holds no file"),
+        (zipped({"a.csv": CONTENT}) + zipped({"b.csv": CONTENT}), "another zip file stands before it"),
     ],
 )
 def test_what_is_wrong_in_a_zip_file_is_refused_by_name(tmp_path: Path, data: bytes, message: str) -> None:

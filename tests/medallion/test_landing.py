@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -13,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from search_forecast.errors import DataError
-from search_forecast.medallion import batches, landing, layouts, reading, records
+from search_forecast.medallion import batches, landing, layouts, objects, reading, records
 from search_forecast.medallion.batches import Delivery
 from search_forecast.medallion.bronze import Layout
 from search_forecast.medallion.choice import Choice
@@ -169,9 +170,53 @@ def test_a_search_for_a_number_is_one_in_the_events_of_google_analytics(tmp_path
     assert [line.split("\x1f")[1] for line in lines.decode().splitlines()] == ["tv", "42", "5.5"]
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+@pytest.mark.parametrize("size", [1, 2**10])
+def test_a_file_of_events_is_told_by_its_first_search_however_many_events_stand_before_it(
+    tmp_path: Path, name: str, size: int
+) -> None:
+    """Of the events of a shop few are searches, and no export sorts them."""
+    params = [{"key": "page_location", "value": {"string_value": "x" * size}}]
+    event = {"event_date": "20240301", "event_name": "page_view", "event_params": params}
+    term = {"key": "search_term", "value": {"string_value": "tv"}}
+    events = [event] * 500 + [event | {"event_name": "view_search_results", "event_params": [*params, term]}]
+    if name == "a.parquet":
+        parquet.write_table(pa.Table.from_pylist(events), tmp_path / name)
+    else:
+        delivered(tmp_path, "\n".join(map(json.dumps, events)).encode(), name)
+
+    delivery = landing.stage(Part(tmp_path / name), tmp_path)
+
+    assert (delivery.layout_name, delivery.record_count) == ("ga4_bigquery", 501)
+
+
+def test_a_path_is_looked_up_in_a_record_without_going_through_its_keys() -> None:
+    """Each layout looks for each of its paths: of a record of a thousand keys that took longer than to read it."""
+
+    class Record(dict[str, object]):
+        def __iter__(self) -> Iterator[str]:
+            pytest.fail("went through all keys")
+
+    record = Record({"a.b": Record({"c": [{"key": "x.y", "value": 1}]}), "a": 2})
+
+    paths = ("a.b.c[key=x.y].value", "a", "a.b.d", "a.c", "b", "a.b.c[key=z].value")
+    assert [objects._nested(record, path) for path in paths] == [1, 2, None, None, None, None]
+
+
 def test_a_file_that_is_gone_is_refused_like_one_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         landing.stage(Part(tmp_path / "gone.csv"), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.csv.gz"])
+def test_a_file_of_which_the_disk_gives_no_byte_is_refused_like_one_that_cannot_be_read(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).symlink_to("/proc/self/mem")  # as from a disk that fails: it opens, and to read it is an error
+
+    with pytest.raises(DataError, match="Input/output error"):
+        landing.stage(Part(tmp_path / name), tmp_path)
+    assert landing.content_id(Part(tmp_path / name)) is None
 
 
 @pytest.mark.parametrize("is_last", [False, True])

@@ -152,6 +152,19 @@ def test_what_looks_like_a_comment_behind_the_header_is_a_record(tmp_path: Path)
     assert lines(b"# a\nq,d\n# 10 screws,2024-03-01\n", export) == ["# 10 screws,2024-03-01"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "punycode", "idna"])
+def test_a_layout_of_another_encoding_leaves_other_files_to_the_others(tmp_path: Path, encoding: str) -> None:
+    """Some of Python's decoders raise where they were asked to replace: UTF-16's where there is no byte order mark."""
+    layout(tmp_path, PLAIN.replace("query", "q") + f"encoding: {encoding}\n")
+    path = tmp_path / "a.csv"
+    path.write_bytes((HEADER + "2024-03-01,k\u00e4se,1\n").encode())
+    choice = Choice(path, layouts=layouts.load(tmp_path))
+
+    assert landing.stage(Part(path), tmp_path, choice).layout_name == "plain"
+    with pytest.raises(DataError, match=f"^the file is not in {encoding}, as its layout says"):
+        landing.stage(Part(path), tmp_path, Choice(path, "mine", layouts=choice.layouts))
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "cp1252", "latin-1", "utf-8-sig", "mac_roman"])
 def test_a_file_in_another_encoding_is_read_as_if_it_were_utf_8(tmp_path: Path, encoding: str) -> None:
     export = layout(tmp_path, PLAIN + f"encoding: {encoding}\n")
@@ -254,6 +267,8 @@ def test_a_layout_is_chosen_by_name_by_folder_or_by_the_columns_that_fit_no_othe
     ("name", "content", "message"),
     [
         ("a.csv", "day,month,year,query\n", r"columns day, month, year, searchterm .* missing searchterm in 'day,"),
+        ("a.csv", "date,Query,query ,count\n", r"^column searchterm appears twice in .*\(layout plain, the nearest of"),
+        ("a.csv", "date,query,count" + ",x" * 100_000, r"^the first line names 100,003 columns, over 100,000"),
         ("a.csv", "a,b\n", r"^the first line must name the columns day, month, year, searchterm .* in 'a,b'$"),
         ("a.csv", "Searches\n\na,b\n", r"in 'Searches'; a layout's skip_lines passes over titles above them"),
         ("a.csv", "Date,Search term,n\n", r"Date, Search term, Event count .* missing Event count.*\(layout ga4_expl"),
@@ -271,7 +286,7 @@ def test_a_layout_is_chosen_by_name_by_folder_or_by_the_columns_that_fit_no_othe
         ("a.csv", HEADER.encode("utf-16"), r"is UTF-16; save it as UTF-8 .*; a layout can say encoding: utf-16$"),
         ("a.json", "[{}]", r"one JSON array; write each of its objects on a line, as `jq -c '.\[\]'` does"),
         ("a.jsonl", "no\nJSON\n1\n", r"no line at its start is a JSON object"),
-        ("a.jsonl", "", r"no line at its start is a JSON object"),
+        ("a.jsonl", "", r"the file is empty; expected one JSON object a line"),
         (
             "a.jsonl",
             '{"a": 1}\n',

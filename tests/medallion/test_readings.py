@@ -30,6 +30,8 @@ NAMED = Reading(
     ("YYYY-MM-DD",), only_column="searchterm", total_pattern="(?i)grand total", total_columns=("date", "kind")
 )
 PLAIN = Reading(layouts.load()["plain"].reading("UTC").formats)
+PLAIN_COUNTED = layouts.load()["plain"].reading("UTC")
+GOOGLE = layouts.load()["ga4_exploration"].reading("UTC")
 MARCH = date(2024, 3, 1)
 # Reading, text, and the day or why there is none.
 DATES: list[tuple[Reading, str | None, date | str]] = [
@@ -42,7 +44,7 @@ DATES: list[tuple[Reading, str | None, date | str]] = [
         ("iso", "2024-03-01"), ("iso", "2024-03-01T23:59:59.123Z"), ("iso", "2024-03-01 23:59:59 UTC"),
         ("iso", "2024-03-01T10:00"), ("iso", "2024-03-01T23:30:00-0000"), ("iso", "2024-03-01T12:00:00,123+00:00"),
         ("epoch_s", "1709251200"), ("epoch_ms", "1709337599999"), ("epoch_us", "1709251200000000"),
-        ("epoch_s", "1709251200.0"),
+        ("epoch_s", "1709251200.0"), ("epoch_s", "1709337599.999"), ("epoch_ms", "1709251200000.5"),
     )],
     *[(PLAIN, text, MARCH) for text in ("2024-03-01", "20240301", "2024-03-01 00:00:00", "2024-03-01T00:00:00")],
     (PLAIN, "2024-03-01 00:00:01", "unknown_date_format"),  # in which zone?
@@ -91,19 +93,22 @@ DATES: list[tuple[Reading, str | None, date | str]] = [
 ]  # fmt: skip
 COUNTS: list[tuple[Reading, str | None, int | str]] = [
     *[(COUNTED, text, count) for text, count in (
-        ("1", 1), (" 12\t", 12), ("007", 7), ("+3", 3), ("3.0", 3), ("12.000", 12), ("1000000000000", 10**12),
+        ("1", 1), (" 12\t", 12), ("007", 7), ("+3", 3), ("3.0", 3), ("12.00", 12), ("1000000000000", 10**12),
+        ("12.000", "bad_count"), ("-1.000", "bad_count"), ("1200.000", 1200), ("12.0000", 12), ("012.000", 12),
         ("1000000000001", "bad_count"), ("9" * 18, "bad_count"), ("9" * 400, "bad_count"), ("1.5", "bad_count"),
         ("187.396445676", "bad_count"), ("1,200", "bad_count"), ("1e3", "bad_count"), ("x", "bad_count"),
         ("１", "bad_count"), ("NaN", "bad_count"), ("3.", "bad_count"), ("0", "count_not_positive"),
-        ("0.0", "count_not_positive"),
+        ("0.0", "count_not_positive"), ("0.000", "count_not_positive"),
         ("-3", "count_not_positive"), ("", "missing_count"), (" ", "missing_count"), (None, "missing_count"),
     )],
     *[(SWISS, text, count) for text, count in (
         ("1'200", 1200), ("1’200", 1200), ("1'234'567,5", 1234568), ("12'34", "bad_count"), ("1.5", "bad_count"),
         ("0,4", "count_not_positive"), ("0,5", 1), ("187,396445676", 187), ("2,5", 3), ("-0,5", "count_not_positive"),
+        ("12,000", 12),
     )],
     *[(FRENCH, text, 1200) for text in ("1 200", "1\u00a0200", "1\u202f200", "1200")],
     (FRENCH, "1\u00a020", "bad_count"),
+    (PLAIN_COUNTED, "12,000", 12000), (PLAIN_COUNTED, "1,200.000", 1200), (PLAIN_COUNTED, "200.000", "bad_count"),
     *[(FLOOR, text, count) for text, count in (("1.99", 1), ("187.9", 187), ("0.99", "count_not_positive"))],
 ]  # fmt: skip
 # Reading, date, term, extra fields, malformed record, and the reasons.
@@ -122,6 +127,9 @@ LINES: list[tuple[Reading, str | None, str | None, dict[str, str] | None, str | 
     (NAMED, "2024-03-01", "tv", {"kind": "GRAND TOTAL"}, None, ["total_line"]),
     (NAMED, "2024-03-01", " \t", None, None, ["other_event"]),
     (NAMED, None, None, None, ",,5,Grand total", ["total_line"]),
+    (GOOGLE, "20240301", "(not set)", None, None, ["total_line"]),
+    (GOOGLE, "20240301", "(other)", None, None, ["total_line"]),
+    (GOOGLE, "20240301", "lamp (other)", None, None, ["missing_count"]),
     (COUNTED, "2024-03-01\ufffd", "tv", None, None, ["bad_encoding", "missing_count", "unknown_date_format"]),
 ]
 

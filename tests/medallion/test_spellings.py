@@ -51,14 +51,24 @@ def test_what_the_query_of_suggestions_prints_is_a_list(tmp_path: Path) -> None:
     assert read_spellings(tmp_path / "list.csv").rows == (("lpatop", "laptop"),)
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_spreadsheet_of_another_language_may_have_saved_the_list(tmp_path: Path, delimiter: str) -> None:
+    lines = [delimiter.join(fields) for fields in (("variant", "term"), ("lpatop", "laptop"), ("lap, top", "laptop"))]
+    (tmp_path / "list.csv").write_text("\r\n".join(lines), encoding="utf-8-sig")
+
+    assert read_spellings(tmp_path / "list.csv").rows == (("lap, top", "laptop"), ("lpatop", "laptop"))
+
+
 def test_a_term_that_a_spreadsheet_would_take_for_a_formula_is_itself_again(tmp_path: Path) -> None:
+    rows = [("@hoem", "@home"), ("-50% sael", "-50% sale"), ("'70s", "70s"), ("a;=1", "a;@")]
     with (tmp_path / "list.csv").open("w", encoding="utf-8") as out:
-        spreadsheet.write(out, ["variant", "term"], [("@hoem", "@home"), ("-50% sael", "-50% sale"), ("'70s", "70s")])
+        spreadsheet.write(out, ["variant", "term"], rows)
 
     assert read_spellings(tmp_path / "list.csv").rows == (
         ("'70s", "70s"),
         ("-50% sael", "-50% sale"),
         ("@hoem", "@home"),
+        ("a;=1", "a;@"),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from search_forecast.errors import DataError
-from search_forecast.medallion import landing
+from search_forecast.medallion import containers, landing
 from search_forecast.medallion.choice import Choice
 from search_forecast.medallion.containers import Part
 from search_forecast.medallion.new_files import stage_new_files
@@ -139,6 +139,16 @@ def test_a_layout_that_is_a_link_out_of_the_source_is_not_read(tmp_path: Path) -
 
     with pytest.raises(DataError, match=r"shop\.yml is a link that leads out of the source: name .* as --layouts"):
         landing.more_layouts(source)
+
+
+def test_a_layout_at_the_source_is_not_said_to_be_a_programs_own(tmp_path: Path) -> None:
+    names = ("_layouts/shop.yml", "_other/shop.yml", "shop/_layouts/a.csv")
+    for name in names:
+        delivered(tmp_path, b"x", name)
+
+    reasons = [landing.survey(tmp_path).passed_over[str(tmp_path / name)] for name in names]
+
+    assert reasons == ["in the folder of layouts, which are read as such", containers.HIDDEN, containers.HIDDEN]
 
 
 def test_the_files_of_a_delta_table_are_no_deliveries(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def records(
     Args:
         command: whose file it is.
         flag: that names the file.
-        source: the file, in UTF-8, its columns in any order.
+        source: the file, in UTF-8, its columns in any order, with commas, semicolons or tabs between them.
         columns: that it must have.
         optional: that it may have.
 
@@ -37,7 +37,8 @@ def records(
         raise DataError(f"{command}: {source} is larger than {LARGEST_BYTES >> 20} MB; split it")
     try:
         text = source.read_bytes().decode("utf-8-sig")
-        reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+        delimiter = max(",;\t", key=text.partition("\n")[0].count)  # a spreadsheet's, by its language
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
         # A quoted field may hold ends of lines.
         lines, starts = list[list[str]](), [1]
         for line in reader:

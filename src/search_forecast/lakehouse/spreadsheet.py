@@ -5,8 +5,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 
-# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
-_FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")
+# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection); of many languages it begins a cell
+# behind a semicolon, quotes or not.
+_BEGINNING, _FORMULA = r"(?:\A|(?<=[;\t]))", r"(?=[=+\-@＝＋－＠\t\r\n])"
+_UNMARKED, _MARKED = re.compile(_BEGINNING + _FORMULA), re.compile(f"{_BEGINNING}'{_FORMULA}")
 
 
 def write(
@@ -17,7 +19,7 @@ def write(
     Args:
         out: where to.
         columns: their names.
-        rows: of values; a text that would be a formula gets an apostrophe before it.
+        rows: of values; what of a text would be a formula gets an apostrophe before it.
         shown: what to write of a text.
     """
     writer = csv.writer(out, lineterminator="\n")
@@ -27,8 +29,8 @@ def write(
 
 def text_of(cell: str) -> str:
     """What was written as a cell, without the apostrophe of what would be a formula."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
+    return _MARKED.sub("", cell)
 
 
 def _cell(text: str, shown: Callable[[str], str]) -> str:
-    return f"'{shown(text)}" if _FORMULA.match(text) else shown(text)
+    return shown(_UNMARKED.sub("'", text))

@@ -13,13 +13,14 @@ REQUIRED = ("day", "month", "year", "searchterm")
 ROLES = ("day", "month", "year", "date", "searchterm", "count")  # columns of search_bronze.raw_search_terms
 _ORIGIN: Mapping[str, Sequence[str]] = {name: (name,) for name in REQUIRED}
 DELIMITERS = (",", ";", "\t")
+MAX_COLUMNS = 100_000  # a record of a million columns takes 10 GB
 FIELD_SEPARATOR = "\x1f"  # between the fields of what was no CSV: no such file may hold it unescaped
 _SPELLED = {"\t": "tab", FIELD_SEPARATOR: "unit separator"}
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
 class MissingColumnsError(DataError):
-    """A file lacks columns of a layout.
+    """A file lacks columns of a layout, or has one of them twice.
 
     Attributes:
         share: Of the columns asked for, those that it has, 0..1.
@@ -72,9 +73,12 @@ def layout_of(
         has_quotes: Whether a name may stand in quotes.
 
     Raises:
-        MissingColumnsError: a column is missing.
-        DataError: one appears twice.
+        MissingColumnsError: a column is missing, or appears twice.
+        DataError: there are too many.
     """
+    count = max(len(names_in(header, delimiter)) for delimiter in delimiters)
+    if count > MAX_COLUMNS:
+        raise DataError(f"the first line names {count:,} columns, over {MAX_COLUMNS:,}: is this a file of searches?")
     candidates = [(delimiter, _roles(header, delimiter, fields)) for delimiter in delimiters]
     delimiter, names = max(candidates, key=lambda candidate: len(set(candidate[1]) & set(fields)))
     spelled = {standard_name(name) for name in names_in(header, delimiter)}
@@ -93,7 +97,8 @@ def layout_of(
         )
     twice = [role for role in fields if names.count(role) > 1]
     if twice:
-        raise DataError(f"column {', '.join(twice)} appears twice in the first line {_shortened(header)}")
+        message = f"column {', '.join(twice)} appears twice in the first line {_shortened(header)}"
+        raise MissingColumnsError(message, share=1)
     spellings_there = names_in(header, delimiter)
     return Layout(delimiter, tuple(_unique(names)), not names[-1], tuple(fields), has_quotes, names=spellings_there)
 

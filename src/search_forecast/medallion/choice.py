@@ -12,6 +12,7 @@ from search_forecast.medallion.bronze import MissingColumnsError
 from search_forecast.medallion.containers import Part
 from search_forecast.medallion.layouts import ExportLayout
 
+_FEW = 100  # records that tell the layout of most files
 _ADVICE = "say --layout NAME, or deliver it into a folder of that name"
 
 
@@ -60,7 +61,10 @@ class Choice:
 
     def of_objects(self, part: Part, first: Sequence[Mapping[str, Any]]) -> tuple[ExportLayout, str]:
         """The layout of a file of JSON objects or Parquet rows, by the first of them; likewise."""
-        return self._of(part, lambda export: objects.check(first, export))
+        try:
+            return self._of(part, lambda export: objects.check(first[:_FEW], export))
+        except DataError:  # other events than searches may come first
+            return self._of(part, lambda export: objects.check(first, export))
 
     def _of(self, part: Part, check: Any) -> tuple[ExportLayout, str]:
         named, why = self._named(part)

@@ -1,6 +1,5 @@
 """What delivered files are packed in: endings, compression, and zip files with several members."""
 
-import bz2
 import gzip
 import lzma
 import os
@@ -32,6 +31,7 @@ MAX_RATIO, MANY_BYTES = 200, 2**30  # so many bytes may come out of one, once so
 HIDDEN = "a program's own, or an upload under way (its name, or a folder's, begins with a dot or an underscore)"
 UNREADABLE = "its ending is none that is read"
 _TWICE = "the zip file has several members of this name, of which one alone could be read; pack each under its own"
+_FIRST_BYTES = b"PK\x03\x04"  # of a zip file with members
 _READ_BYTES = 2**20
 _SPELLED_BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")
 # A name that is no UTF-8, though the archive says so, is a ValueError.
@@ -98,10 +98,10 @@ def parts(path: Path, root: Path | None = None) -> tuple[list[Part], dict[str, s
     try:
         with open_file(whole) as file, _archive(file) as archive:
             members = sorted((item for item in archive.infolist() if not item.is_dir()), key=lambda item: item.filename)
+            problem = _problem_of_all(file, members)
     except DataError as error:
-        return [replace(whole, problem=str(error))], {}
-    if len(members) > MAX_MEMBERS:
-        problem = f"the zip file has over {MAX_MEMBERS:,} members; deliver several zip files"
+        problem, members = str(error), []
+    if problem is not None:
         return [replace(whole, problem=problem)], {}
     counts = Counter(item.filename for item in members)
     inside = [
@@ -110,6 +110,17 @@ def parts(path: Path, root: Path | None = None) -> tuple[list[Part], dict[str, s
     ]
     reasons = {part: _why_passed_over(str(part.member)) for part in inside if part.problem is None}
     return [part for part in inside if not reasons.get(part)], {part.name: why for part, why in reasons.items() if why}
+
+
+def _problem_of_all(file: BinaryIO, members: list[zipfile.ZipInfo]) -> str | None:
+    if not members:
+        return "the zip file holds no file"
+    if len(members) > MAX_MEMBERS:
+        return f"the zip file has over {MAX_MEMBERS:,} members; deliver several zip files"
+    file.seek(0)
+    if min(item.header_offset for item in members) > 0 and file.read(len(_FIRST_BYTES)) == _FIRST_BYTES:
+        return "another zip file stands before it, which is not read; deliver each as a file of its own"
+    return None
 
 
 def _why_passed_over(member: str) -> str:
@@ -187,8 +198,8 @@ def _open_below(root: Path, path: Path, flags: int) -> int:
 @contextmanager
 def _uncompressed(file: BinaryIO, name: str, size: int) -> Iterator[BinaryIO]:
     compression = COMPRESSIONS.get(_endings(name)[1])
-    if compression is None:
-        yield file
+    if compression is None:  # a disk or a network may fail at any byte
+        yield cast("BinaryIO", _Unpacked(file, size, "the file cannot be read", "run ingest again once it can"))
         return
     broken = f"the {compression} file is broken", "compress it and deliver it again"
     with _told(*broken):
@@ -199,13 +210,13 @@ def _uncompressed(file: BinaryIO, name: str, size: int) -> Iterator[BinaryIO]:
 def _decompressor(file: BinaryIO, compression: str) -> BinaryIO:
     if compression == "gzip":
         return cast("BinaryIO", gzip.GzipFile(fileobj=file))
-    if compression == "bzip2":
-        return cast("BinaryIO", bz2.BZ2File(file))
-    return cast("BinaryIO", pa.CompressedInputStream(pa.PythonFile(file, mode="r"), compression))
+    # Not by bz2.BZ2File: it takes a broken stream behind another one for padding, and ends there.
+    codec = "bz2" if compression == "bzip2" else compression
+    return cast("BinaryIO", pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec))
 
 
 class _Unpacked:
-    """A stream that was packed, with what can go wrong in it told as DataError."""
+    """A stream that may have been packed, with what can go wrong in it told as DataError."""
 
     closed = False  # asked by Arrow
 

@@ -92,7 +92,7 @@ def has_format(text: Column, formats: tuple[str, ...]) -> Column:
 def _pattern(form: str) -> tuple[str, list[str]]:
     """A regular expression of a format (Java and Python read it alike), and what its groups are."""
     if form in EPOCHS:
-        return rf"\A[0-9]{{1,{EPOCHS[form][0]}}}(?:\.0+)?\z", []
+        return rf"\A[0-9]{{1,{EPOCHS[form][0]}}}(?:\.[0-9]+)?\z", []
     text = _ISO if form == ISO else _TOKEN.sub(lambda token: "\0" + token[0] + "\0", form)
     if form != ISO:
         parts = text.split("\0")

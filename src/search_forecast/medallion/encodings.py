@@ -11,6 +11,13 @@ _MARKS = {  # in this order: one of UTF-32's begins with one of UTF-16's
     "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
     "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
 }
+_PACKED = {
+    ".gz": (b"\x1f\x8b",),
+    ".bz2": tuple(b"BZh%d1AY&SY" % level for level in range(1, 10)),
+    ".zst": (b"\x28\xb5\x2f\xfd",),
+    ".zip or .xlsx": (b"PK\x03\x04",),
+    ".parquet": (b"PAR1\x15",),
+}
 
 
 def as_utf8(content: Callable[[int], bytes], encoding: str) -> Callable[[int], bytes]:
@@ -19,6 +26,9 @@ def as_utf8(content: Callable[[int], bytes], encoding: str) -> Callable[[int], b
     Args:
         content: gives the next bytes of the file, at most so many.
         encoding: a name that Python knows.
+
+    Raises:
+        DataError: (while it is read) it can't be in that encoding, such as UTF-16 without a byte order mark.
     """
     if encoding.lower() in _UTF_8:
         return content
@@ -26,17 +36,23 @@ def as_utf8(content: Callable[[int], bytes], encoding: str) -> Callable[[int], b
 
     def decoded(size: int) -> bytes:
         """Nothing only at the end: a block may hold no whole character."""
-        while block := content(size):
-            text = decoder.decode(block)
-            if text:
-                return text.encode(errors="replace")
-        return decoder.decode(b"", final=True).encode(errors="replace")
+        try:
+            while block := content(size):
+                text = decoder.decode(block)
+                if text:
+                    return text.encode(errors="replace")
+            return decoder.decode(b"", final=True).encode(errors="replace")
+        except UnicodeError as error:
+            raise DataError(f"the file is not in {encoding}, as its layout says ({error})") from error
 
     return decoded
 
 
 def refuse_others(start: bytes) -> None:
-    """Raise DataError where a text begins with the byte order mark of UTF-16 or UTF-32."""
+    """Raise DataError where a text begins with the byte order mark of UTF-16 or UTF-32, or as what is packed does."""
+    for ending, beginnings in _PACKED.items():
+        if start.startswith(beginnings):
+            raise DataError(f"the file is not text, it begins as {ending} files do; name it so, or save it as CSV")
     if name := _marked(start):
         raise DataError(f"the file is {name.upper()}; save it as UTF-8 and deliver it again")
 

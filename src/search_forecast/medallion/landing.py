@@ -215,7 +215,7 @@ def open_records(part: Part, file: BinaryIO, directory: Path, choice: Choice) ->
     if part.form == "parquet":
         return _open_parquet(part, content, directory / "copy.parquet", choice)
     if part.form == "json":
-        export, why = choice.of_objects(part, content.told_by(objects.first_of_json))
+        export, why = content.told_by(lambda start: choice.of_objects(part, objects.first_of_json(start)))
         return Opened(content, export, why, objects.layout_of(export), objects.lines_of_json(content.read, export))
     export, why = content.told_by(partial(choice.of_text, part))
     layout, blocks = records.read(content.read, export)
@@ -256,6 +256,8 @@ def _why_passed_over(path: Path, source: Path, tables: dict[Path, bool]) -> str 
     above = path.parents[: len(folders) + 1] if path.suffix == ".parquet" else (path.parent,)  # a partition's, perhaps
     if any(tables.setdefault(directory, (directory / "_delta_log").is_dir()) for directory in above):
         return "a Delta table's own"
+    if folders[:1] == (layouts.DIRECTORY,):
+        return "in the folder of layouts, which are read as such"
     if path.name.startswith(".") or any(name.startswith((".", "_")) for name in folders):
         return containers.HIDDEN
     if path.name in OURS:

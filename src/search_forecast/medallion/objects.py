@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from search_forecast.medallion.layouts import ExportLayout
 
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 _SHAPES = 1024  # sets of keys whose columns are remembered
-SAMPLE = 100  # records by which a file's layout is told
+SAMPLE = 10_000  # records by which a file's layout is told, at most
 _REST = "(other fields)"
 _BATCH_ROWS = 8192
 _SELECTOR = re.compile(r"\[([^=\]]+)=([^\]]*)\]")  # of one row of a list
@@ -32,6 +33,8 @@ def first_of_json(start: bytes) -> list[dict[str, Any]]:
     """
     encodings.refuse_others(start)
     text = start.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
+    if not text:
+        raise DataError("the file is empty; expected one JSON object a line")
     if text.startswith("["):
         raise DataError("it is one JSON array; write each of its objects on a line, as `jq -c '.[]'` does")
     parsed = (_object(line) for line in re.split(r"[\r\n]+", text)[:SAMPLE])
@@ -51,15 +54,16 @@ def check(first: Sequence[Mapping[str, Any]], export: ExportLayout) -> None:
     for record in first:
         missing = [names[0] for names in export.fields.values() if _value(record, tuple(names)) is None]
         missing += [name for name in export.needs if _value(record, (name,)) is None]
+        if not missing:
+            return
         if best is None or len(missing) < len(best):
             best = missing
-    if best is None or best:
-        names = [names[0] for names in export.fields.values()]
-        raise MissingColumnsError(
-            f"a record must have the fields {', '.join((*names, *export.needs))}; missing {', '.join(best or names)} "
-            f"in each of the first {len(first)}",
-            share=1 - len(best or names) / (len(names) + len(export.needs)),
-        )
+    names = [names[0] for names in export.fields.values()]
+    raise MissingColumnsError(
+        f"a record must have the fields {', '.join((*names, *export.needs))}; missing {', '.join(best or names)} "
+        f"in each of the first {len(first)}",
+        share=1 - len(best or names) / (len(names) + len(export.needs)),
+    )
 
 
 def layout_of(export: ExportLayout) -> bronze.Layout:
@@ -85,7 +89,7 @@ def first_of_parquet(path: Path) -> list[dict[str, Any]]:
     Raises:
         DataError: it is none, or has no row.
     """
-    first = next((rows[:SAMPLE] for rows in _rows(path) if rows), [])
+    first = next((rows for rows in _rows(path) if rows), [])
     if not first:
         raise DataError("it has no row")
     return first
@@ -190,6 +194,7 @@ def _first(record: Mapping[str, Any], places: list[tuple[str, str | None]]) -> t
     return None, None
 
 
+@lru_cache(64)  # few: keys may be many
 def _places(present: tuple[str, ...], names: tuple[str, ...]) -> list[tuple[str, str | None]]:
     """Each name with the key that is called so, the same one first, else one that is spelled alike; None: a path."""
     alike = {bronze.standard_name(key): key for key in reversed(present)}
@@ -205,7 +210,7 @@ def _nested(value: Any, name: str) -> Any:
         value = _object(value) if isinstance(value, str) else value
         if not isinstance(value, Mapping):
             return None
-        key = max((key for key in value if re.match(rf"{re.escape(key)}(?:[.\[]|\Z)", name)), key=len, default=None)
+        key = next((key for key in _beginnings(name) if key in value), None)
         if key is None:
             return None
         value, name = value[key], name[len(key) :]
@@ -216,3 +221,10 @@ def _nested(value: Any, name: str) -> Any:
             name = name[selector.end() :]
         name = name.removeprefix(".")
     return value
+
+
+@lru_cache(_SHAPES)
+def _beginnings(path: str) -> tuple[str, ...]:
+    """What of a path may be the first key, the longest first."""
+    ends = [place for place, sign in enumerate(path) if sign in ".["]
+    return tuple(path[:end] for end in (len(path), *reversed(ends)))

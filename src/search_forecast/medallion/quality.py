@@ -58,10 +58,13 @@ def read_count(record: Mapping[str, Column], reading: Reading) -> Column:
         between = _BETWEEN_THOUSANDS.get(reading.thousands, re.escape(reading.thousands))
         is_grouped = text.rlike(rf"\A[+-]?[0-9]{{1,3}}(?:{between}[0-9]{{3}})+(?:{decimal}[0-9]+)?\z")
         text = F.when(is_grouped, F.regexp_replace(text, between, "")).otherwise(text)
-    decimals = "0+" if reading.decimals == "refuse" else "[0-9]+"
-    is_number = text.rlike(rf"\A[+-]?[0-9]{{1,18}}(?:{decimal}{decimals})?\z")
-    number = F.when(is_number, F.replace(text, F.lit(reading.decimal), F.lit("."))).try_cast("decimal(38,18)")
-    whole = (F.floor(number) if reading.decimals == "floor" else F.round(number)).cast("bigint")
+    if reading.decimals == "refuse":  # three zeros may be of thousands, in a country that groups by this sign
+        number = rf"(?![1-9][0-9]{{0,2}}{decimal}000\z)[0-9]{{1,18}}(?:{decimal}0+)?"
+    else:
+        number = rf"[0-9]{{1,18}}(?:{decimal}[0-9]+)?"
+    is_number = text.rlike(rf"\A[+-]?{number}\z")
+    exact = F.when(is_number, F.replace(text, F.lit(reading.decimal), F.lit("."))).try_cast("decimal(38,18)")
+    whole = (F.floor(exact) if reading.decimals == "floor" else F.round(exact)).cast("bigint")
     return F.when(F.abs(whole) <= MAX_COUNT, whole)
 
 
