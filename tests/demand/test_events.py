@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from search_forecast.demand.forecasting import candidates as c
-from search_forecast.demand.forecasting import forecasts
+from search_forecast.demand.forecasting import forecasts, weights
+from search_forecast.demand.forecasting.assessment import assessed
 from search_forecast.demand.forecasting.backtest import backtested
 from search_forecast.demand.forecasting.events import Calendar, Event, counted
 from search_forecast.demand.forecasting.history import Floats, History
@@ -108,6 +109,33 @@ def test_a_backtest_knows_no_more_than_the_days_before_its_cutoff() -> None:
 
     for name, forecast in without.items():
         np.testing.assert_array_equal(with_events[name], forecast)
+
+
+@pytest.mark.parametrize("first", [DAYS - 8, DAYS - 70])
+def test_a_campaign_that_came_once_widens_no_interval_of_ordinary_days(first: int) -> None:
+    once = dict.fromkeys(range(first, first + 4), 12.0)
+
+    def spread(known: History) -> tuple[float, float]:
+        test = backtested(known, c.chosen(["theta"]), ForecastParameters())
+        row = assessed("t", 0.1, test, weights.Pooled({}))[0]
+        return row["typical_error"], float(np.nanquantile(row["scores"], 0.95))
+
+    assert spread(history(once, dict.fromkeys(once, SALE))) == pytest.approx(spread(history({}, {})), rel=0.1)
+    assert spread(history(once, {}))[0] > 2 * spread(history({}, {}))[0]  # days that nobody told of are demand
+
+
+def test_days_of_a_new_event_are_no_errors_until_two_of_them_came_but_a_window_of_nothing_else_is() -> None:
+    sale = dict.fromkeys(range(DAYS - 16, DAYS), 3.0)
+
+    test = backtested(history(sale, dict.fromkeys(sale, SALE)), c.chosen([]), ForecastParameters())
+
+    known = [np.isfinite(window).tolist() for window in test.actual]
+    #         cutoffs: 231 to 245, 252, 259 and, two days after its begin, 266; it is 264 to 279
+    assert known == [[True] * 14] * 3 + [[True] * 12 + [False] * 2, [True] * 5 + [False] * 9, [True] * 14]
+    assert "jumped" not in str(assessed("t", 0.1, test, weights.Pooled({}))[0]["reason"])
+    whole = dict.fromkeys(range(DAYS - 14, DAYS), 3.0)
+    alone = backtested(history(whole, dict.fromkeys(whole, SALE)), c.chosen([]), ForecastParameters(windows=1))
+    assert np.isfinite(alone.actual).all()
 
 
 def test_campaigns_known_before_make_the_backtest_better() -> None:

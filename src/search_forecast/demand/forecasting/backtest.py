@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import intervals, verdict, weights
+from search_forecast.demand.forecasting.events import unheard_of, without_events
 from search_forecast.demand.forecasting.forecasts import Forecaster
 from search_forecast.demand.forecasting.history import Floats, History
 from search_forecast.demand.forecasting.mending import mended
@@ -77,15 +78,28 @@ class Backtest:
         return math.ceil(self.parameters.horizon / self.parameters.step)
 
     @cached_property
+    def plain(self) -> History:
+        """The history as if there were no events."""
+        return without_events(self.history)
+
+    @cached_property
     def is_small(self) -> bool:
         """Whether its counts are too small for absolute errors and conformal intervals."""
-        return intervals.is_count_based(self.history.recent())
+        return intervals.is_count_based(self.plain.recent())
 
     @cached_property
     def actual(self) -> Floats:
-        """What came, windows x horizon; NaN where it is not known."""
+        """What came, windows x horizon; NaN where it is not known, or was an event that nothing could be known of.
+
+        Such an event says how odd its day was, and nothing of the errors on others. A window of nothing else stays.
+        """
         values = np.where(self.is_known, self.history.values, np.nan)
-        return np.stack([values[cutoff : cutoff + self.parameters.horizon] for cutoff in self.cutoffs])
+        windows = []
+        for cutoff in self.cutoffs:
+            came = values[cutoff : cutoff + self.parameters.horizon]
+            ordinary = np.where(unheard_of(self.history, cutoff, self.parameters.horizon), np.nan, came)
+            windows.append(ordinary if np.isfinite(ordinary).any() else came)
+        return np.stack(windows)
 
     def loss(self, forecast: Floats) -> Floats:
         """What weights and verdict go by, in each window.

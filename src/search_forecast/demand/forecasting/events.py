@@ -4,6 +4,7 @@ Every method sees the counts as they would have been without the events, and get
 factor, learnt from the term's own past days of that kind, or of that event where it is unlike others of its kind.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -119,6 +120,21 @@ def counted(history: History, horizon: int) -> Counted | None:
             for event, effect in zip(coming, effects, strict=True)
         ),
     )
+
+
+def without_events(history: History) -> History:
+    """A history as if there were no events, as far as what they changed is known; see `counted`."""
+    known = counted(history, 0)
+    return history if known is None else known.history
+
+
+def unheard_of(history: History, cutoff: int, horizon: int) -> NDArray[np.bool_]:
+    """Which of the periods after a cutoff have an event that nothing could be known of then: it came a day at most."""
+    if history.frequency.days > 1 or not history.events:
+        return np.zeros(horizon, dtype=np.bool_)
+    events = [history.events.get(day) for day in history.dates()[: cutoff + horizon]]
+    came = Counter(events[:cutoff])
+    return np.array([event is not None and came[event] < _LEAST_DAYS for event in events[cutoff:]], dtype=np.bool_)
 
 
 def _beside(history: History, is_event: NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -99,10 +99,10 @@ def _forecast(forecaster: Forecaster, history: History, champion: Champion | Non
     values, is_known, _ = mended(history)
     history = replace(history, values=values)
     known = counted(history, horizon)
-    champion = champion or Champion.unmeasured(replace(history, values=values[is_known]))
+    plain, factors = (history, np.ones(horizon)) if known is None else (known.history, known.factors)
+    champion = champion or Champion.unmeasured(replace(plain, values=plain.values[is_known]))
     by_name, _ = c.forecasts(history, horizon, c.with_members(champion.weights, forecaster.candidates))
     weighted = {name: weight for name, weight in champion.weights.items() if name in by_name}
-    plain, factors = (history, np.ones(horizon)) if known is None else (known.history, known.factors)
     weighted, by_name = at_new_level(weighted or {c.MEAN: 1.0}, by_name, plain, factors)
     forecast = w.blend(weighted, by_name)
     widths = intervals.half_width(forecaster.multipliers, horizon, champion.widening)
