@@ -234,3 +234,17 @@ def test_a_level_to_which_a_restless_term_has_gone_before_is_no_jump() -> None:
 
     assert jump(history(np.concatenate(stretches[2:]))) is not None
     assert jump(history(np.concatenate(stretches))) is None
+
+
+@pytest.mark.parametrize("growth", [0.0, 0.25])
+def test_a_peak_of_every_year_is_no_jump_however_much_demand_grows(growth: float) -> None:
+    days = np.arange(730 + 60)
+    of_year = np.where((days % 365 >= 20) & (days % 365 < 55), 3.0, 1.0)
+    grown = 200 * (1 + growth) ** (days // 365)  # so that each year's change is the largest there ever was
+    values = np.random.default_rng(7).poisson(grown * WEEK[days % 7] * of_year).astype(np.float64)
+
+    found = [jump(history(values[until - 730 : until])) for until in range(730 + 20, 730 + 60, 2)]
+
+    assert found == [None] * 20
+    first = [jump(history(values[365 + 250 : until])) for until in range(730 + 36, 730 + 52, 2)]
+    assert any(first)  # of a shop of three months nobody knows that it comes every year
