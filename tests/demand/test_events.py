@@ -63,6 +63,16 @@ def test_what_a_campaign_changes_is_learnt_and_said_with_its_uncertainty() -> No
     assert not known.history.events
 
 
+@pytest.mark.parametrize(("level", "factor"), [(0.4, 6.0), (1.0, 6.0), (1.0, 0.0), (3.0, 0.3)])
+def test_what_an_event_changes_of_a_rarely_searched_term_is_not_taken_for_less(level: float, factor: float) -> None:
+    days = dict.fromkeys(SALES, factor)
+    eventful = [history(days, dict.fromkeys([*SALES, DAYS], SALE), level=level, seed=seed) for seed in range(30)]
+
+    known = [counted(one, 1) for one in eventful]
+
+    assert np.mean([one.factors[0] for one in known if one]) == pytest.approx(factor, rel=0.1, abs=0.1)
+
+
 def test_every_method_forecasts_the_coming_campaign_and_none_is_misled_by_past_ones() -> None:
     by_name, _ = c.forecasts(EVENTFUL, 14, c.chosen(["theta", "median_of_candidates"]))
 

@@ -57,16 +57,29 @@ NO_EVENTS = Calendar()
 
 @dataclass(frozen=True)
 class Effect:
-    """By how much counts change, as a logarithm, how sure that is, and from how many days."""
+    """By how much counts change, as a logarithm, how sure that is, and from how many days.
+
+    Attributes:
+        log: the mean of the days' logarithms, by which chance is judged.
+        standard_error: of it.
+        days: how many.
+        log_of_sums: of all their counts over all that had come otherwise: logarithms of a few searches are too near 0.
+    """
 
     log: float
     standard_error: float
     days: int
+    log_of_sums: float = 0.0
 
     @property
     def is_sure(self) -> bool:
         """Whether it is beyond chance."""
         return self.days >= _LEAST_DAYS and abs(self.log) > BEYOND_CHANCE * self.standard_error
+
+    def in_sums(self) -> "Effect":
+        """As a forecast needs it, which is an expected count; as sure as it is."""
+        stretch = max(self.log_of_sums / self.log, 0.0) or 1.0  # as it is, where the two don't agree on the direction
+        return replace(self, log=self.log * stretch, standard_error=self.standard_error * stretch)
 
     def __str__(self) -> str:
         low, middle, high = (np.exp(self.log + sign * 1.96 * self.standard_error) for sign in (-1, 0, 1))
@@ -97,7 +110,7 @@ def counted(history: History, horizon: int) -> Counted | None:
     if history.frequency.days > 1 or not (places or any(coming)):
         return None
     expected, ratios = _beside(history, np.isin(np.arange(len(history.values)), list(places)))
-    learnt, spread = _effects(ratios, places)
+    learnt, spread = _effects(history.values, expected, ratios, places)
     values = history.values.copy()
     for place, event in places.items():
         effect = learnt.get(event)
@@ -152,7 +165,9 @@ def _beside(history: History, is_event: NDArray[np.bool_]) -> tuple[Floats, Floa
     return expected, ratios - (ordinary.mean() if len(ordinary) else 0.0)
 
 
-def _effects(ratios: Floats, places: Mapping[int, Event]) -> tuple[dict[Event, Effect | None], float]:
+def _effects(
+    values: Floats, expected: Floats, ratios: Floats, places: Mapping[int, Event]
+) -> tuple[dict[Event, Effect | None], float]:
     """Effects of kinds (as events without a name) and of events that were there before; None where it may be chance.
 
     And by how much the ratios of days without an event differ; infinite where they are too few to tell.
@@ -165,10 +180,12 @@ def _effects(ratios: Floats, places: Mapping[int, Event]) -> tuple[dict[Event, E
     spread = max(float(ordinary.std(ddof=1)), 1e-3)
 
     def effect(among: list[int]) -> Effect:
-        found = ratios[among][np.isfinite(ratios[among])]
+        known = [place for place in among if np.isfinite(ratios[place])]
+        found = ratios[known]
         own = float(found.std(ddof=1)) if len(found) > 1 else 0.0
         error = max(spread, own) / np.sqrt(max(len(found), 1))
-        return Effect(float(found.mean()) if len(found) else 0.0, float(error), len(found))
+        of_sums = np.log((values[known].sum() + 0.5) / (expected[known].sum() + 0.5))
+        return Effect(float(found.mean()) if len(found) else 0.0, float(error), len(found), float(of_sums))
 
     learnt: dict[Event, Effect | None] = {}
     for kind in {event.kind for event in places.values()}:
@@ -180,6 +197,6 @@ def _effects(ratios: Floats, places: Mapping[int, Event]) -> tuple[dict[Event, E
             others = effect([place for place in of_kind if places[place] != event])
             apart = Effect(own.log - others.log, float(np.hypot(own.standard_error, others.standard_error)), own.days)
             best = own if len(names) > 1 and others.days and apart.is_sure else common
-            learnt[event] = best if best.is_sure else None
-        learnt[Event(kind, "")] = common if common.is_sure else None
+            learnt[event] = best.in_sums() if best.is_sure else None
+        learnt[Event(kind, "")] = common.in_sums() if common.is_sure else None
     return learnt, spread
