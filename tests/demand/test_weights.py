@@ -107,6 +107,16 @@ def test_what_the_weighted_forecast_is_worth_is_measured_on_windows_that_it_was_
     assert selection["chosen_loss_ratio"] < 1.0
 
 
+def test_a_champion_is_measured_as_it_forecasts_without_a_candidate_that_gives_none() -> None:
+    values, weighted = weekly(50, 120, 1), {"seasonal_naive": 0.5, "croston": 0.5}  # croston is for many zeros
+    test = backtested(history(values), c.chosen(["croston"]), ForecastParameters())
+
+    measured = assessed("t", 0.1, test, NONE, weighted)[0]["champion_loss_ratio"]
+
+    np.testing.assert_array_equal(forecast(values, weighted)["forecast"], np.tile(values[-7:], 2))
+    assert measured == pytest.approx(test.losses["seasonal_naive"].mean() / test.losses[c.MEAN].mean())
+
+
 def test_a_champion_of_candidates_that_were_not_tried_says_nothing() -> None:
     rows = assessed("t", 0.1, backtest_of(noise(30, 120, 1)), NONE, {"prophet": 1.0})
 

@@ -61,7 +61,7 @@ def forecasts(packed: DataFrame, champions: DataFrame, forecaster: Forecaster, h
         horizon: periods ahead.
 
     Returns:
-        One row per (term, step): the columns of `FORECAST_ROW`; a candidate that fails is replaced by the mean.
+        One row per (term, step): the columns of `FORECAST_ROW`; a candidate that fails is left out.
     """
     theirs = champions.select("term", "weights", "typical_error", "is_small", "widening")
 
