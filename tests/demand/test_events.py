@@ -1,6 +1,7 @@
 """Holidays, campaigns and closures: what they change is learnt, added to forecasts and said. No Spark."""
 
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -71,6 +72,18 @@ def test_what_an_event_changes_of_a_rarely_searched_term_is_not_taken_for_less(l
     known = [counted(one, 1) for one in eventful]
 
     assert np.mean([one.factors[0] for one in known if one]) == pytest.approx(factor, rel=0.1, abs=0.1)
+
+
+def test_a_day_of_a_campaign_of_which_nothing_was_delivered_says_nothing_of_it() -> None:
+    values = EVENTFUL.values.copy()
+    values[[61, 62, 150, 151, 153, 220, 221]] = np.nan
+    forecaster = forecasts.Forecaster(day(DAYS - 1), FREQUENCIES["day"], c.chosen([]), {}, Calendar(EVENTFUL.events))
+
+    rows = forecasts._forecast(forecaster, replace(EVENTFUL, values=values), None, 14)
+
+    assert rows["forecast"][3] / rows["forecast"][2] == pytest.approx(2.5, rel=0.06)
+    test = backtested(replace(EVENTFUL, values=values), c.chosen([]), ForecastParameters())
+    assert sorted(set(EVENTFUL.events) - set(test.history.events)) == [*map(day, (61, 62, 150, 151, 153, 220, 221))]
 
 
 def test_every_method_forecasts_the_coming_campaign_and_none_is_misled_by_past_ones() -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from search_forecast.demand.forecasting import intervals, verdict, weights
 from search_forecast.demand.forecasting.events import unheard_of, without_events
 from search_forecast.demand.forecasting.forecasts import Forecaster
 from search_forecast.demand.forecasting.history import Floats, History
-from search_forecast.demand.forecasting.mending import mended
+from search_forecast.demand.forecasting.mending import completed
 from search_forecast.parameters import ForecastParameters
 
 # One row per series. `log_ratios` is what the terms tell each other of the candidates, null where there are too few
@@ -47,7 +47,7 @@ class Backtest:
     """A backtested series.
 
     Attributes:
-        history: complete, see `mended`.
+        history: complete, see `completed`.
         is_known: which of its values errors may be measured by.
         mending: what was done to it.
         cutoffs: of the windows.
@@ -67,9 +67,8 @@ class Backtest:
     @classmethod
     def prepared(cls, history: History, parameters: ForecastParameters) -> "Backtest":
         """A series with its windows, nothing forecast yet."""
-        values, is_known, mending = mended(history)
+        complete, is_known, mending = completed(history)
         cutoffs = Windows.of(is_known, parameters).cutoffs
-        complete = replace(history, values=values)
         return cls(complete, is_known, mending, cutoffs, {}, {}, parameters)
 
     @property
@@ -131,7 +130,7 @@ def backtested(
     """
     test = Backtest.prepared(history, parameters)
     # Each mended on its own: a day that is filled in must not tell of days after the cutoff.
-    known = [replace(part, values=mended(part)[0]) for part in map(history.until, test.cutoffs)]
+    known = [completed(part)[0] for part in map(history.until, test.cutoffs)]
     if len(known) > 1:
         candidates = c.settled(known[0], parameters.horizon, candidates)
     by_window: list[dict[str, Floats]] = []

@@ -15,7 +15,7 @@ from search_forecast.demand.forecasting import intervals
 from search_forecast.demand.forecasting import weights as w
 from search_forecast.demand.forecasting.events import NO_EVENTS, Calendar, counted
 from search_forecast.demand.forecasting.history import Floats, History
-from search_forecast.demand.forecasting.mending import jump, mended, season_shares
+from search_forecast.demand.forecasting.mending import completed, jump, season_shares
 from search_forecast.demand.periods import Frequency
 from search_forecast.lakehouse.contracts import TERM_FORECASTS
 
@@ -96,8 +96,7 @@ class Champion:
 
 
 def _forecast(forecaster: Forecaster, history: History, champion: Champion | None, horizon: int) -> dict[str, Any]:
-    values, is_known, _ = mended(history)
-    history = replace(history, values=values)
+    history, is_known, _ = completed(history)
     known = counted(history, horizon)
     plain, factors = (history, np.ones(horizon)) if known is None else (known.history, known.factors)
     champion = champion or Champion.unmeasured(replace(plain, values=plain.values[is_known]))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +58,18 @@ def mended(history: History) -> tuple[Floats, NDArray[np.bool_], str | None]:
             f"{is_outlier.sum()} of {len(values)} values are outliers (up to {largest:,.0f}): interpolated"
         )
     return _filled(values, is_good, season_length), is_good, "; ".join(sentences)
+
+
+def completed(history: History) -> tuple[History, NDArray[np.bool_], str | None]:
+    """A history with what `mended` fills in; what came on these days nobody knows, so an event on them tells nothing.
+
+    Returns:
+        The history; which of its periods are counts to go by; and what was done, None where nothing was.
+    """
+    values, is_good, said = mended(history)
+    filled = {day for day, good in zip(history.dates(), is_good, strict=True) if not good} if history.events else set()
+    events = {day: event for day, event in history.events.items() if day not in filled}
+    return replace(history, values=values, events=events), is_good, said
 
 
 def _filled(values: Floats, is_good: NDArray[np.bool_], season_length: int) -> Floats:
