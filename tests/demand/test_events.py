@@ -40,8 +40,11 @@ def history(
     for place, factor in factors.items():
         rates[place] *= factor
     counts = np.random.default_rng(seed).poisson(rates).astype(np.float64)
-    by_date = {day(number): event for number, event in events.items()}
-    return History(counts, day(DAYS - 1), FREQUENCIES[frequency], by_date)
+    return History(counts, day(DAYS - 1), FREQUENCIES[frequency], events_of(events))
+
+
+def events_of(events: dict[int, Event]) -> dict[date, Event]:
+    return {day(number): event for number, event in events.items()}
 
 
 SALES = {place: 2.5 for start in (60, 150, 220) for place in range(start, start + 4)}
@@ -120,6 +123,22 @@ def test_the_forecast_of_an_event_is_wider_and_the_row_says_what_it_counts_on() 
     assert widths[3] > 2.4 * widths[0]
     assert row["events"][2] is None
     assert row["events"][3].startswith("campaign sale: x 2.")
+
+
+@pytest.mark.parametrize("others", [{}, dict.fromkeys(range(20, 200, 25), 1.3)])
+def test_what_came_on_one_day_is_not_counted_on_but_the_interval_of_the_next_such_day_holds_it(
+    others: dict[int, float],
+) -> None:
+    fair, usual = Event("campaign", "fair"), Event("campaign", "usual day")
+    events = {**dict.fromkeys(others, SALE), 210: fair, 215: usual, DAYS + 1: fair, DAYS + 2: usual}
+    once = history({**others, 210: 8.0, 215: 1.15}, events)
+    forecaster = forecasts.Forecaster(day(DAYS - 1), once.frequency, c.chosen([]), {}, Calendar(events_of(events)))
+
+    row = forecasts._forecast(forecaster, once, forecasts.Champion({"historic_mean": 1.0}, 9.0, False, np.ones(2)), 3)
+
+    assert row["forecast"][1] < 130
+    assert row["upper_95"][1] > 8 * 80
+    assert row["upper_95"][2] < 170
 
 
 def test_a_backtest_knows_no_more_than_the_days_before_its_cutoff() -> None:

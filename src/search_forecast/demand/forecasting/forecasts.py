@@ -108,7 +108,7 @@ def _forecast(forecaster: Forecaster, history: History, champion: Champion | Non
     # An event makes errors larger or smaller as it does counts, and what it changes is not sure either.
     errors: Floats = np.full(horizon, champion.typical_error)
     if known is not None:
-        errors = np.hypot(errors * known.factors, forecast * known.log_errors)
+        errors = np.hypot(errors * known.factors, forecast * known.errors)
     ends = intervals.interval(forecast, widths, errors, is_small=champion.is_small)
     return {
         "step": np.arange(1, horizon + 1),
