@@ -1,6 +1,7 @@
 """Holidays, campaigns and closures: what they change is learnt, added to forecasts and said. No Spark."""
 
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from search_forecast.demand.forecasting import candidates as c
-from search_forecast.demand.forecasting import forecasts
+from search_forecast.demand.forecasting import forecasts, weights
+from search_forecast.demand.forecasting.assessment import assessed
 from search_forecast.demand.forecasting.backtest import backtested
 from search_forecast.demand.forecasting.events import Calendar, Event, counted
 from search_forecast.demand.forecasting.history import Floats, History
@@ -38,8 +40,11 @@ def history(
     for place, factor in factors.items():
         rates[place] *= factor
     counts = np.random.default_rng(seed).poisson(rates).astype(np.float64)
-    by_date = {day(number): event for number, event in events.items()}
-    return History(counts, day(DAYS - 1), FREQUENCIES[frequency], by_date)
+    return History(counts, day(DAYS - 1), FREQUENCIES[frequency], events_of(events))
+
+
+def events_of(events: dict[int, Event]) -> dict[date, Event]:
+    return {day(number): event for number, event in events.items()}
 
 
 SALES = {place: 2.5 for start in (60, 150, 220) for place in range(start, start + 4)}
@@ -60,6 +65,28 @@ def test_what_a_campaign_changes_is_learnt_and_said_with_its_uncertainty() -> No
     assert low < 2.5 < high
     assert known.history.values[150:154].mean() == pytest.approx(80 * WEEKDAYS[[3, 4, 5, 6]].mean(), rel=0.1)
     assert not known.history.events
+
+
+@pytest.mark.parametrize(("level", "factor"), [(0.4, 6.0), (1.0, 6.0), (1.0, 0.0), (3.0, 0.3)])
+def test_what_an_event_changes_of_a_rarely_searched_term_is_not_taken_for_less(level: float, factor: float) -> None:
+    days = dict.fromkeys(SALES, factor)
+    eventful = [history(days, dict.fromkeys([*SALES, DAYS], SALE), level=level, seed=seed) for seed in range(30)]
+
+    known = [counted(one, 1) for one in eventful]
+
+    assert np.mean([one.factors[0] for one in known if one]) == pytest.approx(factor, rel=0.1, abs=0.1)
+
+
+def test_a_day_of_a_campaign_of_which_nothing_was_delivered_says_nothing_of_it() -> None:
+    values = EVENTFUL.values.copy()
+    values[[61, 62, 150, 151, 153, 220, 221]] = np.nan
+    forecaster = forecasts.Forecaster(day(DAYS - 1), FREQUENCIES["day"], c.chosen([]), {}, Calendar(EVENTFUL.events))
+
+    rows = forecasts._forecast(forecaster, replace(EVENTFUL, values=values), None, 14)
+
+    assert rows["forecast"][3] / rows["forecast"][2] == pytest.approx(2.5, rel=0.06)
+    test = backtested(replace(EVENTFUL, values=values), c.chosen([]), ForecastParameters())
+    assert sorted(set(EVENTFUL.events) - set(test.history.events)) == [*map(day, (61, 62, 150, 151, 153, 220, 221))]
 
 
 def test_every_method_forecasts_the_coming_campaign_and_none_is_misled_by_past_ones() -> None:
@@ -98,6 +125,22 @@ def test_the_forecast_of_an_event_is_wider_and_the_row_says_what_it_counts_on() 
     assert row["events"][3].startswith("campaign sale: x 2.")
 
 
+@pytest.mark.parametrize("others", [{}, dict.fromkeys(range(20, 200, 25), 1.3)])
+def test_what_came_on_one_day_is_not_counted_on_but_the_interval_of_the_next_such_day_holds_it(
+    others: dict[int, float],
+) -> None:
+    fair, usual = Event("campaign", "fair"), Event("campaign", "usual day")
+    events = {**dict.fromkeys(others, SALE), 210: fair, 215: usual, DAYS + 1: fair, DAYS + 2: usual}
+    once = history({**others, 210: 8.0, 215: 1.15}, events)
+    forecaster = forecasts.Forecaster(day(DAYS - 1), once.frequency, c.chosen([]), {}, Calendar(events_of(events)))
+
+    row = forecasts._forecast(forecaster, once, forecasts.Champion({"historic_mean": 1.0}, 9.0, False, np.ones(2)), 3)
+
+    assert row["forecast"][1] < 130
+    assert row["upper_95"][1] > 8 * 80
+    assert row["upper_95"][2] < 170
+
+
 def test_a_backtest_knows_no_more_than_the_days_before_its_cutoff() -> None:
     # The only campaigns there ever were lie in the last window: nothing can be known of them before.
     late = history({270: 3.0, 271: 3.0}, {270: SALE, 271: SALE})
@@ -108,6 +151,33 @@ def test_a_backtest_knows_no_more_than_the_days_before_its_cutoff() -> None:
 
     for name, forecast in without.items():
         np.testing.assert_array_equal(with_events[name], forecast)
+
+
+@pytest.mark.parametrize("first", [DAYS - 8, DAYS - 70])
+def test_a_campaign_that_came_once_widens_no_interval_of_ordinary_days(first: int) -> None:
+    once = dict.fromkeys(range(first, first + 4), 12.0)
+
+    def spread(known: History) -> tuple[float, float]:
+        test = backtested(known, c.chosen(["theta"]), ForecastParameters())
+        row = assessed("t", 0.1, test, weights.Pooled({}))[0]
+        return row["typical_error"], float(np.nanquantile(row["scores"], 0.95))
+
+    assert spread(history(once, dict.fromkeys(once, SALE))) == pytest.approx(spread(history({}, {})), rel=0.1)
+    assert spread(history(once, {}))[0] > 2 * spread(history({}, {}))[0]  # days that nobody told of are demand
+
+
+def test_days_of_a_new_event_are_no_errors_until_two_of_them_came_but_a_window_of_nothing_else_is() -> None:
+    sale = dict.fromkeys(range(DAYS - 16, DAYS), 3.0)
+
+    test = backtested(history(sale, dict.fromkeys(sale, SALE)), c.chosen([]), ForecastParameters())
+
+    known = [np.isfinite(window).tolist() for window in test.actual]
+    #         cutoffs: 231 to 245, 252, 259 and, two days after its begin, 266; it is 264 to 279
+    assert known == [[True] * 14] * 3 + [[True] * 12 + [False] * 2, [True] * 5 + [False] * 9, [True] * 14]
+    assert "jumped" not in str(assessed("t", 0.1, test, weights.Pooled({}))[0]["reason"])
+    whole = dict.fromkeys(range(DAYS - 14, DAYS), 3.0)
+    alone = backtested(history(whole, dict.fromkeys(whole, SALE)), c.chosen([]), ForecastParameters(windows=1))
+    assert np.isfinite(alone.actual).all()
 
 
 def test_campaigns_known_before_make_the_backtest_better() -> None:

@@ -107,6 +107,16 @@ def test_what_the_weighted_forecast_is_worth_is_measured_on_windows_that_it_was_
     assert selection["chosen_loss_ratio"] < 1.0
 
 
+def test_a_champion_is_measured_as_it_forecasts_without_a_candidate_that_gives_none() -> None:
+    values, weighted = weekly(50, 120, 1), {"seasonal_naive": 0.5, "croston": 0.5}  # croston is for many zeros
+    test = backtested(history(values), c.chosen(["croston"]), ForecastParameters())
+
+    measured = assessed("t", 0.1, test, NONE, weighted)[0]["champion_loss_ratio"]
+
+    np.testing.assert_array_equal(forecast(values, weighted)["forecast"], np.tile(values[-7:], 2))
+    assert measured == pytest.approx(test.losses["seasonal_naive"].mean() / test.losses[c.MEAN].mean())
+
+
 def test_a_champion_of_candidates_that_were_not_tried_says_nothing() -> None:
     rows = assessed("t", 0.1, backtest_of(noise(30, 120, 1)), NONE, {"prophet": 1.0})
 
@@ -234,3 +244,17 @@ def test_a_level_to_which_a_restless_term_has_gone_before_is_no_jump() -> None:
 
     assert jump(history(np.concatenate(stretches[2:]))) is not None
     assert jump(history(np.concatenate(stretches))) is None
+
+
+@pytest.mark.parametrize("growth", [0.0, 0.25])
+def test_a_peak_of_every_year_is_no_jump_however_much_demand_grows(growth: float) -> None:
+    days = np.arange(730 + 60)
+    of_year = np.where((days % 365 >= 20) & (days % 365 < 55), 3.0, 1.0)
+    grown = 200 * (1 + growth) ** (days // 365)  # so that each year's change is the largest there ever was
+    values = np.random.default_rng(7).poisson(grown * WEEK[days % 7] * of_year).astype(np.float64)
+
+    found = [jump(history(values[until - 730 : until])) for until in range(730 + 20, 730 + 60, 2)]
+
+    assert found == [None] * 20
+    first = [jump(history(values[365 + 250 : until])) for until in range(730 + 36, 730 + 52, 2)]
+    assert any(first)  # of a shop of three months nobody knows that it comes every year

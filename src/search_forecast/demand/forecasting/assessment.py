@@ -14,6 +14,7 @@ from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import intervals, metrics, weights
 from search_forecast.demand.forecasting import verdict as v
 from search_forecast.demand.forecasting.backtest import Backtest, of_row
+from search_forecast.demand.forecasting.events import without_events
 from search_forecast.demand.forecasting.forecasts import Forecaster
 from search_forecast.demand.forecasting.history import Floats
 from search_forecast.demand.forecasting.mending import fresh_jump, jump
@@ -115,7 +116,7 @@ def assessed(
         "reason": _reason(test),
     }
     if not test.cutoffs:
-        error = intervals.unmeasured_error(test.history.values[test.is_known], test.history.frequency)
+        error = intervals.unmeasured_error(test.plain.values[test.is_known], test.history.frequency)
         alone = base | {"candidate": c.MEAN, "weight_ratio": weighted.get(c.MEAN, 0.0)}
         return [selection | {"typical_error": error}, alone]
     selection |= _measured(test, honest) | _spread(test, honest)
@@ -193,10 +194,10 @@ def _reason(test: Backtest) -> str | None:
     values, parameters = test.history.values, test.parameters
     if not test.cutoffs:
         sentences.append(f"{len(values)} periods, a backtest needs {parameters.least_training + parameters.horizon}")
-    if moved := jump(test.history):
+    if moved := jump(test.plain):
         since, before, after = moved
         sentences.append(f"the level jumped from about {before:.0f} to {after:.0f} {since} periods ago")
-    elif moved := fresh_jump(test.history):
+    elif moved := fresh_jump(test.plain):
         since, before, after = moved
         sentences.append(
             f"the last {since} periods are unusual: about {after:.0f}, about {before:.0f} before: too few to tell "
@@ -225,8 +226,9 @@ def _spread(test: Backtest, forecast: Floats) -> dict[str, Any]:
     """What intervals are made from: errors by the scale that was known at each cutoff."""
     absolute = np.abs(forecast - test.actual)
     squared = np.nanmean(absolute**2, axis=1)
-    values, frequency, cutoffs = test.history.values, test.history.frequency, test.cutoffs
-    priors = [intervals.prior_variance(values[:cutoff], frequency) for cutoff in cutoffs]
+    frequency, cutoffs = test.history.frequency, test.cutoffs
+    known = [without_events(test.history.until(cutoff)) for cutoff in cutoffs]
+    priors = [intervals.prior_variance(part.values, frequency) for part in known]
     # Each window is measured with what was known at its cutoff: the errors of the windows that were over by then.
     over = [squared[: max(number - test.overlap + 1, 0)] for number in range(len(cutoffs))]
     scales = np.array([intervals.scale(prior, errors) for prior, errors in zip(priors, over, strict=True)])

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,9 +13,10 @@ from pyspark.sql import DataFrame
 
 from search_forecast.demand.forecasting import candidates as c
 from search_forecast.demand.forecasting import intervals, verdict, weights
+from search_forecast.demand.forecasting.events import unheard_of, without_events
 from search_forecast.demand.forecasting.forecasts import Forecaster
 from search_forecast.demand.forecasting.history import Floats, History
-from search_forecast.demand.forecasting.mending import mended
+from search_forecast.demand.forecasting.mending import completed
 from search_forecast.parameters import ForecastParameters
 
 # One row per series. `log_ratios` is what the terms tell each other of the candidates, null where there are too few
@@ -46,7 +47,7 @@ class Backtest:
     """A backtested series.
 
     Attributes:
-        history: complete, see `mended`.
+        history: complete, see `completed`.
         is_known: which of its values errors may be measured by.
         mending: what was done to it.
         cutoffs: of the windows.
@@ -66,9 +67,8 @@ class Backtest:
     @classmethod
     def prepared(cls, history: History, parameters: ForecastParameters) -> "Backtest":
         """A series with its windows, nothing forecast yet."""
-        values, is_known, mending = mended(history)
+        complete, is_known, mending = completed(history)
         cutoffs = Windows.of(is_known, parameters).cutoffs
-        complete = replace(history, values=values)
         return cls(complete, is_known, mending, cutoffs, {}, {}, parameters)
 
     @property
@@ -77,15 +77,28 @@ class Backtest:
         return math.ceil(self.parameters.horizon / self.parameters.step)
 
     @cached_property
+    def plain(self) -> History:
+        """The history as if there were no events."""
+        return without_events(self.history)
+
+    @cached_property
     def is_small(self) -> bool:
         """Whether its counts are too small for absolute errors and conformal intervals."""
-        return intervals.is_count_based(self.history.recent())
+        return intervals.is_count_based(self.plain.recent())
 
     @cached_property
     def actual(self) -> Floats:
-        """What came, windows x horizon; NaN where it is not known."""
+        """What came, windows x horizon; NaN where it is not known, or was an event that nothing could be known of.
+
+        Such an event says how odd its day was, and nothing of the errors on others. A window of nothing else stays.
+        """
         values = np.where(self.is_known, self.history.values, np.nan)
-        return np.stack([values[cutoff : cutoff + self.parameters.horizon] for cutoff in self.cutoffs])
+        windows = []
+        for cutoff in self.cutoffs:
+            came = values[cutoff : cutoff + self.parameters.horizon]
+            ordinary = np.where(unheard_of(self.history, cutoff, self.parameters.horizon), np.nan, came)
+            windows.append(ordinary if np.isfinite(ordinary).any() else came)
+        return np.stack(windows)
 
     def loss(self, forecast: Floats) -> Floats:
         """What weights and verdict go by, in each window.
@@ -117,7 +130,7 @@ def backtested(
     """
     test = Backtest.prepared(history, parameters)
     # Each mended on its own: a day that is filled in must not tell of days after the cutoff.
-    known = [replace(part, values=mended(part)[0]) for part in map(history.until, test.cutoffs)]
+    known = [completed(part)[0] for part in map(history.until, test.cutoffs)]
     if len(known) > 1:
         candidates = c.settled(known[0], parameters.horizon, candidates)
     by_window: list[dict[str, Floats]] = []

@@ -15,7 +15,7 @@ from search_forecast.demand.forecasting import intervals
 from search_forecast.demand.forecasting import weights as w
 from search_forecast.demand.forecasting.events import NO_EVENTS, Calendar, counted
 from search_forecast.demand.forecasting.history import Floats, History
-from search_forecast.demand.forecasting.mending import jump, mended, season_shares
+from search_forecast.demand.forecasting.mending import completed, jump, season_shares
 from search_forecast.demand.periods import Frequency
 from search_forecast.lakehouse.contracts import TERM_FORECASTS
 
@@ -61,7 +61,7 @@ def forecasts(packed: DataFrame, champions: DataFrame, forecaster: Forecaster, h
         horizon: periods ahead.
 
     Returns:
-        One row per (term, step): the columns of `FORECAST_ROW`; a candidate that fails is replaced by the mean.
+        One row per (term, step): the columns of `FORECAST_ROW`; a candidate that fails is left out.
     """
     theirs = champions.select("term", "weights", "typical_error", "is_small", "widening")
 
@@ -96,20 +96,19 @@ class Champion:
 
 
 def _forecast(forecaster: Forecaster, history: History, champion: Champion | None, horizon: int) -> dict[str, Any]:
-    values, is_known, _ = mended(history)
-    history = replace(history, values=values)
+    history, is_known, _ = completed(history)
     known = counted(history, horizon)
-    champion = champion or Champion.unmeasured(replace(history, values=values[is_known]))
+    plain, factors = (history, np.ones(horizon)) if known is None else (known.history, known.factors)
+    champion = champion or Champion.unmeasured(replace(plain, values=plain.values[is_known]))
     by_name, _ = c.forecasts(history, horizon, c.with_members(champion.weights, forecaster.candidates))
     weighted = {name: weight for name, weight in champion.weights.items() if name in by_name}
-    plain, factors = (history, np.ones(horizon)) if known is None else (known.history, known.factors)
     weighted, by_name = at_new_level(weighted or {c.MEAN: 1.0}, by_name, plain, factors)
     forecast = w.blend(weighted, by_name)
     widths = intervals.half_width(forecaster.multipliers, horizon, champion.widening)
     # An event makes errors larger or smaller as it does counts, and what it changes is not sure either.
     errors: Floats = np.full(horizon, champion.typical_error)
     if known is not None:
-        errors = np.hypot(errors * known.factors, forecast * known.log_errors)
+        errors = np.hypot(errors * known.factors, forecast * known.errors)
     ends = intervals.interval(forecast, widths, errors, is_small=champion.is_small)
     return {
         "step": np.arange(1, horizon + 1),

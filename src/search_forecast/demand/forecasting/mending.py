@@ -1,6 +1,8 @@
 """What is odd in a series, and what is done about it: periods that are not known, outliers, a level that jumped."""
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,8 @@ _LONGEST_OUTLIER = 3  # periods in a row
 _MOST_OUTLIERS = 0.01  # of the periods; what comes more often is demand
 _LEAST_WEEKDAY = 0.2  # of the mean: on a weekday with less, counts say little of the level
 _LEAST_JUMP = 1.5  # times the level before, or that part of it
+_YEAR, _ABOUT = 365, 28  # days: a change so long before, give or take four weeks, is the season's
+_ALIKE = 0.8  # of a change, as a ratio of levels: how much of it makes another one alike
 # Quarters of the frequency's window: that a new level must have held, and that are looked at.
 _LEAST_AFTER, _LONGEST = 2, 8
 
@@ -54,6 +58,18 @@ def mended(history: History) -> tuple[Floats, NDArray[np.bool_], str | None]:
             f"{is_outlier.sum()} of {len(values)} values are outliers (up to {largest:,.0f}): interpolated"
         )
     return _filled(values, is_good, season_length), is_good, "; ".join(sentences)
+
+
+def completed(history: History) -> tuple[History, NDArray[np.bool_], str | None]:
+    """A history with what `mended` fills in; what came on these days nobody knows, so an event on them tells nothing.
+
+    Returns:
+        The history; which of its periods are counts to go by; and what was done, None where nothing was.
+    """
+    values, is_good, said = mended(history)
+    filled = {day for day, good in zip(history.dates(), is_good, strict=True) if not good} if history.events else set()
+    events = {day: event for day, event in history.events.items() if day not in filled}
+    return replace(history, values=values, events=events), is_good, said
 
 
 def _filled(values: Floats, is_good: NDArray[np.bool_], season_length: int) -> Floats:
@@ -96,7 +112,8 @@ def jump(history: History) -> Jump | None:
     """The place where the level jumped lately: stable before, stable after, hardly an overlap between.
 
     It must be a larger change than the series ever made before from one stretch of that length to the next: where
-    levels wander, come with the season or are small counts of a restless term, they go back as they came.
+    levels wander or are small counts of a restless term, they go back as they came. And it must not have come a year
+    before: a peak of every year is larger each time where demand grows.
     """
 
     def is_new(before: Floats, after: Floats) -> bool:
@@ -105,17 +122,26 @@ def jump(history: History) -> Jump | None:
 
     values, least, longest = _levels(history)
     found = _best(values, range(least, min(longest, len(values) - least) + 1), longest, is_new)
-    if found is None or abs(found.after - found.before) <= _largest_change(values[: -found.periods], found.periods):
+    if found is None:
         return None
-    return found
+    before, after = _neighbours(values[: -found.periods], found.periods)
+    is_largest = abs(found.after - found.before) > np.abs(after - before).max(initial=0.0)
+    return found if is_largest and not _came_a_year_before(values, found, history.frequency.days) else None
 
 
-def _largest_change(values: Floats, length: int) -> float:
-    """The largest change of level between neighbouring stretches of a length; 0 where there are no two."""
+def _came_a_year_before(values: Floats, found: Jump, days: int) -> bool:
+    year_ago, about = len(values) - found.periods - _YEAR // days, _ABOUT // days + found.periods
+    before, after = _neighbours(values[max(year_ago - about, 0) : max(year_ago + about, 0)], found.periods)
+    changes, change = np.log((after + 1) / (before + 1)), math.log((found.after + 1) / (found.before + 1))
+    return bool((changes * np.sign(change)).max(initial=0.0) >= _ALIKE * abs(change))
+
+
+def _neighbours(values: Floats, length: int) -> tuple[Floats, Floats]:
+    """The levels of all neighbouring stretches of a length, of the first and of the second; empty where none are."""
     if len(values) < 2 * length:
-        return 0.0
+        return np.zeros(0), np.zeros(0)
     levels = np.median(np.lib.stride_tricks.sliding_window_view(values, length), axis=1)
-    return float(np.abs(levels[length:] - levels[:-length]).max())
+    return levels[:-length], levels[length:]
 
 
 def fresh_jump(history: History) -> Jump | None:

@@ -7,7 +7,7 @@ Least squares need sums over the terms only: every Spark task adds up its own, a
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from search_forecast.demand.forecasting.candidates import SHARED
 from search_forecast.demand.forecasting.events import NO_EVENTS, Calendar, counted
 from search_forecast.demand.forecasting.history import Floats, History
-from search_forecast.demand.forecasting.mending import mended
+from search_forecast.demand.forecasting.mending import completed
 from search_forecast.demand.periods import Frequency
 
 _ORIGINS = 100  # of a series to learn from, the latest ones
@@ -140,9 +140,7 @@ def sums(
 
     def of_counts(counts: Sequence[float], term: str) -> Floats:
         history = History(np.asarray(counts, dtype=np.float64), last_date, frequency, calendar.of(term))
-        known = history.until(max(len(counts) - leave_out, 0))
-        values, is_good, _ = mended(known)
-        known = replace(known, values=values)
+        known, is_good, _ = completed(history.until(max(len(counts) - leave_out, 0)))
         without = counted(known, horizon)
         return sums_of(known if without is None else without.history, is_good, horizon)
 

@@ -99,9 +99,10 @@ def pruned(weights: Mapping[str, float]) -> Weights:
 
 
 def blend(weights: Mapping[str, float], forecasts: Mapping[str, Floats]) -> Floats:
-    """The weighted mean of forecasts; a candidate that gave none is replaced by the historic mean."""
-    parts = [weight * forecasts.get(name, forecasts[MEAN]) for name, weight in weights.items()]
-    return np.asarray(np.sum(parts, axis=0) / sum(weights.values()), dtype=np.float64)
+    """The weighted mean of the forecasts that there are; the historic mean where no candidate gave one."""
+    there = {name: weight for name, weight in weights.items() if name in forecasts} or {MEAN: 1.0}
+    parts = [weight * forecasts[name] for name, weight in there.items()]
+    return np.asarray(np.sum(parts, axis=0) / sum(there.values()), dtype=np.float64)
 
 
 def made_of(weights: Mapping[str, float]) -> str:
