@@ -221,6 +221,7 @@ def test_sql_that_means_something_else_to_duckdb_is_left_to_spark(lake: Path, sq
         ("select * from parquet_scan('/*')", "is no table of the lakehouse"),
         ("select * from other.search_gold.term_summary", "is no table of the lakehouse"),
         ("select * from term_sumary", "no table term_sumary; did you mean term_summary?"),
+        ("SELECT * FROM TERM_SUMARY", "no table TERM_SUMARY; did you mean term_summary?"),
         ("select * from search_gold.batches", "no table search_gold.batches; there are: search_gold.term_summary"),
         ("select term from", "sql: Expected table name"),
         ("select term from term_summary where term = :term", ":term has no value here; write it in its place"),
@@ -283,6 +284,8 @@ def test_names_need_a_schema_only_where_it_is_not_gold(lake: Path, ask: Callable
     assert ask("select s.rank as r from spark_catalog.search_gold.term_summary as s where term = 'tv'").rows == [(2,)]
     assert ask("with term_summary as (select 1 as n) select n from term_summary").rows == [(1,)]
     assert ask("with T as (select 1 as n) select n from t").rows == [(1,)]
+    assert ask("SELECT T.RANK AS R FROM TERM_SUMMARY AS T WHERE TERM = 'tv'").rows == [(2,)]
+    assert ask("select max(event_date) as day from Search_Gold.Daily_Totals").rows == [(None,)]
     assert ask("select max(event_date) as day, count(*) as n from daily_totals") == Answer(["day", "n"], [(None, 0)])
 
 

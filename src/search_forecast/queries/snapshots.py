@@ -35,9 +35,10 @@ def names(root: Path) -> list[str]:
 
 
 def full_name(root: Path, name: str) -> str | None:
-    """What a table is called with its schema; None where there is none of that name."""
-    schema, dot, table = name.rpartition(".")
-    return next((f"{s}.{table}" for s in ([schema] if dot else SCHEMAS) if f"{s}.{table}" in names(root)), None)
+    """What a table is called with its schema, by its name in any case of letters; None where there is none."""
+    schema, dot, table = name.lower().rpartition(".")
+    known = {each.lower(): each for each in names(root)}
+    return next((known[full] for s in ([schema] if dot else SCHEMAS) if (full := f"{s}.{table}") in known), None)
 
 
 def log_entries(root: Path, name: str) -> tuple[tuple[str, int, int], ...]:
