@@ -16,6 +16,7 @@ from deltalake import DeltaTable, write_deltalake
 from sqlglot import exp
 
 from search_forecast import cli
+from search_forecast.cli.application import ROOT
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import TABLES
 from search_forecast.queries import translation
@@ -222,7 +223,7 @@ def test_sql_that_means_something_else_to_duckdb_is_left_to_spark(lake: Path, sq
         ("select * from other.search_gold.term_summary", "is no table of the lakehouse"),
         ("select * from term_sumary", "no table term_sumary; did you mean term_summary?"),
         ("SELECT * FROM TERM_SUMARY", "no table TERM_SUMARY; did you mean term_summary?"),
-        ("select * from search_gold.batches", "no table search_gold.batches; there are: search_gold.term_summary"),
+        ("select * from search_gold.batchs", "no table search_gold.batchs; there are: search_gold.term_summary"),
         ("select term from", "sql: Expected table name"),
         ("select term from term_summary where term = :term", ":term has no value here; write it in its place"),
         ("select ? as n", "? has no value here; write it in its place"),
@@ -238,6 +239,29 @@ def test_sql_that_does_more_than_read_the_lakehouse_is_refused(
     assert str(raised.value).startswith("sql: ")
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "command"),
+    [
+        ("term_trends", "trends"),
+        ("search_gold.forecast_accuracy", "run monitoring"),
+        ("Daily_Totals", "aggregate"),
+        ("search_silver.search_events", "clean"),
+        ("raw_search_terms", "ingest"),
+        ("infant_growth", "load-measurements"),
+        ("model_scores", "score-model"),
+        ("calendar_events", "load-calendar"),
+        ("corrections", "correct"),
+    ],
+)
+def test_a_table_that_is_not_there_yet_is_named_with_what_fills_it(
+    ask: Callable[[str], Answer], table: str, command: str
+) -> None:
+    assert command.partition(" ")[0] in ROOT.commands
+
+    with pytest.raises(DataError, match=rf"^sql: no {table} yet; run {command} first$"):
+        ask(f"select count(*) as n from {table}")
 
 
 def test_the_connection_itself_reads_nothing_else(lake: Path, tmp_path: Path) -> None:

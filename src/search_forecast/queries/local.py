@@ -119,12 +119,15 @@ class LocalEngine:
 
         Raises:
             UsageError: it does more than read tables of the lakehouse.
+            DataError: one of them has not been written yet.
         """
         query = translation.parse(sql)
         translation.refuse_markers(query)
         inputs = []
         for name in translation.tables(query):
             full = snapshots.full_name(self._root, name)
+            if full is None and _declared(name.lower())[1]:
+                raise DataError(f"sql: no {name} yet; run {filled_by(name)} first")
             if full is None:
                 known = snapshots.names(self._root)
                 alike = known if "." in name else [table.partition(".")[2] for table in known]
