@@ -173,11 +173,20 @@ def test_what_the_files_alone_do_not_tell_is_left_to_spark(
         "select cast('1.7' as bigint) from term_summary",
         "select cast(1e7 as string) from term_summary",
         "select cast(1 as decimal) from term_summary",
+        "select round(term, 1) from term_summary",
         "select floor(share_ratio, 1) from term_summary",
         "select ceil(share_ratio, 2) from term_summary",
         "select max(term, 2) from term_summary",  # a list in DuckDB, an error in Spark
         "select rank * 0.1 from term_summary",
         "select last_seen_date - first_seen_date from term_summary",
+        "select date'2024-01-05' - first_seen_date from term_summary",
+        "select date_add(last_seen_date, 1) - first_seen_date from term_summary",
+        "select b - a from (select max(last_seen_date) as b, min(first_seen_date) as a from term_summary)",
+        "select sum(case when rank > 1 then 1.0 else 0 end) / count(*) from term_summary",
+        "select avg(if(rank > 1, 1.0, 0)) from term_summary",
+        "select round(0.55, 1)",
+        "select * from term_summary join term_summary as b using (term)",  # whose column comes first in Spark
+        "select b.* from term_summary natural join term_summary as b",
         "select term like 'a\\\\_b' from term_summary",
         "select term rlike 'a' from term_summary",
         "select rank / (rank - rank) from term_summary",
@@ -195,6 +204,33 @@ def test_sql_that_means_something_else_to_duckdb_is_left_to_spark(lake: Path, sq
 
     assert LocalEngine(lake, lambda: spark).ask(sql).rows == [("Spark",)]
     assert spark.asked == [sql]
+
+
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [
+        ("round(rank)", 2),
+        ("round(rank, 2)", 2),
+        ("round(rank + 123, -1)", 130),
+        ("round(sum(rank) over (), 1)", 3),
+        ("round(share_ratio * 5e-1, 1)", 0.3),
+        ("rank - 1 - 1", 0),
+        ("5e-1 - rank", -1.5),
+        ("first_seen_date - 1", date(2021, 10, 31)),
+        ("case when share_ratio > 0.25 then 1 else 0 end", 1),
+        ("sum(case when share_ratio > 0.25 then 1 else 0 end) over ()", 2),
+    ],
+)
+def test_a_number_keeps_its_type(ask: Callable[[str], Answer], sql: str, value: object) -> None:
+    rows = ask(f"select {sql} as a, term from term_summary order by term desc").rows
+
+    assert repr(rows[0][0]) == repr(value)
+
+
+def test_columns_that_are_joined_by_their_names(ask: Callable[[str], Answer]) -> None:
+    sql = "select b.rank, count(*) as n from term_summary join term_summary as b using (term) group by 1 order by 1"
+
+    assert ask(sql) == Answer(["rank", "n"], [(1, 1), (2, 1)])
 
 
 @pytest.mark.parametrize(

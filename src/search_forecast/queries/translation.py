@@ -38,7 +38,7 @@ _SAME = frozenset(
         Month Day TsOrDsToDate Var Placeholder RegexpSplit RegexpLike BitLength Translate""",
     )
 )
-_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg)
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg, exp.Round)
 _OF_ONE = (exp.Floor, exp.Ceil, exp.Max, exp.Min)  # with a second argument they answer something else
 _UNITS = {
     exp.DateTrunc: ("WEEK", "MONTH", "QUARTER", "YEAR"),
@@ -48,9 +48,10 @@ _UNITS = {
 }
 # Macros of the connection that `duckdb_sql` is for.
 MACROS = (
-    # Spark rounds what a number looks like in decimals, half up; DuckDB's round makes -9511.845 -9511.84.
+    # Spark rounds what a number looks like in decimals, half up; DuckDB's round makes -9511.845 -9511.84. What is whole
+    # stays so; text, of which there is no `x + 0`, is left to Spark.
     "create macro spark_round(x, places) as "
-    "coalesce(cast(round(try_cast(cast(x as varchar) as decimal(38, 17)), places) as double), cast(x as double))",
+    "coalesce(cast_to_type(round(try_cast(cast(x as varchar) as decimal(38, 17)), places), x + 0), x)",
     "create macro not_zero(x) as case when x = 0 then error('divided by zero') else x end",
 )
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -203,14 +204,15 @@ def _is_same(node: exp.Expr) -> bool:
         if node.is_string:
             return "\\" not in node.name
         is_decimal = "." in node.name and "e" not in node.name.lower()  # which has rules of its own for its type
-        return not (is_decimal and isinstance(_above(node), _ARITHMETIC))
+        return not (is_decimal and _is_reckoned(node))
     if isinstance(node, exp.Struct):
         return isinstance(node.parent, exp.ArgMax | exp.ArgMin)
     if isinstance(node, exp.RegexpSplit | exp.RegexpLike):  # no pattern, or one character of several
         alike = r"\s+" if isinstance(node, exp.RegexpSplit) else r"\[[^\[\]\\&^]+\]"
         return bool(node.expression.is_string and re.fullmatch(alike, node.expression.name))
-    if isinstance(node, exp.Sub):
-        return not (_is_date(node.this) and _is_date(node.expression))  # an interval
+    if isinstance(node, exp.Join):  # by names of columns, which Spark puts first
+        is_by_name = node.args.get("using") or node.args.get("method") == "NATURAL"
+        return not (is_by_name and node.parent_select and node.parent_select.is_star)
     if isinstance(node, exp.DateDiff):
         return not re.search(r"_at\b|timestamp", node.sql(), re.IGNORECASE)  # of days, not of moments
     return True
@@ -227,17 +229,18 @@ def _is_cast_alike(cast: exp.Cast) -> bool:
     return isinstance(value, exp.Null | exp.Placeholder)
 
 
-def _above(node: exp.Expr) -> exp.Expr | None:
-    above = node.parent
-    while isinstance(above, exp.Neg | exp.Paren):
-        above = above.parent
-    return above
+def _is_reckoned(literal: exp.Expr) -> bool:
+    """Whether a number goes into a sum or the like, and not only into what is true or false."""
+    node = literal.parent
+    while node is not None and not isinstance(node, (*_ARITHMETIC, exp.Predicate, exp.Query)):
+        node = node.parent
+    return isinstance(node, _ARITHMETIC)
 
 
-def _is_date(side: exp.Expr) -> bool:
+def _is_moment(side: exp.Expr) -> bool:
     side = side.unnest()
     column = side.this if isinstance(side, exp.Max | exp.Min) else side
-    return isinstance(column, exp.Column) and column.name.endswith("_date")
+    return isinstance(column, exp.Column) and column.name.endswith("_at")
 
 
 def _adapt(node: exp.Expr) -> None:
@@ -252,6 +255,9 @@ def _adapt(node: exp.Expr) -> None:
         _call(node, "date_sub", exp.Literal.string(node.text("unit")), node.expression, node.this)
     elif isinstance(node, exp.CountIf):  # 0 of no rows, not null
         node.replace(exp.Count(this=exp.If(this=node.this.copy(), true=exp.Literal.number(1))))
+    elif isinstance(node, exp.Sub) and not (_is_moment(node.this) and _is_moment(node.expression)):
+        # DuckDB has no minus for a day: a day less a day, an interval in Spark, is left to that.
+        node.replace(exp.Add(this=node.this.copy(), expression=exp.Neg(this=exp.paren(node.expression.copy()))))
     elif isinstance(node, exp.Floor | exp.Ceil):
         node.replace(exp.cast(node.copy(), "bigint"))
     elif isinstance(node, exp.DateTrunc | exp.TsOrDsAdd):
