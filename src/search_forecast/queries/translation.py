@@ -6,7 +6,7 @@ expressions, casts to text or to whole numbers) would be answered wrongly in sil
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache
 from itertools import takewhile
@@ -38,7 +38,11 @@ _SAME = frozenset(
         Month Day TsOrDsToDate Var Placeholder RegexpSplit RegexpLike BitLength Translate""",
     )
 )
-_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg, exp.Round)
+_ARITHMETIC = (
+    *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg, exp.Round),
+    *(exp.Lag, exp.Lead),  # whose default takes the type of what they give
+)
+_IN_A_ZONE = re.compile(r"\s*\d{4,}-\d+-\d+[T ][\d:. ]*[^\d:. Z]")
 _OF_ONE = (exp.Floor, exp.Ceil, exp.Max, exp.Min)  # with a second argument they answer something else
 _UNITS = {
     exp.DateTrunc: ("WEEK", "MONTH", "QUARTER", "YEAR"),
@@ -162,8 +166,9 @@ def _adapted(text: str) -> exp.Query:
     for select in list(query.find_all(exp.Select)):
         _sort_by_names(select)
     for item in query.selects:
-        if not item.output_name:
-            name = item.sql(_DIALECT, normalize_functions="lower")
+        is_as_written = item.is_star or (isinstance(item, exp.Column) and item.name == item.name.lower())
+        if not (is_as_written or isinstance(item, exp.Alias)):
+            name = item.output_name or item.sql(_DIALECT, normalize_functions="lower")
             item.replace(exp.alias_(item.copy(), name, quoted=True))
     nodes = list(query.walk())
     for node in nodes:
@@ -201,21 +206,34 @@ def _is_same(node: exp.Expr) -> bool:
     if isinstance(node, exp.Cast):
         return _is_cast_alike(node)
     if isinstance(node, exp.Literal):
-        if node.is_string:
-            return "\\" not in node.name
-        is_decimal = "." in node.name and "e" not in node.name.lower()  # which has rules of its own for its type
-        return not (is_decimal and _is_reckoned(node))
-    if isinstance(node, exp.Struct):
-        return isinstance(node.parent, exp.ArgMax | exp.ArgMin)
+        return _is_literal_alike(node)
     if isinstance(node, exp.RegexpSplit | exp.RegexpLike):  # no pattern, or one character of several
         alike = r"\s+" if isinstance(node, exp.RegexpSplit) else r"\[[^\[\]\\&^]+\]"
         return bool(node.expression.is_string and re.fullmatch(alike, node.expression.name))
-    if isinstance(node, exp.Join):  # by names of columns, which Spark puts first
-        is_by_name = node.args.get("using") or node.args.get("method") == "NATURAL"
-        return not (is_by_name and node.parent_select and node.parent_select.is_star)
-    if isinstance(node, exp.DateDiff):
-        return not re.search(r"_at\b|timestamp", node.sql(), re.IGNORECASE)  # of days, not of moments
-    return True
+    is_so = _IS_SAME_WHERE.get(kind)
+    return is_so is None or bool(is_so(node))
+
+
+def _is_literal_alike(literal: exp.Expr) -> bool:
+    if literal.is_string:  # a moment in another zone is one in UTC to DuckDB, unless its type is said
+        is_elsewhere = _IN_A_ZONE.match(literal.name) and not isinstance(literal.parent, exp.Cast)
+        return "\\" not in literal.name and not is_elsewhere
+    is_decimal = "." in literal.name and "e" not in literal.name.lower()  # which has rules of its own for its type
+    return not (is_decimal and _is_reckoned(literal))
+
+
+def _takes_star_by_name(join: exp.Expr) -> object:
+    is_by_name = join.args.get("using") or join.args.get("method") == "NATURAL"
+    return is_by_name and join.parent_select and join.parent_select.is_star
+
+
+_IS_SAME_WHERE: Mapping[type[exp.Expr], Callable[[exp.Expr], object]] = {
+    exp.Struct: lambda node: isinstance(node.parent, exp.ArgMax | exp.ArgMin),
+    exp.Like: lambda node: node.expression.is_string or isinstance(node.expression, exp.Null),  # else with a backslash
+    exp.Distinct: lambda node: not node.args.get("on"),
+    exp.Join: lambda node: not _takes_star_by_name(node),  # whose columns Spark puts first
+    exp.DateDiff: lambda node: not re.search(r"_at\b|timestamp", node.sql(), re.IGNORECASE),  # of days, not of moments
+}
 
 
 def _is_cast_alike(cast: exp.Cast) -> bool:
