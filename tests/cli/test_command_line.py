@@ -15,6 +15,7 @@ from search_forecast import cli
 from search_forecast.cli import application
 from search_forecast.cli.call import Call
 from search_forecast.errors import UsageError
+from search_forecast.queries import catalogue
 from support import lakes
 from support.places import FIXTURES
 
@@ -146,6 +147,14 @@ def test_help_shows_the_page_of_a_query_too(capsys):
 
     assert cli.main(["help", "query", "top_terms"]) == 0
     assert capsys.readouterr().out == page
+
+
+def test_the_help_of_every_query_fits_a_terminal(capsys):
+    for name in catalogue.names():
+        assert cli.main(["help", "query", name]) == 0
+        page = capsys.readouterr().out
+        assert catalogue.load(name).summary in " ".join(page.split())
+        assert all(len(line) <= 80 for line in page.splitlines()), page
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)

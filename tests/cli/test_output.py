@@ -5,7 +5,8 @@ import inspect
 import io
 import json
 import sys
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 
 import pytest
 from rich.cells import cell_len
@@ -244,6 +245,23 @@ def test_json_says_null_for_what_is_no_number(capsys):
     output.rows(["n", "of"], [(float("nan"), [1.5, float("-inf")])], form="json")
     output.result({"prediction": float("inf")}, is_json=True)
     assert capsys.readouterr().out.splitlines() == ['[{"n": null, "of": [1.5, null]}]', '{"prediction": null}']
+
+
+def test_a_map_of_days_is_an_object(capsys):
+    output.rows(["by_day"], [({date(2024, 3, 1): 7},)], form="json")
+
+    assert json.loads(capsys.readouterr().out) == [{"by_day": {"2024-03-01": 7}}]
+
+
+def test_a_decimal_is_a_number_like_any_other(capsys, shown):
+    columns, rows = ["n", "term"], [(Decimal("9307.50"), "tv"), (None, "pen"), (Decimal("0.25"), "mop")]
+
+    assert [line[:8] for line in shown(columns, rows)] == ["       n", "9,307.50", "       -", "    0.25"]
+    output.rows(columns, rows, form="json")
+    output.rows(columns, rows, form="csv")
+    as_json, *as_csv = capsys.readouterr().out.splitlines()
+    assert [row["n"] for row in json.loads(as_json)] == [9307.5, None, 0.25]
+    assert as_csv == ["n,term", "9307.50,tv", ",pen", "0.25,mop"]
 
 
 def test_names_that_come_from_outside_are_shown_as_harmless_as_values(capsys, shown):

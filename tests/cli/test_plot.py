@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 from matplotlib.axes import Axes
+from rich.console import Console
 
+from search_forecast import cli
+from search_forecast.cli import output
 from search_forecast.cli.plot import HEIGHT, Coming, Past, check_ending, text_plot, write_plot
+from search_forecast.demand import outlook
 from search_forecast.errors import EnvironmentProblem, UsageError
 
 FIRST = date(2025, 12, 1)
@@ -54,6 +58,23 @@ def test_no_line_is_wider_than_a_terminal(scale: float, days: int, horizon: int)
     assert max(map(len, lines)) <= 80
     assert any("━" in line for line in lines)
     assert text_plot([], coming[:28])[-1].split() == [str(day(days)), str(day(days + 27))]
+
+
+@pytest.mark.parametrize("width", [12, 40, 200])
+def test_a_terminal_may_be_narrower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    columns = ["term", "target_date", "forecast", "lower_95", "upper_95", "made_on_date"]
+    rows = [("tv", one.day, one.forecast, one.lower, one.upper, day(9)) for one in COMING]
+    monkeypatch.setattr(outlook, "forecast", lambda *_: (columns, rows))
+    monkeypatch.setattr(outlook, "past", lambda *_, **__: {"tv": [(day(number - 90), 5.0) for number in range(100)]})
+    monkeypatch.setattr(output, "console", Console(width=width, color_system=None, markup=False))
+
+    assert cli.main(["--lakehouse", str(tmp_path), "forecast", "tv"]) == 0
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if line[3:4] in ("┤", "│")]
+    assert len(lines) == HEIGHT
+    assert max(map(len, lines)) == min(width, 80)
 
 
 def test_files_are_pictures_and_the_same_for_the_same_numbers(tmp_path: Path) -> None:

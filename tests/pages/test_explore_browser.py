@@ -87,14 +87,26 @@ def test_a_term_is_found_as_one_types_and_several_are_compared(browser: Browser,
 
 def test_of_three_days_each_stands_once_on_the_axis(browser: Browser, address: str) -> None:
     with opened(browser, address) as page:
+        page.route("**/api/comparison*", lambda route: route.fulfill(body="no answer"))
         page.locator("#from").fill(day(60).isoformat())
+        expect(page.get_by_role("status")).to_contain_text("SyntaxError")
+        page.unroute_all()
         page.locator("#to").fill(day(62).isoformat())
         expect(page.locator("#comparison-title")).to_contain_text("in 3 days")
+        expect(page.get_by_role("status")).to_have_text("")
         drawn(page)
         texts = "[...document.querySelectorAll('#history .role-axis-label text')]"
         shown = page.evaluate(f"{texts}.filter(each => each.getAttribute('opacity') != 0).map(each => each.innerHTML)")
 
     assert [text for text in shown if " " in text] == [f"{day(n):%-d %b}" for n in (60, 61, 62)]
+
+
+def test_a_bookmark_is_followed_where_the_page_is_open_already(browser: Browser, address: str) -> None:
+    with opened(browser, address, "gaming laptop") as page:
+        expect(page.locator("#comparison-title")).to_contain_text("gaming laptop")
+        page.goto(f"{address}#term=camping+tent")
+        expect(page.locator("#comparison-title")).to_contain_text("camping tent")
+        drawn(page)
 
 
 def test_lists_lead_on_and_what_is_shown_is_downloaded(browser: Browser, address: str) -> None:

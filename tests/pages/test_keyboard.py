@@ -58,3 +58,12 @@ def test_enter_adds_nothing_that_was_found_for_another_text(browser: Browser, la
         page.keyboard.press("Enter")
         expect(page.locator("#status")).to_contain_text("SyntaxError")
         expect(page.locator("#chosen")).to_have_text("All searches")
+
+
+def test_nothing_comes_for_a_text_that_is_gone(browser: Browser, lake: Path) -> None:
+    with served(lake) as address, visited(browser, address) as (page, _):
+        page.route("**/api/terms*", lambda _: None)  # an answer that takes its time, as a warehouse's does
+        with page.expect_request("**/api/terms*"):
+            page.locator("#term").fill("laptop")
+        with page.expect_event("requestfailed"):
+            page.locator("#term").fill("")

@@ -308,18 +308,20 @@ SQL = {
           search_count / 3 as q, search_count * 1e0 / search_count as o,
           case when search_count > 1 then 'more' end as t, if(search_count > 2, 1, null) as f, nullif(term, 'a') as u,
           coalesce(null, term, 'x') as v, greatest(search_count, 2) as g, least(search_count, null) as h,
+          round(search_count) as aa, round(search_count, -1) as ab, 3 - search_count - 1 as ac,
           abs(1 - search_count) as x, floor(search_count / 2) as y, ceil(search_count / 2) as z, cast(1 as double) as j
         from daily_term_counts where term <> '(total)' or event_date is null order by event_date, term""",
     "days": """
         select event_date, date_add(event_date, 3) as a, date_sub(event_date, 3) as b, year(event_date) as c,
           month(event_date) as d, day(event_date) as e, trunc(event_date, 'week') as f, trunc(event_date, 'month') as g,
           trunc(event_date, 'quarter') as h, trunc(event_date, 'year') as i, date'2024-02-29' as j, event_date + 1 as k,
-          datediff(event_date, date'2024-01-01') as l, event_date < '2024-01-05' as m,
+          event_date - 1 as p, datediff(event_date, date'2024-01-01') as l, event_date < '2024-01-05' as m,
           datediff(day, date'2024-01-01', event_date) as n, event_date = date'1995-01-01' as o
         from search_gold.daily_totals where event_date < '9999-01-01' order by 1 desc""",
     "moments": """
         select started_at, timestampdiff(minute, started_at, timestamp'2024-01-01 00:01:00') as a,
-          timestampdiff(hour, finished_at, timestamp'2024-01-01 00:30:00') as b, started_at > '2024-01-01' as c
+          finished_at - started_at as d, timestampdiff(hour, finished_at, timestamp'2024-01-01 00:30:00') as b,
+          started_at > '2024-01-01' as c
         from batches order by started_at, batch_id""",
     "numbers": """
         select model_version, candidate, term, round(wape, 2) as a, round(mase) as b, wape > 0.5 as c, wape = mase as d,

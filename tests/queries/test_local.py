@@ -16,6 +16,7 @@ from deltalake import DeltaTable, write_deltalake
 from sqlglot import exp
 
 from search_forecast import cli
+from search_forecast.cli.application import ROOT
 from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import TABLES
 from search_forecast.queries import snapshots, translation
@@ -172,12 +173,26 @@ def test_what_the_files_alone_do_not_tell_is_left_to_spark(
         "select cast('1.7' as bigint) from term_summary",
         "select cast(1e7 as string) from term_summary",
         "select cast(1 as decimal) from term_summary",
+        "select round(term, 1) from term_summary",
         "select floor(share_ratio, 1) from term_summary",
         "select ceil(share_ratio, 2) from term_summary",
         "select max(term, 2) from term_summary",  # a list in DuckDB, an error in Spark
         "select rank * 0.1 from term_summary",
         "select last_seen_date - first_seen_date from term_summary",
+        "select date'2024-01-05' - first_seen_date from term_summary",
+        "select date_add(last_seen_date, 1) - first_seen_date from term_summary",
+        "select b - a from (select max(last_seen_date) as b, min(first_seen_date) as a from term_summary)",
+        "select sum(case when rank > 1 then 1.0 else 0 end) / count(*) from term_summary",
+        "select avg(if(rank > 1, 1.0, 0)) from term_summary",
+        "select round(0.55, 1)",
+        "select * from term_summary join term_summary as b using (term)",  # whose column comes first in Spark
+        "select b.* from term_summary natural join term_summary as b",
         "select term like 'a\\\\_b' from term_summary",
+        "select 'a' like term from term_summary",  # which may hold a backslash
+        "select first_seen_date < '2024-01-01 00:30:00+02:00' from term_summary",  # DuckDB forgets the zone
+        "select first_seen_date < '2024-01-01T00:30 Europe/Zurich' from term_summary",
+        "select lag(rank, 1, 0.5) over (order by term) from term_summary",
+        "select distinct on (rank) term from term_summary",
         "select term rlike 'a' from term_summary",
         "select rank / (rank - rank) from term_summary",
         "select rank % (rank - rank) from term_summary",
@@ -194,6 +209,39 @@ def test_sql_that_means_something_else_to_duckdb_is_left_to_spark(lake: Path, sq
 
     assert LocalEngine(lake, lambda: spark).ask(sql).rows == [("Spark",)]
     assert spark.asked == [sql]
+
+
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [
+        ("round(rank)", 2),
+        ("round(rank, 2)", 2),
+        ("round(rank + 123, -1)", 130),
+        ("round(sum(rank) over (), 1)", 3),
+        ("round(share_ratio * 5e-1, 1)", 0.3),
+        ("rank - 1 - 1", 0),
+        ("5e-1 - rank", -1.5),
+        ("first_seen_date - 1", date(2021, 10, 31)),
+        ("case when share_ratio > 0.25 then 1 else 0 end", 1),
+        ("sum(case when share_ratio > 0.25 then 1 else 0 end) over ()", 2),
+    ],
+)
+def test_a_number_keeps_its_type(ask: Callable[[str], Answer], sql: str, value: object) -> None:
+    rows = ask(f"select {sql} as a, term from term_summary order by term desc").rows
+
+    assert repr(rows[0][0]) == repr(value)
+
+
+def test_columns_are_called_as_spark_calls_them(ask: Callable[[str], Answer]) -> None:
+    sql = "select TERM, s.Rank, cast(rank as double), 'x', (rank), count(*) over () as N from term_summary as s"
+
+    assert ask(sql).columns == ["TERM", "Rank", "rank", "x", "rank", "N"]
+
+
+def test_columns_that_are_joined_by_their_names(ask: Callable[[str], Answer]) -> None:
+    sql = "select b.rank, count(*) as n from term_summary join term_summary as b using (term) group by 1 order by 1"
+
+    assert ask(sql) == Answer(["rank", "n"], [(1, 1), (2, 1)])
 
 
 @pytest.mark.parametrize(
@@ -221,7 +269,8 @@ def test_sql_that_means_something_else_to_duckdb_is_left_to_spark(lake: Path, sq
         ("select * from parquet_scan('/*')", "is no table of the lakehouse"),
         ("select * from other.search_gold.term_summary", "is no table of the lakehouse"),
         ("select * from term_sumary", "no table term_sumary; did you mean term_summary?"),
-        ("select * from search_gold.batches", "no table search_gold.batches; there are: search_gold.term_summary"),
+        ("SELECT * FROM TERM_SUMARY", "no table TERM_SUMARY; did you mean term_summary?"),
+        ("select * from search_gold.batchs", "no table search_gold.batchs; there are: search_gold.term_summary"),
         ("select term from", "sql: Expected table name"),
         ("select term from term_summary where term = :term", ":term has no value here; write it in its place"),
         ("select ? as n", "? has no value here; write it in its place"),
@@ -237,6 +286,29 @@ def test_sql_that_does_more_than_read_the_lakehouse_is_refused(
     assert str(raised.value).startswith("sql: ")
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "command"),
+    [
+        ("term_trends", "trends"),
+        ("search_gold.forecast_accuracy", "run monitoring"),
+        ("Daily_Totals", "aggregate"),
+        ("search_silver.search_events", "clean"),
+        ("raw_search_terms", "ingest"),
+        ("infant_growth", "load-measurements"),
+        ("model_scores", "score-model"),
+        ("calendar_events", "load-calendar"),
+        ("corrections", "correct"),
+    ],
+)
+def test_a_table_that_is_not_there_yet_is_named_with_what_fills_it(
+    ask: Callable[[str], Answer], table: str, command: str
+) -> None:
+    assert command.partition(" ")[0] in ROOT.commands
+
+    with pytest.raises(DataError, match=rf"^sql: no {table} yet; run {command} first$"):
+        ask(f"select count(*) as n from {table}")
 
 
 def test_the_connection_itself_reads_nothing_else(lake: Path, tmp_path: Path) -> None:
@@ -283,6 +355,8 @@ def test_names_need_a_schema_only_where_it_is_not_gold(lake: Path, ask: Callable
     assert ask("select s.rank as r from spark_catalog.search_gold.term_summary as s where term = 'tv'").rows == [(2,)]
     assert ask("with term_summary as (select 1 as n) select n from term_summary").rows == [(1,)]
     assert ask("with T as (select 1 as n) select n from t").rows == [(1,)]
+    assert ask("SELECT T.RANK AS R FROM TERM_SUMMARY AS T WHERE TERM = 'tv'").rows == [(2,)]
+    assert ask("select max(event_date) as day from Search_Gold.Daily_Totals").rows == [(None,)]
     assert ask("select max(event_date) as day, count(*) as n from daily_totals") == Answer(["day", "n"], [(None, 0)])
     paths = ("../search_gold/term_summary", "search_gold./term_summary", "../search_gold.term_summary", "*", ".", "")
     assert [snapshots.full_name(lake, path) for path in paths] == [None] * len(paths)

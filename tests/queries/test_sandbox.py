@@ -16,7 +16,7 @@ ASKED = "select dayofweek(current_date()), term from term_variants"  # which onl
 
 class Listening(Spark):
     def run(self, sql, values, inputs):  # type: ignore[no-untyped-def]
-        self.sql = sql
+        self.sql, self.inputs = sql, inputs
         return super().run(sql, values, inputs)
 
 
@@ -47,6 +47,14 @@ def test_text_with_doubled_quotes_reaches_spark_as_it_was_read(lake: Path) -> No
     LocalEngine(lake, lambda: spark).ask(f"{ASKED} where term = 'it''s' or term = ''")
 
     assert spark.sql.endswith(r"WHERE term = 'it\'s' OR term = ''")
+
+
+def test_a_table_in_other_letters_reaches_spark_as_it_is_called(lake: Path) -> None:
+    spark = Listening()
+
+    LocalEngine(lake, lambda: spark).ask("select term from Term_Variants where dayofweek(current_date()) > 0")
+
+    assert spark.inputs == ["term_variants"]
 
 
 def test_what_ends_a_statement_does_not_reach_spark(lake: Path) -> None:

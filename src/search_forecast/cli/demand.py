@@ -138,7 +138,7 @@ def forecast(call: Call, terms: tuple[str, ...], file: Path | None) -> int:
         output.note(f"drawn: {file}")
     for term, past, coming in pictures if is_drawn else []:
         output.heading(f"{term}: {plot.COUNTED} counted, {plot.EXPECTED} forecast, {plot.INSIDE} 95 of 100 days")
-        for line in plot.text_plot(past, coming):
+        for line in plot.text_plot(past, coming, min(plot.WIDTH, output.console.width)):
             output.line(line)
     return call.rows(columns, rows)
 

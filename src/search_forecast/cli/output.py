@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -137,11 +138,13 @@ def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) 
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows neither NaN nor infinities: null."""
+    """JSON knows neither NaN nor infinities: null; nor decimals, which are numbers like any other."""
     if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
+        return {str(name): _finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
+    if isinstance(value, Decimal):
+        return float(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -173,14 +176,14 @@ def entry(name: str, text: str) -> None:
 
 def _column(name: str, values: Sequence[Any]) -> Column:
     decimals = _decimals(values)
-    is_number = all(isinstance(value, int | float | None) and not isinstance(value, bool) for value in values)
+    is_number = all(isinstance(value, int | float | Decimal | None) and not isinstance(value, bool) for value in values)
     cells = [text_of(value, decimals=decimals) for value in values]
     return Column(printable(name), cells, is_number and any(value is not None for value in values))
 
 
 def _decimals(column: Iterable[object]) -> int:
     """The decimal places that a column's numbers need, at most four: 11.55 is not 11.5500, and all have the same."""
-    shown = (f"{value:.4f}".rstrip("0") for value in column if isinstance(value, float))
+    shown = (f"{value:.4f}".rstrip("0") for value in column if isinstance(value, float | Decimal))
     return max((len(text.partition(".")[2]) for text in shown), default=4)
 
 
@@ -195,7 +198,7 @@ def text_of(value: object, *, decimals: int | None = 4) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    if isinstance(value, float):
+    if isinstance(value, float | Decimal):
         return str(value) if decimals is None else f"{value:,.{decimals}f}"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")

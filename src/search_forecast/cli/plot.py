@@ -29,15 +29,16 @@ class Coming:
 Past = Sequence[tuple[date, float | None]]  # None: not known
 
 
-def text_plot(past: Past, coming: Sequence[Coming]) -> list[str]:
-    """Lines of at most 80 characters: what was counted, then the forecast in its interval, a column a period.
+def text_plot(past: Past, coming: Sequence[Coming], width: int = WIDTH) -> list[str]:
+    """Lines of at most so many characters: what was counted, then the forecast in its interval, a column a period.
 
     Of a forecast that reaches further than the lines do, the first periods.
     """
     top = _round_up(max([count for _, count in past if count is not None] + [one.upper for one in coming] + [1.0]))
     label = max(len(f"{level:,.10g}") for level in (0, top / 2, top))
-    coming = coming[: WIDTH - label - 3]
-    past = past[max(len(past) - (WIDTH - label - 3 - len(coming)), 0) :]
+    room = max(width - label - 3, 1)
+    coming = coming[:room]
+    past = past[max(len(past) - (room - len(coming)), 0) :]
     columns = [_column([(COUNTED, count, count)] if count is not None else [], top) for _, count in past]
     columns.append("│" * HEIGHT)
     columns += [

@@ -69,8 +69,8 @@ class _Query(Command):
         if name is None:
             return super().format_help_text(ctx, formatter)
         chosen = catalogue.load(name)
-        formatter.write(f"\n{chosen.name}: ")
-        formatter.write_text(chosen.summary)
+        formatter.write_paragraph()
+        formatter.write_text(f"{chosen.name}: {chosen.summary}")
         if chosen.parameters:
             with formatter.section("Parameters"):
                 formatter.write_dl([(str(each), each.comment) for each in chosen.parameters])

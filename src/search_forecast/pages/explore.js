@@ -8,7 +8,8 @@ const answers = { comparison: null, list: null, terms: null };
 const query = (...names) => new URLSearchParams(names.flatMap(name => [chosen[name]].flat().filter(Boolean).map(value => [name, value]))).toString();
 const period = ["grain", "from", "to"];
 const tell = text => { $("status").textContent = text; };
-const asking = {};
+const asking = {}, complaints = {};
+const complain = (kind, text) => tell(complaints[kind] = text);
 /** Get facts of the server; of several questions of a kind only the last one's answer counts. */
 const ask = async (kind, parameters, draw) => {
   asking[kind]?.abort();
@@ -16,11 +17,12 @@ const ask = async (kind, parameters, draw) => {
   try {
     const response = await fetch(`api/${kind}?${parameters}`, { signal });
     const content = await response.json();
-    if (!response.ok) return tell(visible(content.error));
+    if (!response.ok) return complain(kind, visible(content.error));
     answers[kind] = content;
+    if ($("status").textContent === complaints[kind]) tell("");
     draw();
   } catch (error) {
-    if (!signal.aborted) tell(error instanceof TypeError ? say("no_answer") : String(error));
+    if (!signal.aborted) complain(kind, error instanceof TypeError ? say("no_answer") : String(error));
   }
 };
 const download = (kind, ...names) => element("a", { className: "download", href: `api/${kind}.csv?${query(...names)}`, download: `${kind}.csv` }, say("download"));
@@ -41,8 +43,7 @@ const add = term => {
   if (chosen.term.length === facts.most_terms) return tell(say("full", { count: facts.most_terms }));
   chosen.term.push(term);
   $("term").value = "";
-  answers.terms = null;
-  showFound();
+  forget();
   tell(say("showing", { term: quotedName(term) }));
   compare();
 };
@@ -63,7 +64,13 @@ const showFound = () => {
   }));
   if (answers.terms) tell(found.length ? say("found", { count: asCount(found.length) }) : say("none_found", { part: visible($("term").value) }));
 };
-const look = () => !$("term").value.trim() ? (answers.terms = null, showFound()) : ask("terms", new URLSearchParams({ part: $("term").value }), showFound);
+/** What was found, and what comes yet, is of a text that is gone. */
+const forget = () => {
+  asking.terms?.abort();
+  answers.terms = null;
+  showFound();
+};
+const look = () => !$("term").value.trim() ? forget() : ask("terms", new URLSearchParams({ part: $("term").value }), showFound);
 let typing;
 $("term").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(look, 80); });
 $("search").addEventListener("submit", async event => {
@@ -148,6 +155,7 @@ const renew = () => { compare(); ask("list", query("list", ...period), showList)
 
 $("period").addEventListener("submit", event => event.preventDefault());
 for (const end of ["from", "to"]) $(end).addEventListener("change", () => { chosen[end] = $(end).value; renew(); });
+window.addEventListener("hashchange", () => location.reload()); // another bookmark; what is chosen here makes no such event
 let isAsked = false;
 present(() => {
   $("summary").textContent = say("searches_in", { count: asCount(range.search_count), dates: between(range.first_date, range.last_date) });

@@ -11,7 +11,13 @@ from search_forecast.queries.catalogue import Query
 # The command that fills a table; of those that are not here it is aggregate.
 _FILLED_BY = {
     "deliveries": "ingest",
+    "raw_search_terms": "ingest",
+    "search_events": "clean",
     "rejected_records": "clean",
+    "corrections": "correct",
+    "calendar_events": "load-calendar",
+    "infant_growth": "load-measurements",
+    "model_scores": "score-model",
     "batches": "reconcile",
     "accepted_spellings": "load-spellings",
     "term_trends": "trends",
@@ -49,7 +55,7 @@ class Engine(Protocol):
 
 def filled_by(table: str) -> str:
     """The command that fills a table, by its name or full name."""
-    return _FILLED_BY.get(table.rpartition(".")[2], "aggregate")
+    return _FILLED_BY.get(table.rpartition(".")[2].lower(), "aggregate")
 
 
 def answer(engine: Engine, query: Query, values: Mapping[str, str]) -> Answer:

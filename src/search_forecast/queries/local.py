@@ -119,16 +119,21 @@ class LocalEngine:
 
         Raises:
             UsageError: it does more than read tables of the lakehouse.
+            DataError: one of them has not been written yet.
         """
         query = translation.parse(sql)
         translation.refuse_markers(query)
-        names = translation.tables(query)
-        for name in names:
-            if not self.has(name):
+        inputs = []
+        for name in translation.tables(query):
+            full = snapshots.full_name(self._root, name)
+            if full is None and _declared(name.lower())[1]:
+                raise DataError(f"sql: no {name} yet; run {filled_by(name)} first")
+            if full is None:
                 known = snapshots.names(self._root)
                 alike = known if "." in name else [table.partition(".")[2] for table in known]
-                raise UsageError(f"sql: no table {name}{did_you_mean(name, alike)}")
-        return self.run(translation.as_read(sql, query), {}, names)
+                raise UsageError(f"sql: no table {name}{did_you_mean(name.lower(), alike)}")
+            inputs.append(full if "." in name else full.partition(".")[2])
+        return self.run(translation.as_read(sql, query), {}, inputs)
 
     def _snapshot(self, full: str) -> Snapshot:
         """A table as it is now; its log is read again only when something has come to it or gone."""

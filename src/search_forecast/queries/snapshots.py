@@ -35,12 +35,11 @@ def names(root: Path) -> list[str]:
 
 
 def full_name(root: Path, name: str) -> str | None:
-    """What a table is called with its schema; None where there is none of that name."""
-    schema, dot, table = name.rpartition(".")
-    places = (root / each / table for each in ([schema] if dot else SCHEMAS) if each in SCHEMAS)
-    # A name that is a path, such as one with a slash, is none of a table.
-    found = (place for place in places if table in {there.name for there in place.parent.glob("*")})
-    return next((f"{place.parent.name}.{table}" for place in found if delta_log.is_there(place)), None)
+    """What a table is called with its schema, by its name in any case of letters; None where there is none."""
+    schema, dot, table = name.lower().rpartition(".")
+    places = (place for each in SCHEMAS if each == schema or not dot for place in (root / each).glob("*"))
+    found = (place for place in places if place.name.lower() == table and delta_log.is_there(place))
+    return next((f"{place.parent.name}.{place.name}" for place in found), None)
 
 
 def log_entries(root: Path, name: str) -> tuple[tuple[str, int, int], ...]:

@@ -6,7 +6,7 @@ expressions, casts to text or to whole numbers) would be answered wrongly in sil
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache
 from itertools import takewhile
@@ -38,7 +38,11 @@ _SAME = frozenset(
         Month Day TsOrDsToDate Var Placeholder RegexpSplit RegexpLike BitLength Translate""",
     )
 )
-_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg)
+_ARITHMETIC = (
+    *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg, exp.Round),
+    *(exp.Lag, exp.Lead),  # whose default takes the type of what they give
+)
+_IN_A_ZONE = re.compile(r"\s*\d{4,}-\d+-\d+[T ][\d:. ]*[^\d:. Z]")
 _OF_ONE = (exp.Floor, exp.Ceil, exp.Max, exp.Min)  # with a second argument they answer something else
 _UNITS = {
     exp.DateTrunc: ("WEEK", "MONTH", "QUARTER", "YEAR"),
@@ -48,9 +52,10 @@ _UNITS = {
 }
 # Macros of the connection that `duckdb_sql` is for.
 MACROS = (
-    # Spark rounds what a number looks like in decimals, half up; DuckDB's round makes -9511.845 -9511.84.
+    # Spark rounds what a number looks like in decimals, half up; DuckDB's round makes -9511.845 -9511.84. What is whole
+    # stays so; text, of which there is no `x + 0`, is left to Spark.
     "create macro spark_round(x, places) as "
-    "coalesce(cast(round(try_cast(cast(x as varchar) as decimal(38, 17)), places) as double), cast(x as double))",
+    "coalesce(cast_to_type(round(try_cast(cast(x as varchar) as decimal(38, 17)), places), x + 0), x)",
     "create macro not_zero(x) as case when x = 0 then error('divided by zero') else x end",
 )
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -161,8 +166,9 @@ def _adapted(text: str) -> exp.Query:
     for select in list(query.find_all(exp.Select)):
         _sort_by_names(select)
     for item in query.selects:
-        if not item.output_name:
-            name = item.sql(_DIALECT, normalize_functions="lower")
+        is_as_written = item.is_star or (isinstance(item, exp.Column) and item.name == item.name.lower())
+        if not (is_as_written or isinstance(item, exp.Alias)):
+            name = item.output_name or item.sql(_DIALECT, normalize_functions="lower")
             item.replace(exp.alias_(item.copy(), name, quoted=True))
     nodes = list(query.walk())
     for node in nodes:
@@ -200,20 +206,34 @@ def _is_same(node: exp.Expr) -> bool:
     if isinstance(node, exp.Cast):
         return _is_cast_alike(node)
     if isinstance(node, exp.Literal):
-        if node.is_string:
-            return "\\" not in node.name
-        is_decimal = "." in node.name and "e" not in node.name.lower()  # which has rules of its own for its type
-        return not (is_decimal and isinstance(_above(node), _ARITHMETIC))
-    if isinstance(node, exp.Struct):
-        return isinstance(node.parent, exp.ArgMax | exp.ArgMin)
+        return _is_literal_alike(node)
     if isinstance(node, exp.RegexpSplit | exp.RegexpLike):  # no pattern, or one character of several
         alike = r"\s+" if isinstance(node, exp.RegexpSplit) else r"\[[^\[\]\\&^]+\]"
         return bool(node.expression.is_string and re.fullmatch(alike, node.expression.name))
-    if isinstance(node, exp.Sub):
-        return not (_is_date(node.this) and _is_date(node.expression))  # an interval
-    if isinstance(node, exp.DateDiff):
-        return not re.search(r"_at\b|timestamp", node.sql(), re.IGNORECASE)  # of days, not of moments
-    return True
+    is_so = _IS_SAME_WHERE.get(kind)
+    return is_so is None or bool(is_so(node))
+
+
+def _is_literal_alike(literal: exp.Expr) -> bool:
+    if literal.is_string:  # a moment in another zone is one in UTC to DuckDB, unless its type is said
+        is_elsewhere = _IN_A_ZONE.match(literal.name) and not isinstance(literal.parent, exp.Cast)
+        return "\\" not in literal.name and not is_elsewhere
+    is_decimal = "." in literal.name and "e" not in literal.name.lower()  # which has rules of its own for its type
+    return not (is_decimal and _is_reckoned(literal))
+
+
+def _takes_star_by_name(join: exp.Expr) -> object:
+    is_by_name = join.args.get("using") or join.args.get("method") == "NATURAL"
+    return is_by_name and join.parent_select and join.parent_select.is_star
+
+
+_IS_SAME_WHERE: Mapping[type[exp.Expr], Callable[[exp.Expr], object]] = {
+    exp.Struct: lambda node: isinstance(node.parent, exp.ArgMax | exp.ArgMin),
+    exp.Like: lambda node: node.expression.is_string or isinstance(node.expression, exp.Null),  # else with a backslash
+    exp.Distinct: lambda node: not node.args.get("on"),
+    exp.Join: lambda node: not _takes_star_by_name(node),  # whose columns Spark puts first
+    exp.DateDiff: lambda node: not re.search(r"_at\b|timestamp", node.sql(), re.IGNORECASE),  # of days, not of moments
+}
 
 
 def _is_cast_alike(cast: exp.Cast) -> bool:
@@ -227,17 +247,18 @@ def _is_cast_alike(cast: exp.Cast) -> bool:
     return isinstance(value, exp.Null | exp.Placeholder)
 
 
-def _above(node: exp.Expr) -> exp.Expr | None:
-    above = node.parent
-    while isinstance(above, exp.Neg | exp.Paren):
-        above = above.parent
-    return above
+def _is_reckoned(literal: exp.Expr) -> bool:
+    """Whether a number goes into a sum or the like, and not only into what is true or false."""
+    node = literal.parent
+    while node is not None and not isinstance(node, (*_ARITHMETIC, exp.Predicate, exp.Query)):
+        node = node.parent
+    return isinstance(node, _ARITHMETIC)
 
 
-def _is_date(side: exp.Expr) -> bool:
+def _is_moment(side: exp.Expr) -> bool:
     side = side.unnest()
     column = side.this if isinstance(side, exp.Max | exp.Min) else side
-    return isinstance(column, exp.Column) and column.name.endswith("_date")
+    return isinstance(column, exp.Column) and column.name.endswith("_at")
 
 
 def _adapt(node: exp.Expr) -> None:
@@ -252,6 +273,9 @@ def _adapt(node: exp.Expr) -> None:
         _call(node, "date_sub", exp.Literal.string(node.text("unit")), node.expression, node.this)
     elif isinstance(node, exp.CountIf):  # 0 of no rows, not null
         node.replace(exp.Count(this=exp.If(this=node.this.copy(), true=exp.Literal.number(1))))
+    elif isinstance(node, exp.Sub) and not (_is_moment(node.this) and _is_moment(node.expression)):
+        # DuckDB has no minus for a day: a day less a day, an interval in Spark, is left to that.
+        node.replace(exp.Add(this=node.this.copy(), expression=exp.Neg(this=exp.paren(node.expression.copy()))))
     elif isinstance(node, exp.Floor | exp.Ceil):
         node.replace(exp.cast(node.copy(), "bigint"))
     elif isinstance(node, exp.DateTrunc | exp.TsOrDsAdd):
