@@ -194,6 +194,8 @@ def settings(size: Size, cores: int | None = None) -> dict[str, str]:
         # Named parameters in spark.sql(query, args=...) fail under Delta's parser without it (delta-io/delta#7640).
         "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # Else each F.col asks the JVM four times, to say in an error which line of Python made an expression.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
     }
 
 
