@@ -9,6 +9,8 @@ import pytest
 from search_forecast import cli
 from search_forecast.bundle import checks
 from search_forecast.bundle.checks.cron import cron_problem
+from support.bundles import write
+from support.mistakes import FLOW, RIGHT, ROOT
 from support.places import PROJECT
 
 MEDALLION, GOLD, ALERT = "resources/medallion.job.yml", "resources/gold.schema.yml", "resources/unreconciled.alert.yml"
@@ -40,6 +42,10 @@ def bundle(tmp_path):
         shutil.copy(PROJECT / name, tmp_path / name)
     for name in ("resources", "src/dashboards"):
         shutil.copytree(PROJECT / name, tmp_path / name)
+    for name in ("notebooks", "fixtures/landing", "src/search_forecast"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("fixtures/infant_growth.csv", "src/requirements.txt"):
+        shutil.copy(PROJECT / name, tmp_path / name)
     return tmp_path
 
 
@@ -392,6 +398,23 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                     "staging: dashboards.search_demand embeds",
                 ),
                 (MEDALLION, "      tasks:\n", NOTEBOOK, "task n: there is no file ../src/there_is_none.py"),
+                ("databricks.yml", "- src/dashboards", "- src/bords", "target dev: sync.paths: there is no src/bords"),
+                (
+                    "databricks.yml",
+                    "    - fixtures/infant_growth.csv\n",
+                    "",
+                    "jobs.regression_example: fixtures/infant_growth.csv is in none of sync.paths of target prod",
+                ),
+                (MEDALLION, "../dist/*.whl", "./dist/*.whl", "jobs.medallion: no file matches ./dist/*.whl, seen from"),
+                ("databricks.yml", "type: whl", "type: wheel", "artifacts.search_forecast: no type wheel; did"),
+                ("databricks.yml", "    build: ", "    #", "artifacts.search_forecast: says no build, and there is no"),
+                ("databricks.yml", "artifacts:\n", "artifacts:\n  x:\n", "artifacts.x: says neither build nor files"),
+                (
+                    "databricks.yml",
+                    "artifacts:\n",
+                    "artifacts:\n  x: {executable: zsh}\n",
+                    "artifacts.x: no executable zsh",
+                ),
                 (MEDALLION, "max_concurrent_runs: 1\n", "max_concurrent_runs: 1001\n", "runs 1001 is not in 0-1000"),
                 (MEDALLION, "triggers_seconds: 300", "triggers_seconds: 30", "triggers_seconds 30 is less than 60"),
             )
@@ -509,6 +532,46 @@ def test_a_notebook_is_looked_for_beside_the_file_that_names_it(bundle):
         edit(bundle, MEDALLION, "      tasks:\n", NOTEBOOK.replace("../src/there_is_none.py", f"'{path}'"))
 
     assert not [line for line in faults(bundle) if "there is no file" in line]
+
+
+@pytest.mark.parametrize(
+    ("task", "content", "problem"),
+    [
+        ("notebook_task: {notebook_path: ../notebooks/n.py}", "print(1)\n", "n.py is no notebook: it does not begin"),
+        ("notebook_task: {notebook_path: ../notebooks/n.sql}", "# Databricks notebook source", "n.sql is no notebook"),
+        ("spark_python_task: {python_file: ../notebooks/n.py}", "# Databricks notebook source\n", "n.py is a notebook"),
+        ("notebook_task: {notebook_path: ../notebooks/n.py}", "# Databricks notebook source\r\n", "of target prod"),
+        ("notebook_task: {notebook_path: ../notebooks/n.ipynb}", "{}", "in none of sync.paths of target staging"),
+    ],
+)
+def test_a_task_whose_file_would_not_run_in_the_workspace_is_found(bundle, task, content, problem):
+    (bundle / "notebooks" / task.rpartition("/")[2].rstrip("}")).write_bytes(content.encode())
+    first = f"      tasks:\n        - {{task_key: n, environment_key: default, {task}}}\n"
+    edit(bundle, MEDALLION, "      tasks:\n", first)
+
+    said = [line for line in faults(bundle) if "notebooks" in line]
+
+    assert any(problem in line for line in said), said
+    assert not any("target dev" in line for line in said)  # which takes the notebooks along
+
+
+@pytest.mark.parametrize(
+    ("root", "dependency"),
+    [
+        ("artifacts: {a: {type: whl, build: make, path: package}}", "../package/dist/*.whl"),
+        ("artifacts: {a: {build: make, files: [{source: ./out/a.whl}]}}", "../out/a.whl"),
+        ("artifacts: {a: {build: make}}", "../anywhere/a.whl"),
+        ("sync: {paths: [.]}", "../there/*.whl"),
+        ("sync: {paths: [.]}", "/Volumes/main/default/wheels/a.whl"),
+        ("sync: {paths: [.]}", "${var.wheel}"),
+    ],
+)
+def test_a_wheel_that_is_there_or_is_built_is_no_mistake(tmp_path, root, dependency):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/a.whl").touch()
+    write(tmp_path, {**RIGHT, FLOW: RIGHT[FLOW].replace("../dist/*.whl", dependency), ROOT: f"{RIGHT[ROOT]}{root}\n"})
+
+    assert not [line for line in faults(tmp_path) if "no file matches" in line and "flow" in line]
 
 
 @pytest.mark.parametrize(

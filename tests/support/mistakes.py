@@ -11,6 +11,7 @@ variables:
 targets:
   dev: {mode: development, default: true}
   prod: {mode: production, workspace: {root_path: "/Workspace/Users/${workspace.current_user.userName}/shop"}}
+artifacts: {shop: {type: whl, build: make wheel}}
 """
 _FLOW = """resources:
   jobs:

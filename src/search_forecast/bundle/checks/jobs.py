@@ -8,6 +8,7 @@ from importlib import metadata
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from search_forecast.bundle.checks import local_files
 from search_forecast.bundle.checks.cron import cron_problem
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
@@ -40,9 +41,11 @@ def problems(bundle: Bundle, parse: Parse) -> Iterator[Problem]:
             for fault in faults(bundle, job):
                 yield Problem(f"{path}.{fault.task}" if fault.task else path, fault.text)
             for task in _tasks(job):
-                for text in (*_command(task, job, scripts, parse), *_compute(task, job), *_files(bundle, task, job)):
+                texts = (*_command(task, job, scripts, parse), *_compute(task, job))
+                for text in (*texts, *local_files.of_task(bundle, task, job)):
                     yield Problem(f"{path}.{task.key}", f"task {task.key}: {text}")
-            for text in (*_unused(bundle, job), *_environments(job, locked), *_starts(job)):
+            texts = (*_unused(bundle, job), *_environments(job, locked), *_starts(job))
+            for text in (*texts, *local_files.of_job(bundle, job)):
                 yield Problem(path, text)
         except UsageError:
             continue  # what can't be read, `definitions` says
@@ -110,18 +113,6 @@ def _compute(task: Task, job: Job) -> Iterator[str]:
         yield f"no environment {key or 'is named'}"
     elif task.kind == "python_wheel_task" and not any(text.endswith(".whl") for text in _dependencies(specs[key])):
         yield f"environment {key} does not hold the wheel"
-
-
-def _files(bundle: Bundle, task: Task, job: Job) -> Iterator[str]:
-    """A notebook or a script that lies in the bundle must be there."""
-    field = {"notebook_task": "notebook_path", "spark_python_task": "python_file"}.get(task.kind, "")
-    text = as_text(task.settings.get(field))
-    if not text or job.spec.get("git_source") or re.match(r"/|\w+:|.*(\$\{|\{\{)", text):
-        return
-    file = bundle.root / bundle.place(f"jobs.{job.key}.{task.key}").partition(":")[0]
-    # The task may be written in one file, and its path in that of the targets.
-    if not any((directory / text).is_file() for directory in (file.parent, bundle.root)):
-        yield f"there is no file {text}"
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from search_forecast.bundle.checks import local_files
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle, targets
 from search_forecast.bundle.documents import as_text
@@ -62,7 +63,7 @@ def _not_in(fields: Any, known: set[str], path: str) -> Iterator[Problem]:
 
 def problems(bundle: Bundle) -> Iterator[Problem]:
     """What the CLI refuses of a target."""
-    for text in (*_top(bundle), *_run_as(bundle), *_paths(bundle), *_permissions(bundle)):
+    for text in (*_top(bundle), *_run_as(bundle), *_paths(bundle), *_permissions(bundle), *local_files.of_sync(bundle)):
         yield Problem("", f"target {bundle.target}: {text}")
 
 

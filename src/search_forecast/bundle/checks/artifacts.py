@@ -1,0 +1,92 @@
+"""Whether artifacts can be built, and whether the wheels and jars that jobs name are there or are built."""
+
+import re
+from collections.abc import Iterator
+from os.path import relpath
+from pathlib import Path
+from typing import Any
+
+from search_forecast.bundle.checks.problem import Problem
+from search_forecast.bundle.configuration import Bundle
+from search_forecast.bundle.documents import as_text
+from search_forecast.bundle.references import texts
+from search_forecast.errors import did_you_mean
+
+_CHOICES = {"type": ("jar", "whl"), "executable": ("bash", "cmd", "sh")}
+# A path seen from the file that names it, not one in the workspace, an option of pip or a package; extras may follow.
+_LIBRARY = re.compile(r"(?![-/])([^\s:$]+\.(?:whl|jar))(?:\[.*\])?")
+
+
+def problems(bundle: Bundle) -> Iterator[Problem]:
+    """What stops the building of an artifact, and the libraries of jobs that no build leaves anywhere."""
+    for key, artifact in _artifacts(bundle).items():
+        yield from (Problem("", f"artifacts.{key}: {text}") for text in _artifact(bundle, artifact))
+    for key in bundle.resources("jobs"):
+        path = f"jobs.{key}"
+        for text, file in dict.fromkeys(_libraries(bundle.written("jobs", key), bundle.place(path).partition(":")[0])):
+            library = _LIBRARY.fullmatch(text)
+            if library and not _is_there_or_built(bundle, (bundle.root / file).parent / library[1]):
+                yield Problem(path, f"no file matches {text}, seen from {file}, and no artifact is built there")
+
+
+def _artifacts(bundle: Bundle) -> dict[str, Any]:
+    artifacts = bundle.raw.get("artifacts")
+    return artifacts if isinstance(artifacts, dict) else {}
+
+
+def _artifact(bundle: Bundle, artifact: Any) -> Iterator[str]:
+    if not isinstance(artifact, dict):
+        yield "says neither build nor files"
+        return
+    for name, known in _CHOICES.items():
+        choice = as_text(artifact.get(name))
+        if choice and choice not in known:
+            yield f"no {name} {choice}{did_you_mean(choice, known)}"
+    if artifact.get("build") or artifact.get("files"):
+        return
+    if artifact.get("type") != "whl":
+        yield "says neither build nor files"
+    elif not (_directory(bundle, artifact) / "setup.py").is_file():
+        yield "says no build, and there is no setup.py, which would be called then"
+
+
+def _directory(bundle: Bundle, artifact: Any) -> Path:
+    """Where an artifact is built."""
+    file = getattr(artifact, "place", "").partition(":")[0]
+    path = as_text(artifact.get("path"))
+    return (bundle.root / file).parent / path if path else bundle.root
+
+
+def _libraries(written: Any, file: str) -> Iterator[tuple[str, str]]:
+    """The wheels and jars that a part of a job names, and the file that each is written in."""
+    if isinstance(written, dict):
+        file = getattr(written, "place", "").partition(":")[0] or file
+        for name, value in written.items():
+            is_library = name in ("whl", "jar") or (name == "dependencies" and isinstance(value, list))
+            yield from ((text, file) for text in texts(value)) if is_library else _libraries(value, file)
+    elif isinstance(written, list):
+        for item in written:
+            yield from _libraries(item, file)
+
+
+def _is_there_or_built(bundle: Bundle, path: Path) -> bool:
+    if any(bundle.root.glob(relpath(path, bundle.root))):
+        return True
+    artifacts = _artifacts(bundle)
+    if not artifacts:  # the CLI builds what it finds a setup.py of
+        return (bundle.root / "setup.py").is_file() and _is_same(path.parent, bundle.root / "dist")
+    return any(_may_leave(bundle, artifact, path) for artifact in artifacts.values() if isinstance(artifact, dict))
+
+
+def _may_leave(bundle: Bundle, artifact: dict[str, Any], path: Path) -> bool:
+    """Whether a build may leave a file there: a wheel in `dist`, others where their files are said to be."""
+    files = artifact.get("files")
+    if not files:
+        is_wheel = artifact.get("type") == "whl"
+        return not is_wheel or _is_same(path.parent, _directory(bundle, artifact) / "dist")
+    file = getattr(artifact, "place", "").partition(":")[0]
+    return any(_is_same(path.parent, ((bundle.root / file).parent / text).parent) for text in texts(files))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()

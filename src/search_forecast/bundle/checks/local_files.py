@@ -1,0 +1,84 @@
+"""Whether the files that a bundle names are there, are what they are taken for, and come into the workspace."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from search_forecast.bundle.configuration import Bundle
+from search_forecast.bundle.documents import as_text, kind_of
+from search_forecast.bundle.graph import Job, Task
+from search_forecast.bundle.references import texts
+from search_forecast.bundle.shapes import is_true
+
+_OF_TASKS = {"notebook_task": "notebook_path", "spark_python_task": "python_file"}
+_COMMENTS = {".py": "#", ".r": "#", ".scala": "//", ".sql": "--"}
+
+
+def of_task(bundle: Bundle, task: Task, job: Job) -> Iterator[str]:
+    """What is wrong with the notebook or the script of a task, where it lies in the bundle."""
+    text = as_text(task.settings.get(_OF_TASKS.get(task.kind, "")))
+    if not text or job.spec.get("git_source") or re.match(r"/|\w+:|.*(\$\{|\{\{)", text):
+        return
+    file = bundle.root / bundle.place(f"jobs.{job.key}.{task.key}").partition(":")[0]
+    # The task may be written in one file, and its path in that of the targets.
+    path = next((d / text for d in (file.parent, bundle.root) if (d / text).is_file()), None)
+    if path is None:
+        yield f"there is no file {text}"
+        return
+    is_notebook = _is_notebook(path)
+    if is_notebook and task.kind != "notebook_task":
+        yield f"{text} is a notebook, which a {task.kind} can't run"
+    if not is_notebook and task.kind == "notebook_task":
+        yield f"{text} is no notebook: it does not begin with `# Databricks notebook source`"
+    if not _comes_along(bundle, path):
+        yield _not_in_workspace(bundle, text)
+
+
+def of_job(bundle: Bundle, job: Job) -> Iterator[str]:
+    """Files here that a job names in the workspace's copy of the bundle, and that are not in it."""
+    in_workspace = re.compile(rf"{re.escape(bundle.config['workspace']['file_path'])}/([^\s,;'\"*?\[${{}}]+)")
+    for name in dict.fromkeys(name for text in texts(job.spec) for name in in_workspace.findall(text)):
+        if (bundle.root / name).exists() and not _comes_along(bundle, bundle.root / name):
+            yield _not_in_workspace(bundle, name)
+
+
+def of_sync(bundle: Bundle) -> Iterator[str]:
+    """What of sync.paths is not there: a deployment would stop at it."""
+    paths = _sync(bundle).get("paths")
+    if not isinstance(paths, list | None):
+        yield f"sync.paths: expected a list, got {kind_of(paths)}"
+    yield from (f"sync.paths: there is no {text}" for text, path in _sync_paths(bundle) if path is None)
+
+
+def _is_notebook(path: Path) -> bool:
+    if path.suffix.lower() == ".ipynb":
+        return True
+    with path.open("rb") as content:
+        first = content.read(32).splitlines()[:1]
+    return first == [f"{_COMMENTS.get(path.suffix.lower())} Databricks notebook source".encode()]
+
+
+def _sync(bundle: Bundle) -> dict[str, Any]:
+    sync = bundle.config.get("sync")
+    return sync if isinstance(sync, dict) else {}
+
+
+def _sync_paths(bundle: Bundle) -> Iterator[tuple[str, Path | None]]:
+    """Each of sync.paths, and where it lies, seen from a file of the bundle; None where it is not there."""
+    paths = _sync(bundle).get("paths", ["."])
+    files = dict.fromkeys(place.partition(":")[0] for place in ("databricks.yml", *bundle.files.places.values()))
+    for text in map(as_text, paths if isinstance(paths, list) else []):
+        found = ((bundle.root / file).parent / text for file in files)
+        yield text, next((path.resolve() for path in found if path.exists()), None)
+
+
+def _comes_along(bundle: Bundle, path: Path) -> bool:
+    """Whether a deployment copies a file; what .gitignore and sync.exclude take out is not looked at."""
+    if _sync(bundle).get("include") or is_true(bundle.config["presets"].get("source_linked_deployment")):
+        return True
+    return any(root and path.resolve().is_relative_to(root) for _, root in _sync_paths(bundle))
+
+
+def _not_in_workspace(bundle: Bundle, name: str) -> str:
+    return f"{name} is in none of sync.paths of target {bundle.target}, so it would not be in the workspace"
