@@ -415,6 +415,25 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                     "artifacts:\n  x: {executable: zsh}\n",
                     "artifacts.x: no executable zsh",
                 ),
+                (MEDALLION, "path}/\n", "path}\n", "medallion: the url of its file_arrival does not end in /"),
+                (
+                    MEDALLION,
+                    "          environment_key: default\n",
+                    "          environment_key: default\n          libraries: [{pypi: {package: rich}}]\n",
+                    "task ingest: libraries are for clusters; serverless compute takes them from its environment",
+                ),
+                (
+                    MEDALLION,
+                    "      tasks:\n",
+                    "      tasks:\n        - {task_key: n, notebook_task: {notebook_path: /x}, libraries: [{}]}\n",
+                    "task n: libraries are for clusters",
+                ),
+                (
+                    FORECAST,
+                    "narwhals==2.29.0",
+                    "narwhals[dask] == 2.0.0",
+                    "2.0.0 is not the version in requirements.txt",
+                ),
                 (MEDALLION, "max_concurrent_runs: 1\n", "max_concurrent_runs: 1001\n", "runs 1001 is not in 0-1000"),
                 (MEDALLION, "triggers_seconds: 300", "triggers_seconds: 30", "triggers_seconds 30 is less than 60"),
             )
@@ -450,6 +469,26 @@ def test_a_planted_fault_is_found(bundle, file, old, new, problem):
     found = faults(bundle)
 
     assert any(problem in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        (MEDALLION, "../dist/*.whl", "../dist/*.whl[forecast,models]"),
+        (FORECAST, "narwhals==2.29.0", "narwhals[dask]==2.29.0"),
+        (FORECAST, "narwhals==2.29.0", "narwhals == 2.29.0"),
+        (FORECAST, "narwhals==2.29.0", "'narwhals==2.29.0; python_version >= \"3.12\"'"),
+        (
+            MEDALLION,
+            "          environment_key: default\n",
+            "          existing_cluster_id: c\n          libraries: [{whl: ../dist/*.whl}]\n",
+        ),
+    ],
+)
+def test_what_the_workspace_takes_is_no_fault(bundle, file, old, new):
+    edit(bundle, file, old, new)
+
+    assert faults(bundle) == []
 
 
 def test_two_developers_sharing_a_model_is_found(bundle):
