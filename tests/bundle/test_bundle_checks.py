@@ -312,6 +312,22 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                 ),
                 ("    dynamic_version:", "    dynamic:", "artifacts.search_forecast: unknown field dynamic"),
                 ("sync:\n  paths:", "sync:\n  path:", "sync: unknown field path; did you mean paths?"),
+                (
+                    "      root_path:",
+                    "      rooth_path:",
+                    "dev.workspace: unknown field rooth_path; did you mean root_",
+                ),
+                (
+                    "      service_principal_name: ",
+                    "      principal_name: ",
+                    "run_as: unknown field principal_name; did",
+                ),
+                ("targets:\n", "scripts: {a: {contents: ls}}\n\ntargets:\n", "scripts.a: unknown field contents; did"),
+                (
+                    "        group_name: ",
+                    "        group: ",
+                    "target staging: the permission CAN_MANAGE is given to nobody",
+                ),
                 ("sync:\n  paths:", "snyc:\n  paths:", "databricks.yml: unknown field snyc; did you mean sync?"),
                 ("    lookup:", "    look_up:", "variables.warehouse_id: unknown field look_up; did you mean lookup?"),
             )
@@ -383,6 +399,12 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                     "schema_name: ",
                     "schema_name: [x] #",
                     "volumes.landing: schema_name: expected a scalar, got a",
+                ),
+                (
+                    VOLUME,
+                    "name: landing",
+                    "name: landing\n      volume_path: /Volumes/x",
+                    "landing: volume_path is made of",
                 ),
                 (MEDALLION, "entry_point: ", "entry_point: [x] #", "entry_point: expected a scalar, got a list"),
                 (
@@ -535,6 +557,22 @@ def test_a_dashboard_that_is_no_json_is_found(bundle):
     (bundle / DASHBOARD).write_text("{")
 
     assert any("dashboards.search_demand: search_demand.lvdash.json: " in line for line in faults(bundle))
+
+
+def test_a_dashboard_may_be_written_in_the_bundle(bundle):
+    board = (bundle / BOARD).read_text()
+    content = json.loads((bundle / DASHBOARD).read_text())
+    for written in (content, json.dumps(content)):
+        line = f"serialized_dashboard: {json.dumps(written)}"
+        (bundle / BOARD).write_text(board.replace("file_path: ../src/dashboards/search_demand.lvdash.json", line))
+        assert faults(bundle) == []
+
+    edit(bundle, BOARD, "from daily_totals", "from daily_sums")
+    assert any("there is no table daily_sums in gold" in line for line in faults(bundle))
+    (bundle / BOARD).write_text(board.replace("file_path: ../src/dashboards/search_demand.lvdash.json", ""))
+    assert [line.partition(": ")[2] for line in faults(bundle)] == [
+        "dashboards.search_demand: has neither file_path nor serialized_dashboard"
+    ]
 
 
 def test_what_a_later_target_alone_has_is_looked_at_too(tmp_path):

@@ -50,6 +50,8 @@ def parsed(bundle: Bundle) -> Iterator[Problem]:
             for name in ("display_name", "warehouse_id") if kind == "dashboards" else ():
                 if not bundle.written(kind, key).get(name):
                     yield Problem(f"{kind}.{key}", f"lacks {name}")
+            if kind == "volumes" and "volume_path" in bundle.written(kind, key):
+                yield Problem(f"{kind}.{key}", "volume_path is made of its names; leave it out")
             try:
                 if kind == "jobs":
                     read_job(bundle, key)

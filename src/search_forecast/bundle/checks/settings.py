@@ -23,10 +23,17 @@ _FIELDS = {
                      "scripts", "skip_artifact_cleanup", "skip_name_prefix_for_schema", "use_legacy_run_as"},
     "presets": {"artifacts_dynamic_version", "jobs_max_concurrent_runs", "name_prefix", "pipelines_development",
                 "source_linked_deployment", "tags", "trigger_pause_status"},
+    "python": {"mutators", "resources", "venv_path"},
+    "run_as": {"group_name", "service_principal_name", "user_name"},
     "sync": {"exclude", "include", "paths"},
+    "workspace": {"account_id", "artifact_path", "auth_type", "azure_client_id", "azure_environment",
+                  "azure_login_app_id", "azure_tenant_id", "azure_use_msi", "azure_workspace_resource_id", "client_id",
+                  "experimental_is_unified_host", "file_path", "google_service_account", "host", "profile",
+                  "resource_path", "root_path", "state_path", "workspace_id"},
 }  # fmt: skip
 _FIELDS_OF_EACH = {
     "artifacts": {"build", "dynamic_version", "executable", "files", "path", "type"},
+    "scripts": {"content", "env"},
     "variables": {"default", "description", "lookup", "type", "value"},
 }
 
@@ -112,3 +119,5 @@ def _permissions(bundle: Bundle) -> Iterator[str]:
         level = item.get("level") if isinstance(item, dict) else None
         if level not in _LEVELS:
             yield f"no permission {level}{did_you_mean(str(level), _LEVELS)}"
+        elif not any(as_text(item.get(name)) for name in ("user_name", "service_principal_name", "group_name")):
+            yield f"the permission {level} is given to nobody"
