@@ -633,6 +633,30 @@ def test_a_task_whose_file_would_not_run_in_the_workspace_is_found(bundle, task,
 
 
 @pytest.mark.parametrize(
+    ("task", "missing"),
+    [
+        ("{notebook_task: {notebook_path: m.py}}", "m.py"),
+        ("{notebook_task: {notebook_path: ../n.py}}", "../n.py"),  # seen from the job's file, not from this one
+        ("{notebook_task: {notebook_path: ./n.py}}", None),
+        ("{sql_task: {warehouse_id: w, file: {path: q.sql}}}", "q.sql"),
+        ("{sql_task: {warehouse_id: w, file: {path: q/q.sql}}}", None),
+        ("{dbt_task: {project_directory: shop, commands: [dbt run]}, existing_cluster_id: c}", "shop"),
+        ("{dbt_task: {project_directory: resources, commands: [dbt run]}, existing_cluster_id: c}", None),
+    ],
+)
+def test_a_path_is_seen_from_the_file_that_it_is_written_in(tmp_path, task, missing):
+    root = (
+        "bundle: {name: shop}\ninclude: [resources/*.yml]\ntargets: {t: {resources: {jobs: {flow: {tasks: [TASK]}}}}}\n"
+    )
+    flow = "resources: {jobs: {flow: {name: flow, tasks: [{task_key: a, max_retries: 1}]}}}\n"
+    files = {"n.py": "# Databricks notebook source\n", "n.ipynb": "{}", "q/q.sql": "", "resources/flow.yml": flow}
+    write(tmp_path, {**files, "databricks.yml": root.replace("TASK", task.replace("{", "{task_key: a, ", 1))})
+
+    said = [line.rpartition(": ")[2] for line in faults(tmp_path) if "there is no file" in line]
+    assert said == ([] if missing is None else [f"there is no file {missing}"])
+
+
+@pytest.mark.parametrize(
     ("root", "dependency"),
     [
         ("artifacts: {a: {type: whl, build: make, path: package}}", "../package/dist/*.whl"),

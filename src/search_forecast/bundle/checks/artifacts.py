@@ -6,6 +6,7 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any
 
+from search_forecast.bundle.checks.local_files import fields
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
 from search_forecast.bundle.documents import as_text
@@ -22,11 +23,12 @@ def problems(bundle: Bundle) -> Iterator[Problem]:
     for key, artifact in _artifacts(bundle).items():
         yield from (Problem("", f"artifacts.{key}: {text}") for text in _artifact(bundle, artifact))
     for key in bundle.resources("jobs"):
-        path = f"jobs.{key}"
-        for text, file in dict.fromkeys(_libraries(bundle.written("jobs", key), bundle.place(path).partition(":")[0])):
+        for text, file in dict.fromkeys(_libraries(bundle, key)):
             library = _LIBRARY.fullmatch(text)
             if library and not _is_there_or_built(bundle, (bundle.root / file).parent / library[1]):
-                yield Problem(path, f"no file matches {text}, seen from {file}, and no artifact is built there")
+                yield Problem(
+                    f"jobs.{key}", f"no file matches {text}, seen from {file}, and no artifact is built there"
+                )
 
 
 def _artifacts(bundle: Bundle) -> dict[str, Any]:
@@ -57,16 +59,11 @@ def _directory(bundle: Bundle, artifact: Any) -> Path:
     return (bundle.root / file).parent / path if path else bundle.root
 
 
-def _libraries(written: Any, file: str) -> Iterator[tuple[str, str]]:
-    """The wheels and jars that a part of a job names, and the file that each is written in."""
-    if isinstance(written, dict):
-        file = getattr(written, "place", "").partition(":")[0] or file
-        for name, value in written.items():
-            is_library = name in ("whl", "jar") or (name == "dependencies" and isinstance(value, list))
-            yield from ((text, file) for text in texts(value)) if is_library else _libraries(value, file)
-    elif isinstance(written, list):
-        for item in written:
-            yield from _libraries(item, file)
+def _libraries(bundle: Bundle, job: str) -> Iterator[tuple[str, str]]:
+    """The wheels and jars that a job names, and the file that each is written in."""
+    for name, value, file in fields(bundle.written("jobs", job), bundle.place(f"jobs.{job}").partition(":")[0]):
+        if name in ("whl", "jar") or (name == "dependencies" and isinstance(value, list)):
+            yield from ((text, file) for text in texts(value))
 
 
 def _is_there_or_built(bundle: Bundle, path: Path) -> bool:

@@ -11,28 +11,45 @@ from search_forecast.bundle.graph import Job, Task
 from search_forecast.bundle.references import texts
 from search_forecast.bundle.shapes import is_true
 
-_OF_TASKS = {"notebook_task": "notebook_path", "spark_python_task": "python_file"}
+_OF_TASKS = {"notebook_task": "notebook_path", "spark_python_task": "python_file", "sql_task": "path",
+             "dbt_task": "project_directory"}  # fmt: skip
 _COMMENTS = {".py": "#", ".r": "#", ".scala": "//", ".sql": "--"}
 
 
 def of_task(bundle: Bundle, task: Task, job: Job) -> Iterator[str]:
-    """What is wrong with the notebook or the script of a task, where it lies in the bundle."""
-    text = as_text(task.settings.get(_OF_TASKS.get(task.kind, "")))
+    """What is wrong with the notebook, script, SQL file or project of a task, where it lies in the bundle."""
+    field = _OF_TASKS.get(task.kind, "")
+    holder = task.settings.get("file") if task.kind == "sql_task" else task.settings
+    text = as_text(holder.get(field)) if isinstance(holder, dict) else ""
     if not text or job.spec.get("git_source") or re.match(r"/|\w+:|.*(\$\{|\{\{)", text):
         return
-    file = bundle.root / bundle.place(f"jobs.{job.key}.{task.key}").partition(":")[0]
-    # The task may be written in one file, and its path in that of the targets.
-    path = next((d / text for d in (file.parent, bundle.root) if (d / text).is_file()), None)
+    own = bundle.place(f"jobs.{job.key}.{task.key}").partition(":")[0]
+    files = {f for name, value, f in fields(bundle.written("jobs", job.key), own) if (name, value) == (field, text)}
+    # Where it stands in a variable, the CLI sees it from the file that names the variable.
+    directories = [(bundle.root / file).parent for file in files or (own, "databricks.yml")]
+    path = next((directory / text for directory in directories if (directory / text).exists()), None)
     if path is None:
         yield f"there is no file {text}"
         return
-    is_notebook = _is_notebook(path)
+    is_notebook = path.is_file() and _is_notebook(path)
     if is_notebook and task.kind != "notebook_task":
         yield f"{text} is a notebook, which a {task.kind} can't run"
     if not is_notebook and task.kind == "notebook_task":
         yield f"{text} is no notebook: it does not begin with `# Databricks notebook source`"
     if not _comes_along(bundle, path):
         yield _not_in_workspace(bundle, text)
+
+
+def fields(value: Any, file: str) -> Iterator[tuple[str, Any, str]]:
+    """All fields of a nested mapping, and the file that each is written in: its paths are seen from there."""
+    if isinstance(value, dict):
+        file = getattr(value, "place", "").partition(":")[0] or file
+        for name, inner in value.items():
+            yield name, inner, file
+            yield from fields(inner, file)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from fields(inner, file)
 
 
 def of_job(bundle: Bundle, job: Job) -> Iterator[str]:

@@ -49,7 +49,8 @@ def datasets(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _dashboard(bundle: Bundle, path: str, dashboard: Mapping[str, Any], known: Collection[str]) -> Iterator[str]:
-    file, content, name = dashboard.get("file_path"), dashboard.get("serialized_dashboard"), "serialized_dashboard"
+    file, name = dashboard.get("file_path"), "serialized_dashboard"
+    content: Any = dashboard.get(name)
     if not file and not content:
         yield "has neither file_path nor serialized_dashboard"
         return
