@@ -406,6 +406,12 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                     "name: landing\n      volume_path: /Volumes/x",
                     "landing: volume_path is made of",
                 ),
+                (
+                    "resources/search_forecast.experiment.yml",
+                    "${workspace.root_path}/",
+                    "",
+                    "experiments.search_forecast: is named search_forecast; an experiment has a path, such as ${work",
+                ),
                 (MEDALLION, "entry_point: ", "entry_point: [x] #", "entry_point: expected a scalar, got a list"),
                 (
                     MEDALLION,
@@ -498,6 +504,8 @@ def test_a_planted_fault_is_found(bundle, file, old, new, problem):
     [
         (MEDALLION, "../dist/*.whl", "../dist/*.whl[forecast,models]"),
         (FORECAST, "narwhals==2.29.0", "narwhals[dask]==2.29.0"),
+        (FORECAST, "max_concurrent_runs: 1\n", "max_concurrent_runs: 1\n      performance_target: ${var.country}\n"),
+        (FORECAST, "max_retries: 2\n", "max_retries: 2\n          run_if: ''\n"),
         (FORECAST, "narwhals==2.29.0", "narwhals == 2.29.0"),
         (FORECAST, "narwhals==2.29.0", "'narwhals==2.29.0; python_version >= \"3.12\"'"),
         (
@@ -703,6 +711,8 @@ def test_quartz_expressions_that_are_right(expression):
         ("0 0 */24 * * ?", "hours */24"),
         ("0 0 6 ? * FUN#1", "day of week FUN#1"),
         ("0 0 6 ? * FUNL", "day of week FUNL"),
+        ("0 0 ² * * ?", "hours ²"),
+        ("0 0/² 6 * * ?", "minutes 0/²"),
         ("", "has 0 fields"),
     ],
 )

@@ -39,6 +39,7 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
             *definitions.references(bundle),
             *names.hard_coded(bundle),
             *names.of_apps(bundle),
+            *names.of_experiments(bundle),
             *sql.problems(bundle),
             *grants.problems(bundle),
             *jobs.problems(bundle, parse),
