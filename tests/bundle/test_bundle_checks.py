@@ -436,6 +436,30 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                 (MEDALLION, "../dist/*.whl", "./dist/*.whl", "jobs.medallion: no file matches ./dist/*.whl, seen from"),
                 ("databricks.yml", "type: whl", "type: wheel", "artifacts.search_forecast: no type wheel; did"),
                 ("databricks.yml", "    build: ", "    #", "artifacts.search_forecast: says no build, and there is no"),
+                (
+                    "databricks.yml",
+                    "type: whl",
+                    "type: whl\n    path: nope",
+                    "search_forecast: there is no directory nope",
+                ),
+                (
+                    "databricks.yml",
+                    "artifacts:\n",
+                    "artifacts:\n  x: {files: [{source: '*.jar'}]}\n",
+                    "artifacts.x: no file matches *.jar",
+                ),
+                (
+                    "databricks.yml",
+                    "artifacts:\n",
+                    "artifacts:\n  x: {files: [a.jar]}\n",
+                    "artifacts.x: files: expected {",
+                ),
+                (
+                    "databricks.yml",
+                    '">= 1.13.0"',
+                    "latest",
+                    "bundle.databricks_cli_version latest is nothing like >= 1",
+                ),
                 ("databricks.yml", "artifacts:\n", "artifacts:\n  x:\n", "artifacts.x: says neither build nor files"),
                 (
                     "databricks.yml",
@@ -503,6 +527,8 @@ def test_a_planted_fault_is_found(bundle, file, old, new, problem):
     ("file", "old", "new"),
     [
         (MEDALLION, "../dist/*.whl", "../dist/*.whl[forecast,models]"),
+        ("databricks.yml", '">= 1.13.0"', "'>= 1.13.0, < 2.0.0'"),
+        ("databricks.yml", "type: whl", "type: whl\n    path: ${var.country}"),
         (FORECAST, "narwhals==2.29.0", "narwhals[dask]==2.29.0"),
         (FORECAST, "max_concurrent_runs: 1\n", "max_concurrent_runs: 1\n      performance_target: ${var.country}\n"),
         (FORECAST, "max_retries: 2\n", "max_retries: 2\n          run_if: ''\n"),
@@ -564,6 +590,8 @@ def test_a_key_that_two_kinds_of_resources_share_is_found(bundle):
 def test_a_dashboard_that_is_no_json_is_found(bundle):
     (bundle / DASHBOARD).write_text("{")
 
+    assert any("dashboards.search_demand: search_demand.lvdash.json: " in line for line in faults(bundle))
+    (bundle / DASHBOARD).unlink()
     assert any("dashboards.search_demand: search_demand.lvdash.json: " in line for line in faults(bundle))
 
 
@@ -640,6 +668,18 @@ def test_a_task_whose_file_would_not_run_in_the_workspace_is_found(bundle, task,
     assert not any("target dev" in line for line in said)  # which takes the notebooks along
 
 
+def test_a_list_of_packages_that_is_not_there_is_found(bundle):
+    libraries = "          existing_cluster_id: c\n          libraries: [{requirements: ../packages.txt}]\n"
+    edit(bundle, MEDALLION, "          environment_key: default\n", libraries)
+    assert any("jobs.medallion: there is no file ../packages.txt" in line for line in faults(bundle))
+
+    (bundle / "packages.txt").touch()
+    assert any("../packages.txt is in none of sync.paths of target dev" in line for line in faults(bundle))
+    (bundle / "packages.txt").rename(bundle / "resources/packages.txt")
+    edit(bundle, MEDALLION, "../packages.txt", "packages.txt")
+    assert faults(bundle) == []
+
+
 @pytest.mark.parametrize(
     ("task", "missing"),
     [
@@ -648,6 +688,7 @@ def test_a_task_whose_file_would_not_run_in_the_workspace_is_found(bundle, task,
         ("{notebook_task: {notebook_path: ./n.py}}", None),
         ("{sql_task: {warehouse_id: w, file: {path: q.sql}}}", "q.sql"),
         ("{sql_task: {warehouse_id: w, file: {path: q/q.sql}}}", None),
+        ("{dbt_task: {project_directory: n.py, commands: [dbt run]}, existing_cluster_id: c}", "n.py"),
         ("{dbt_task: {project_directory: shop, commands: [dbt run]}, existing_cluster_id: c}", "shop"),
         ("{dbt_task: {project_directory: resources, commands: [dbt run]}, existing_cluster_id: c}", None),
     ],

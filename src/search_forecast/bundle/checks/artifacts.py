@@ -40,10 +40,15 @@ def _artifact(bundle: Bundle, artifact: Any) -> Iterator[str]:
     if not isinstance(artifact, dict):
         yield "says neither build nor files"
         return
+    if any("${" in text for text in texts(artifact)):  # what it stands for may be another for each target
+        return
     for name, known in _CHOICES.items():
         choice = as_text(artifact.get(name))
         if choice and choice not in known:
             yield f"no {name} {choice}{did_you_mean(choice, known)}"
+    if not _directory(bundle, artifact).is_dir():
+        yield f"there is no directory {artifact.get('path')}"
+    yield from _sources(bundle, artifact)
     if artifact.get("build") or artifact.get("files"):
         return
     if artifact.get("type") != "whl":
@@ -52,11 +57,26 @@ def _artifact(bundle: Bundle, artifact: Any) -> Iterator[str]:
         yield "says no build, and there is no setup.py, which would be called then"
 
 
+def _sources(bundle: Bundle, artifact: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the files of an artifact; those that a build makes need not be there."""
+    files = artifact.get("files") or []
+    for item in files if isinstance(files, list) else [files]:
+        source = item.get("source") if isinstance(item, dict) else None
+        if not isinstance(source, str):
+            yield "files: expected {source: ...}"
+        elif not artifact.get("build") and not _is_there(bundle, _seen_from(bundle, artifact) / source):
+            yield f"no file matches {source}"
+
+
 def _directory(bundle: Bundle, artifact: Any) -> Path:
     """Where an artifact is built."""
-    file = getattr(artifact, "place", "").partition(":")[0]
     path = as_text(artifact.get("path"))
-    return (bundle.root / file).parent / path if path else bundle.root
+    return _seen_from(bundle, artifact) / path if path else bundle.root
+
+
+def _seen_from(bundle: Bundle, artifact: Any) -> Path:
+    """Where the file lies that an artifact is written in: its paths are seen from there."""
+    return (bundle.root / getattr(artifact, "place", "").partition(":")[0]).parent
 
 
 def _libraries(bundle: Bundle, job: str) -> Iterator[tuple[str, str]]:
@@ -66,8 +86,12 @@ def _libraries(bundle: Bundle, job: str) -> Iterator[tuple[str, str]]:
             yield from ((text, file) for text in texts(value))
 
 
+def _is_there(bundle: Bundle, pattern: Path) -> bool:
+    return any(bundle.root.glob(relpath(pattern, bundle.root)))
+
+
 def _is_there_or_built(bundle: Bundle, path: Path) -> bool:
-    if any(bundle.root.glob(relpath(path, bundle.root))):
+    if _is_there(bundle, path):
         return True
     artifacts = _artifacts(bundle)
     if not artifacts:  # the CLI builds what it finds a setup.py of
@@ -78,11 +102,12 @@ def _is_there_or_built(bundle: Bundle, path: Path) -> bool:
 def _may_leave(bundle: Bundle, artifact: dict[str, Any], path: Path) -> bool:
     """Whether a build may leave a file there: a wheel in `dist`, others where their files are said to be."""
     files = artifact.get("files")
+    if "${" in "".join(texts(artifact)):
+        return True
     if not files:
         is_wheel = artifact.get("type") == "whl"
         return not is_wheel or _is_same(path.parent, _directory(bundle, artifact) / "dist")
-    file = getattr(artifact, "place", "").partition(":")[0]
-    return any(_is_same(path.parent, ((bundle.root / file).parent / text).parent) for text in texts(files))
+    return any(_is_same(path.parent, (_seen_from(bundle, artifact) / text).parent) for text in texts(files))
 
 
 def _is_same(one: Path, other: Path) -> bool:

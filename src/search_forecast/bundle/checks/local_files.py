@@ -15,19 +15,22 @@ _OF_TASKS = {"notebook_task": "notebook_path", "spark_python_task": "python_file
              "dbt_task": "project_directory"}  # fmt: skip
 _COMMENTS = {".py": "#", ".r": "#", ".scala": "//", ".sql": "--"}
 
+_ELSEWHERE = re.compile(r"/|\w+:|.*(\$\{|\{\{)")
+
 
 def of_task(bundle: Bundle, task: Task, job: Job) -> Iterator[str]:
     """What is wrong with the notebook, script, SQL file or project of a task, where it lies in the bundle."""
     field = _OF_TASKS.get(task.kind, "")
     holder = task.settings.get("file") if task.kind == "sql_task" else task.settings
     text = as_text(holder.get(field)) if isinstance(holder, dict) else ""
-    if not text or job.spec.get("git_source") or re.match(r"/|\w+:|.*(\$\{|\{\{)", text):
+    if not text or job.spec.get("git_source") or _ELSEWHERE.match(text):
         return
     own = bundle.place(f"jobs.{job.key}.{task.key}").partition(":")[0]
     files = {f for name, value, f in fields(bundle.written("jobs", job.key), own) if (name, value) == (field, text)}
     # Where it stands in a variable, the CLI sees it from the file that names the variable.
     directories = [(bundle.root / file).parent for file in files or (own, "databricks.yml")]
-    path = next((directory / text for directory in directories if (directory / text).exists()), None)
+    is_there = Path.is_dir if task.kind == "dbt_task" else Path.is_file
+    path = next((directory / text for directory in directories if is_there(directory / text)), None)
     if path is None:
         yield f"there is no file {text}"
         return
@@ -53,7 +56,14 @@ def fields(value: Any, file: str) -> Iterator[tuple[str, Any, str]]:
 
 
 def of_job(bundle: Bundle, job: Job) -> Iterator[str]:
-    """Files here that a job names in the workspace's copy of the bundle, and that are not in it."""
+    """Lists of packages that are not there, and files that a job names and that no deployment takes along."""
+    for name, text, file in fields(bundle.written("jobs", job.key), bundle.place(f"jobs.{job.key}").partition(":")[0]):
+        if name == "requirements" and isinstance(text, str) and not _ELSEWHERE.match(text):
+            path = (bundle.root / file).parent / text
+            if not path.is_file():
+                yield f"there is no file {text}"
+            elif not _comes_along(bundle, path):
+                yield _not_in_workspace(bundle, text)
     in_workspace = re.compile(rf"{re.escape(bundle.config['workspace']['file_path'])}/([^\s,;'\"*?\[${{}}]+)")
     for name in dict.fromkeys(name for text in texts(job.spec) for name in in_workspace.findall(text)):
         if (bundle.root / name).exists() and not _comes_along(bundle, bundle.root / name):

@@ -1,5 +1,6 @@
 """Whether the settings outside of the resources are such that the CLI deploys: fields, paths, and whom jobs run as."""
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -13,6 +14,8 @@ from search_forecast.bundle.shapes import is_true, mapping
 from search_forecast.errors import did_you_mean
 
 _PATHS = ("root_path", "file_path", "resource_path", "artifact_path", "state_path")
+_VERSION = r"(>=|<=|>|<|!=)? ?(\d+\.\d+\.\d+(-\w+)?|\d+\.\d+\.\*|\d+\.\*)"
+_VERSIONS = rf"({_VERSION}(, {_VERSION})?)?"
 _LEVELS = ("CAN_MANAGE", "CAN_RUN", "CAN_VIEW")  # of the whole bundle
 _TARGET = {"artifacts", "bundle", "cluster_id", "compute_id", "default", "git", "mode", "permissions", "presets",
            "resources", "run_as", "sync", "variables", "workspace"}  # fmt: skip
@@ -78,6 +81,8 @@ def _top(bundle: Bundle) -> Iterator[str]:
     settings, workspace = bundle.raw["bundle"], mapping(bundle.raw.get("workspace"), "workspace")
     if settings.get("engine") not in (None, "", "direct", "terraform"):
         yield f"bundle.engine {settings['engine']} is neither direct nor terraform"
+    if not re.fullmatch(_VERSIONS, as_text(settings.get("databricks_cli_version"))):
+        yield f"bundle.databricks_cli_version {settings['databricks_cli_version']} is nothing like >= 1.13.0, <= 2.0.0"
     texts = {"bundle.name": settings["name"], **{f"workspace.{n}": workspace.get(n) for n in ("host", "profile")}}
     yield from (f"{name} can't hold a reference" for name, text in texts.items() if "${" in as_text(text))
     config = bundle.config

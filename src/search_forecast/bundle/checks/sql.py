@@ -57,7 +57,8 @@ def _dashboard(bundle: Bundle, path: str, dashboard: Mapping[str, Any], known: C
     try:
         if file:  # its path is written relative to the file that declares it
             at = (bundle.root / bundle.place(path).partition(":")[0]).parent / str(file)
-            content, name = at.read_text(encoding="utf-8"), at.name
+            name = at.name
+            content = at.read_text(encoding="utf-8")
         yield from _content(json.loads(content) if isinstance(content, str) else content, known)
     except (OSError, ValueError) as error:
         yield f"{name}: {error}"
