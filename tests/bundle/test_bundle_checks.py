@@ -9,6 +9,8 @@ import pytest
 from search_forecast import cli
 from search_forecast.bundle import checks
 from search_forecast.bundle.checks.cron import cron_problem
+from support.bundles import write
+from support.mistakes import FLOW, RIGHT, ROOT
 from support.places import PROJECT
 
 MEDALLION, GOLD, ALERT = "resources/medallion.job.yml", "resources/gold.schema.yml", "resources/unreconciled.alert.yml"
@@ -40,6 +42,10 @@ def bundle(tmp_path):
         shutil.copy(PROJECT / name, tmp_path / name)
     for name in ("resources", "src/dashboards"):
         shutil.copytree(PROJECT / name, tmp_path / name)
+    for name in ("notebooks", "fixtures/landing", "src/search_forecast"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("fixtures/infant_growth.csv", "src/requirements.txt"):
+        shutil.copy(PROJECT / name, tmp_path / name)
     return tmp_path
 
 
@@ -306,6 +312,22 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                 ),
                 ("    dynamic_version:", "    dynamic:", "artifacts.search_forecast: unknown field dynamic"),
                 ("sync:\n  paths:", "sync:\n  path:", "sync: unknown field path; did you mean paths?"),
+                (
+                    "      root_path:",
+                    "      rooth_path:",
+                    "dev.workspace: unknown field rooth_path; did you mean root_",
+                ),
+                (
+                    "      service_principal_name: ",
+                    "      principal_name: ",
+                    "run_as: unknown field principal_name; did",
+                ),
+                ("targets:\n", "scripts: {a: {contents: ls}}\n\ntargets:\n", "scripts.a: unknown field contents; did"),
+                (
+                    "        group_name: ",
+                    "        group: ",
+                    "target staging: the permission CAN_MANAGE is given to nobody",
+                ),
                 ("sync:\n  paths:", "snyc:\n  paths:", "databricks.yml: unknown field snyc; did you mean sync?"),
                 ("    lookup:", "    look_up:", "variables.warehouse_id: unknown field look_up; did you mean lookup?"),
             )
@@ -378,6 +400,18 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                     "schema_name: [x] #",
                     "volumes.landing: schema_name: expected a scalar, got a",
                 ),
+                (
+                    VOLUME,
+                    "name: landing",
+                    "name: landing\n      volume_path: /Volumes/x",
+                    "landing: volume_path is made of",
+                ),
+                (
+                    "resources/search_forecast.experiment.yml",
+                    "${workspace.root_path}/",
+                    "",
+                    "experiments.search_forecast: is named search_forecast; an experiment has a path, such as ${work",
+                ),
                 (MEDALLION, "entry_point: ", "entry_point: [x] #", "entry_point: expected a scalar, got a list"),
                 (
                     MEDALLION,
@@ -392,6 +426,66 @@ def test_the_app_has_no_problem_where_it_is_included_and_a_name_that_an_app_can_
                     "staging: dashboards.search_demand embeds",
                 ),
                 (MEDALLION, "      tasks:\n", NOTEBOOK, "task n: there is no file ../src/there_is_none.py"),
+                ("databricks.yml", "- src/dashboards", "- src/bords", "target dev: sync.paths: there is no src/bords"),
+                (
+                    "databricks.yml",
+                    "    - fixtures/infant_growth.csv\n",
+                    "",
+                    "jobs.regression_example: fixtures/infant_growth.csv is in none of sync.paths of target prod",
+                ),
+                (MEDALLION, "../dist/*.whl", "./dist/*.whl", "jobs.medallion: no file matches ./dist/*.whl, seen from"),
+                ("databricks.yml", "type: whl", "type: wheel", "artifacts.search_forecast: no type wheel; did"),
+                ("databricks.yml", "    build: ", "    #", "artifacts.search_forecast: says no build, and there is no"),
+                (
+                    "databricks.yml",
+                    "type: whl",
+                    "type: whl\n    path: nope",
+                    "search_forecast: there is no directory nope",
+                ),
+                (
+                    "databricks.yml",
+                    "artifacts:\n",
+                    "artifacts:\n  x: {files: [{source: '*.jar'}]}\n",
+                    "artifacts.x: no file matches *.jar",
+                ),
+                (
+                    "databricks.yml",
+                    "artifacts:\n",
+                    "artifacts:\n  x: {files: [a.jar]}\n",
+                    "artifacts.x: files: expected {",
+                ),
+                (
+                    "databricks.yml",
+                    '">= 1.13.0"',
+                    "latest",
+                    "bundle.databricks_cli_version latest is nothing like >= 1",
+                ),
+                ("databricks.yml", "artifacts:\n", "artifacts:\n  x:\n", "artifacts.x: says neither build nor files"),
+                (
+                    "databricks.yml",
+                    "artifacts:\n",
+                    "artifacts:\n  x: {executable: zsh}\n",
+                    "artifacts.x: no executable zsh",
+                ),
+                (MEDALLION, "path}/\n", "path}\n", "medallion: the url of its file_arrival does not end in /"),
+                (
+                    MEDALLION,
+                    "          environment_key: default\n",
+                    "          environment_key: default\n          libraries: [{pypi: {package: rich}}]\n",
+                    "task ingest: libraries are for clusters; serverless compute takes them from its environment",
+                ),
+                (
+                    MEDALLION,
+                    "      tasks:\n",
+                    "      tasks:\n        - {task_key: n, notebook_task: {notebook_path: /x}, libraries: [{}]}\n",
+                    "task n: libraries are for clusters",
+                ),
+                (
+                    FORECAST,
+                    "narwhals==2.29.0",
+                    "narwhals[dask] == 2.0.0",
+                    "2.0.0 is not the version in requirements.txt",
+                ),
                 (MEDALLION, "max_concurrent_runs: 1\n", "max_concurrent_runs: 1001\n", "runs 1001 is not in 0-1000"),
                 (MEDALLION, "triggers_seconds: 300", "triggers_seconds: 30", "triggers_seconds 30 is less than 60"),
             )
@@ -427,6 +521,30 @@ def test_a_planted_fault_is_found(bundle, file, old, new, problem):
     found = faults(bundle)
 
     assert any(problem in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        (MEDALLION, "../dist/*.whl", "../dist/*.whl[forecast,models]"),
+        ("databricks.yml", '">= 1.13.0"', "'>= 1.13.0, < 2.0.0'"),
+        ("databricks.yml", "type: whl", "type: whl\n    path: ${var.country}"),
+        (FORECAST, "narwhals==2.29.0", "narwhals[dask]==2.29.0"),
+        (FORECAST, "max_concurrent_runs: 1\n", "max_concurrent_runs: 1\n      performance_target: ${var.country}\n"),
+        (FORECAST, "max_retries: 2\n", "max_retries: 2\n          run_if: ''\n"),
+        (FORECAST, "narwhals==2.29.0", "narwhals == 2.29.0"),
+        (FORECAST, "narwhals==2.29.0", "'narwhals==2.29.0; python_version >= \"3.12\"'"),
+        (
+            MEDALLION,
+            "          environment_key: default\n",
+            "          existing_cluster_id: c\n          libraries: [{whl: ../dist/*.whl}]\n",
+        ),
+    ],
+)
+def test_what_the_workspace_takes_is_no_fault(bundle, file, old, new):
+    edit(bundle, file, old, new)
+
+    assert faults(bundle) == []
 
 
 def test_two_developers_sharing_a_model_is_found(bundle):
@@ -473,6 +591,24 @@ def test_a_dashboard_that_is_no_json_is_found(bundle):
     (bundle / DASHBOARD).write_text("{")
 
     assert any("dashboards.search_demand: search_demand.lvdash.json: " in line for line in faults(bundle))
+    (bundle / DASHBOARD).unlink()
+    assert any("dashboards.search_demand: search_demand.lvdash.json: " in line for line in faults(bundle))
+
+
+def test_a_dashboard_may_be_written_in_the_bundle(bundle):
+    board = (bundle / BOARD).read_text()
+    content = json.loads((bundle / DASHBOARD).read_text())
+    for written in (content, json.dumps(content)):
+        line = f"serialized_dashboard: {json.dumps(written)}"
+        (bundle / BOARD).write_text(board.replace("file_path: ../src/dashboards/search_demand.lvdash.json", line))
+        assert faults(bundle) == []
+
+    edit(bundle, BOARD, "from daily_totals", "from daily_sums")
+    assert any("there is no table daily_sums in gold" in line for line in faults(bundle))
+    (bundle / BOARD).write_text(board.replace("file_path: ../src/dashboards/search_demand.lvdash.json", ""))
+    assert [line.partition(": ")[2] for line in faults(bundle)] == [
+        "dashboards.search_demand: has neither file_path nor serialized_dashboard"
+    ]
 
 
 def test_what_a_later_target_alone_has_is_looked_at_too(tmp_path):
@@ -512,6 +648,83 @@ def test_a_notebook_is_looked_for_beside_the_file_that_names_it(bundle):
 
 
 @pytest.mark.parametrize(
+    ("task", "content", "problem"),
+    [
+        ("notebook_task: {notebook_path: ../notebooks/n.py}", "print(1)\n", "n.py is no notebook: it does not begin"),
+        ("notebook_task: {notebook_path: ../notebooks/n.sql}", "# Databricks notebook source", "n.sql is no notebook"),
+        ("spark_python_task: {python_file: ../notebooks/n.py}", "# Databricks notebook source\n", "n.py is a notebook"),
+        ("notebook_task: {notebook_path: ../notebooks/n.py}", "# Databricks notebook source\r\n", "of target prod"),
+        ("notebook_task: {notebook_path: ../notebooks/n.ipynb}", "{}", "in none of sync.paths of target staging"),
+    ],
+)
+def test_a_task_whose_file_would_not_run_in_the_workspace_is_found(bundle, task, content, problem):
+    (bundle / "notebooks" / task.rpartition("/")[2].rstrip("}")).write_bytes(content.encode())
+    first = f"      tasks:\n        - {{task_key: n, environment_key: default, {task}}}\n"
+    edit(bundle, MEDALLION, "      tasks:\n", first)
+
+    said = [line for line in faults(bundle) if "notebooks" in line]
+
+    assert any(problem in line for line in said), said
+    assert not any("target dev" in line for line in said)  # which takes the notebooks along
+
+
+def test_a_list_of_packages_that_is_not_there_is_found(bundle):
+    libraries = "          existing_cluster_id: c\n          libraries: [{requirements: ../packages.txt}]\n"
+    edit(bundle, MEDALLION, "          environment_key: default\n", libraries)
+    assert any("jobs.medallion: there is no file ../packages.txt" in line for line in faults(bundle))
+
+    (bundle / "packages.txt").touch()
+    assert any("../packages.txt is in none of sync.paths of target dev" in line for line in faults(bundle))
+    (bundle / "packages.txt").rename(bundle / "resources/packages.txt")
+    edit(bundle, MEDALLION, "../packages.txt", "packages.txt")
+    assert faults(bundle) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "missing"),
+    [
+        ("{notebook_task: {notebook_path: m.py}}", "m.py"),
+        ("{notebook_task: {notebook_path: ../n.py}}", "../n.py"),  # seen from the job's file, not from this one
+        ("{notebook_task: {notebook_path: ./n.py}}", None),
+        ("{sql_task: {warehouse_id: w, file: {path: q.sql}}}", "q.sql"),
+        ("{sql_task: {warehouse_id: w, file: {path: q/q.sql}}}", None),
+        ("{dbt_task: {project_directory: n.py, commands: [dbt run]}, existing_cluster_id: c}", "n.py"),
+        ("{dbt_task: {project_directory: shop, commands: [dbt run]}, existing_cluster_id: c}", "shop"),
+        ("{dbt_task: {project_directory: resources, commands: [dbt run]}, existing_cluster_id: c}", None),
+    ],
+)
+def test_a_path_is_seen_from_the_file_that_it_is_written_in(tmp_path, task, missing):
+    root = (
+        "bundle: {name: shop}\ninclude: [resources/*.yml]\ntargets: {t: {resources: {jobs: {flow: {tasks: [TASK]}}}}}\n"
+    )
+    flow = "resources: {jobs: {flow: {name: flow, tasks: [{task_key: a, max_retries: 1}]}}}\n"
+    files = {"n.py": "# Databricks notebook source\n", "n.ipynb": "{}", "q/q.sql": "", "resources/flow.yml": flow}
+    write(tmp_path, {**files, "databricks.yml": root.replace("TASK", task.replace("{", "{task_key: a, ", 1))})
+
+    said = [line.rpartition(": ")[2] for line in faults(tmp_path) if "there is no file" in line]
+    assert said == ([] if missing is None else [f"there is no file {missing}"])
+
+
+@pytest.mark.parametrize(
+    ("root", "dependency"),
+    [
+        ("artifacts: {a: {type: whl, build: make, path: package}}", "../package/dist/*.whl"),
+        ("artifacts: {a: {build: make, files: [{source: ./out/a.whl}]}}", "../out/a.whl"),
+        ("artifacts: {a: {build: make}}", "../anywhere/a.whl"),
+        ("sync: {paths: [.]}", "../there/*.whl"),
+        ("sync: {paths: [.]}", "/Volumes/main/default/wheels/a.whl"),
+        ("sync: {paths: [.]}", "${var.wheel}"),
+    ],
+)
+def test_a_wheel_that_is_there_or_is_built_is_no_mistake(tmp_path, root, dependency):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/a.whl").touch()
+    write(tmp_path, {**RIGHT, FLOW: RIGHT[FLOW].replace("../dist/*.whl", dependency), ROOT: f"{RIGHT[ROOT]}{root}\n"})
+
+    assert not [line for line in faults(tmp_path) if "no file matches" in line and "flow" in line]
+
+
+@pytest.mark.parametrize(
     "expression",
     [
         "0 30 6 * * ?",
@@ -539,6 +752,8 @@ def test_quartz_expressions_that_are_right(expression):
         ("0 0 */24 * * ?", "hours */24"),
         ("0 0 6 ? * FUN#1", "day of week FUN#1"),
         ("0 0 6 ? * FUNL", "day of week FUNL"),
+        ("0 0 ² * * ?", "hours ²"),
+        ("0 0/² 6 * * ?", "minutes 0/²"),
         ("", "has 0 fields"),
     ],
 )

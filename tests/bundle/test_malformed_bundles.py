@@ -29,7 +29,8 @@ VALUES = st.recursive(
 # Where something else is put: each is a path into one of the two files.
 ROOT_PATHS = st.sampled_from([("bundle",), ("include",), ("variables",), ("variables", "catalog"), ("targets",),
                               ("targets", "dev"), ("targets", "dev", "presets"), ("targets", "dev", "variables"),
-                              ("run_as",), ("presets",), ("workspace",), ("experimental",)])  # fmt: skip
+                              ("run_as",), ("presets",), ("workspace",), ("experimental",),
+                              ("sync",), ("sync", "paths"), ("artifacts",), ("artifacts", "shop")])  # fmt: skip
 JOB_FIELDS = ("name", "tags", "tasks", "parameters", "environments", "job_clusters", "schedule", "timeout_seconds")
 TASK_FIELDS = ("task_key", "depends_on", "run_if", "disabled", "environment_key", "max_retries", "python_wheel_task",
                "condition_task", "run_job_task", "for_each_task")  # fmt: skip
@@ -73,7 +74,7 @@ def test_the_root_file(directory, path, value):
     content = parsed(RIGHT[ROOT])
     inner = content
     for step in path[:-1]:
-        inner = inner[step]
+        inner = inner.setdefault(step, {})
     inner[path[-1]] = value
 
     read_and_checked(write(directory, {**RIGHT, ROOT: json.dumps(content)}))

@@ -100,6 +100,7 @@ READ: dict[str, dict[str, str | bytes]] = {
     "a target of nothing": root(f"{JOB}targets: {{d: }}\n"),
     "targets by their old name": root(f"{JOB}environments: {{d: {{mode: development}}}}\n"),
     "the default in words": root(f"{JOB}targets: {{a: {{default: yes, mode: development}}, b: {{}}}}\n"),
+    "a job without a name": root(JOB.replace("      name: flow\n", "")),
     "the mode in bundle": {"databricks.yml": "bundle: {name: shop, mode: development}\n" + JOB},
     "an empty included file": root(f"include: [r/*]\n{JOB}", **{"r/e.yml": ""}),
     "an included file with a comment": root(f"include: [r/*]\n{JOB}", **{"r/e.yml": "# nothing yet\n"}),
@@ -122,6 +123,9 @@ READ: dict[str, dict[str, str | bytes]] = {
     "a variable in a variable's name": names("{a: '${var.${var.n}}'}", "{n: {default: f}, f: {default: x}}"),
     "an item of a list": names("{a: '${var.f[1]}-${var.f[0].b}'}", "{f: {type: complex, default: [{b: c}, d]}}"),
     "a field of a mapping": names("{a: '${var.f.a.b}'}", "{f: {type: complex, default: {a: {b: c}}}}"),
+    "a field of a mapping that another variable stands for": names(
+        "{a: '${var.p.k}'}", "{p: {type: complex, default: '${var.f}'}, f: {type: complex, default: {k: b}}}"
+    ),
     "variables by their long name": names("{a: '${variables.f.value}${variables.f.default}'}", "{f: {default: x}}"),
     "references that are none": names("{a: '${ var.f } ${var.1f} ${} $${var.f}'}", "{f: {default: x}}"),
     "a target's mapping replaces": names(
@@ -237,6 +241,10 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], str]] = {
     "variables in a circle": (
         names("{a: '${var.f}'}", "{f: {default: '${var.g}'}, g: {default: '${var.f}'}}"), "refers to itself"
     ),
+    "variables in a circle that nothing uses": (
+        names("{}", "{f: {default: '${var.g}'}, g: {default: '${var.f}'}}"), "refers to itself"
+    ),
+    "an unknown variable that nothing uses": (names("{}", "{f: {default: '${var.ff}'}}"), "${var.ff}: no variable ff"),
     "a list in a text": (
         names("{a: 'x${var.f}'}", "{f: {type: complex, default: [a]}}"), "is a list, which can't stand inside of a text"
     ),

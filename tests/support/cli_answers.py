@@ -47,7 +47,7 @@ def _first_line(said: str) -> str:
     if "fatal error" in said:
         return "It crashes."
     line = next((line for line in said.splitlines() if re.match("Error: |Warning: |Recommendation: ", line)), "")
-    line = re.sub(r"/\S*/(?=databricks\.yml)| in /\S+$", "", line)
+    line = re.sub(r"/\S*/(?=databricks\.yml|resources/)| in /\S+$", "", line)
     return re.sub(r"\(([\w, ]+)\)", lambda names: f"({', '.join(sorted(names[1].split(', ')))})", line)
 
 

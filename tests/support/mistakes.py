@@ -11,6 +11,7 @@ variables:
 targets:
   dev: {mode: development, default: true}
   prod: {mode: production, workspace: {root_path: "/Workspace/Users/${workspace.current_user.userName}/shop"}}
+artifacts: {shop: {type: whl, build: make wheel}}
 """
 _FLOW = """resources:
   jobs:
@@ -155,6 +156,9 @@ MISTAKES = (
     Mistake("pyspark in an environment", FLOW, "[../dist/*.whl]", "[../dist/*.whl, pyspark==4.0.0]"),
     Mistake("databricks-connect in an environment", FLOW, "[../dist/*.whl]", "[../dist/*.whl, databricks-connect==17.0]"),
     Mistake("a dependency that is not pinned", FLOW, "[../dist/*.whl]", "[../dist/*.whl, rich>=14]"),
+    Mistake("libraries on serverless compute", FLOW, "          environment_key: default\n          python", "          libraries: [{whl: ../dist/*.whl}]\n"
+            "          environment_key: default\n          python"),
+    Mistake("a wheel seen from the wrong directory", FLOW, "[../dist/*.whl]", "[./dist/*.whl]"),
     Mistake("an unknown environment version", FLOW, 'environment_version: "6"', 'environment_version: "60"'),
     Mistake("an environment without version", FLOW, '            environment_version: "6"\n', ""),
     Mistake("a target's environment of the same key", ROOT, "default: true}", "default: true, resources: {jobs: {flow: {"
@@ -167,6 +171,8 @@ MISTAKES = (
             "      schedule:"),
     Mistake("a schedule and continuous", FLOW, "      schedule:", "      continuous: {pause_status: PAUSED}\n"
             "      schedule:"),
+    Mistake("a file arrival's url without its last slash", FLOW, 'schedule: {quartz_cron_expression: "0 0 4 * * ?", timezone_id: UTC}',
+            "trigger: {file_arrival: {url: '${resources.volumes.landing.volume_path}'}}"),
     Mistake("a cron expression of five fields", FLOW, "0 0 4 * * ?", "0 4 * * ?"),
     Mistake("a cron expression with hour 25", FLOW, "0 0 4 * * ?", "0 0 25 * * ?"),
     Mistake("an unknown time zone", FLOW, "timezone_id: UTC", "timezone_id: Europe/Pariss"),
@@ -182,6 +188,8 @@ MISTAKES = (
             "          environment_key: default\n          max_retries: 2\n          python"),
     Mistake("a variable twice", ROOT, "targets:", "  catalog: {description: Again, default: other}\ntargets:"),
     Mistake("a second YAML document", FLOW, "resources:\n  jobs:\n    flow:", "resources: {}\n---\nresources:\n  jobs:\n    flow:"),
+    Mistake("a notebook that is none", FLOW, "      tasks:\n", "      tasks:\n        - task_key: first\n"
+            "          notebook_task: {notebook_path: report.job.yml}\n"),
     Mistake("include in an included file", FLOW, "resources:\n", "include: [more.yml]\nresources:\n"),
     Mistake("an unknown field", FLOW, "      schedule:", "      max_concurent_runs: 1\n      schedule:"),
     Mistake("a field that a schema does not have", VOLUME, "gold.name}", "gold.nmae}"),

@@ -20,7 +20,8 @@ anything starts refuses what is wrong with a job or with one that it calls.
 
 What the CLI leaves out with a warning, such as a text where a list belongs, is refused in one line. Fields are checked
 by `databricks-bundles`; a kind of resource that it is not asked for yet is named. Not checked: whether a workspace has
-the principals, clusters, warehouses and catalogs that are named, and what is inside of notebooks and of others' SQL.
+the principals, clusters, warehouses and catalogs that are named, what `.gitignore` and `sync.exclude` keep from it, and
+what is inside of notebooks and of others' SQL.
 
 Of these {count} mistakes, each made in a bundle that is otherwise right, `databricks bundle validate --strict` sees
 {seen}. `make docs` makes the table, and a test compares it. What the CLI said is kept in

@@ -146,8 +146,9 @@ def resolve(
         "short_name": user.short_name,
         "domain_friendly_name": user.domain_friendly_name,
     }
-    more = {"var": values, "variables": raw["variables"]}
-    config = _filled(config, ("bundle", "workspace"), files.places, more)
+    more = {"variables": raw["variables"]}
+    config = _filled({**config, "var": values}, ("bundle", "workspace", "var"), files.places, more)
+    del config["var"]
     if config["bundle"]["mode"] not in ("", "development", "production"):
         raise UsageError(f"target {name}: mode {config['bundle']['mode']} is neither development nor production")
     if config.get("resources", {}) is None:
@@ -218,6 +219,7 @@ def _filled(
 
     filled = {name: substitute(value, lookup) for name, value in config.items() if name != "resources"}
     if "resources" in config:
+        config = {**config, "var": filled.get("var")}  # of a variable that stands for another, its fields too
         filled["resources"] = _by_resource(config["resources"], lookup, places, ())
     return filled
 

@@ -62,6 +62,7 @@ def _complete(config: dict[str, Any], presets: dict[str, Any]) -> None:
     """Give jobs and alerts what they leave out: tags, concurrent runs, run_as, pause_status."""
     resources, pause = config["resources"], presets.get("trigger_pause_status")
     for job in resources.get("jobs", {}).values():
+        job["name"] = job["name"] or "Untitled"
         if presets.get("tags"):
             written = {name: value for name, value in mapping(job.get("tags"), "the tags of a job").items() if value}
             job["tags"] = {**mapping(presets["tags"], "presets.tags"), **written}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from search_forecast.bundle.checks import definitions, grants, jobs, names, settings, sql
+from search_forecast.bundle.checks import artifacts, definitions, grants, jobs, names, settings, sql
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle, User, resolve, targets
 from search_forecast.bundle.files import read
@@ -34,10 +34,12 @@ def check(root: Path, parse: jobs.Parse) -> list[str]:
     for bundle in bundles:
         problems += [
             *settings.problems(bundle),
+            *artifacts.problems(bundle),
             *definitions.parsed(bundle),
             *definitions.references(bundle),
             *names.hard_coded(bundle),
             *names.of_apps(bundle),
+            *names.of_experiments(bundle),
             *sql.problems(bundle),
             *grants.problems(bundle),
             *jobs.problems(bundle, parse),

@@ -42,9 +42,14 @@ def cron_problem(expression: str) -> str | None:
 def _is_range(part: str, least: int, greatest: int, words: dict[str, int]) -> bool:
     """Whether it is `n`, `n-m`, `*/s`, `n/s` or `n-m/s` within the bounds."""
     base, slash, step = part.partition("/")
-    if slash and not (step.isdigit() and 0 < int(step) <= greatest):
+    if slash and not 0 < _number(step) <= greatest:
         return False
     if base == "*":
         return bool(slash)
-    numbers = [words.get(text.upper(), int(text) if text.isdigit() else -1) for text in base.split("-")]
+    numbers = [words.get(text.upper(), _number(text)) for text in base.split("-")]
     return len(numbers) <= 2 and all(least <= number <= greatest for number in numbers)
+
+
+def _number(text: str) -> int:
+    """A number of few ASCII digits; -1 where it is none."""
+    return int(text) if re.fullmatch("[0-9]{1,4}", text) else -1

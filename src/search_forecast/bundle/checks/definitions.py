@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -50,11 +50,14 @@ def parsed(bundle: Bundle) -> Iterator[Problem]:
             for name in ("display_name", "warehouse_id") if kind == "dashboards" else ():
                 if not bundle.written(kind, key).get(name):
                     yield Problem(f"{kind}.{key}", f"lacks {name}")
+            if kind == "volumes" and bundle.written(kind, key).get("volume_path"):
+                yield Problem(f"{kind}.{key}", "volume_path is made of its names; leave it out")
             try:
                 if kind == "jobs":
                     read_job(bundle, key)
                 yield from (Problem(f"{kind}.{key}", text) for text in _misplaced(_CLASSES[kind], resource, ""))
-                _CLASSES[kind].from_dict({name: value for name, value in resource.items() if name != "volume_path"})
+                written = _without_empty(_CLASSES[kind], resource)
+                _CLASSES[kind].from_dict({name: value for name, value in written.items() if name != "volume_path"})
             except UsageError as error:
                 yield Problem("", str(error))
             except (TypeError, ValueError, AttributeError) as error:
@@ -76,6 +79,18 @@ def _misplaced(kind: Any, value: object, path: str) -> Iterator[str]:
             yield from _misplaced(inner[1], item, f"{path}.{name}")
     elif kind in (str, int, float, bool) and isinstance(value, dict | list):
         yield f"{path}: expected a scalar, got {kind_of(value)}"
+
+
+def _without_empty(kind: Any, value: Any) -> Any:
+    """A value without the optional fields that hold an empty text, which the CLI leaves out too."""
+    kind, _, inner, hints = _taken_apart(kind)
+    if isinstance(value, list):
+        return [_without_empty(inner[0] if inner else Any, item) for item in value]
+    if not hints or not isinstance(value, dict):
+        return value
+    needed = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
+    return {name: _without_empty(hints.get(name, Any), item) for name, item in value.items()
+            if item != "" or name in needed}  # fmt: skip
 
 
 @cache

@@ -8,6 +8,7 @@ from importlib import metadata
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from search_forecast.bundle.checks import local_files
 from search_forecast.bundle.checks.cron import cron_problem
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle
@@ -20,7 +21,8 @@ from search_forecast.bundle.values import sample_command
 from search_forecast.errors import UsageError, did_you_mean
 
 Parse = Callable[[Sequence[str]], object]
-_PIN = re.compile(r"[A-Za-z0-9_.-]+==[^=*]+")
+_PIN = re.compile(r"([A-Za-z0-9_.-]+) *(?:\[[^\]]*\])? *== *([^=*,; ]+) *(?:;.*)?")
+_WHEEL = re.compile(r".*\.whl(?:\[.*\])?")  # extras may follow
 _ENVIRONMENT_VERSIONS = ("1", "2", "3", "4", "5", "6")
 # They come with the environment; another version beside it breaks the connection to the server.
 _OF_ENVIRONMENT = ("pyspark", "databricks-connect", "delta-spark")
@@ -40,9 +42,11 @@ def problems(bundle: Bundle, parse: Parse) -> Iterator[Problem]:
             for fault in faults(bundle, job):
                 yield Problem(f"{path}.{fault.task}" if fault.task else path, fault.text)
             for task in _tasks(job):
-                for text in (*_command(task, job, scripts, parse), *_compute(task, job), *_files(bundle, task, job)):
+                texts = (*_command(task, job, scripts, parse), *_compute(task, job))
+                for text in (*texts, *local_files.of_task(bundle, task, job)):
                     yield Problem(f"{path}.{task.key}", f"task {task.key}: {text}")
-            for text in (*_unused(bundle, job), *_environments(job, locked), *_starts(job)):
+            texts = (*_unused(bundle, job), *_environments(job, locked), *_starts(job))
+            for text in (*texts, *local_files.of_job(bundle, job)):
                 yield Problem(path, text)
         except UsageError:
             continue  # what can't be read, `definitions` says
@@ -103,25 +107,15 @@ def _compute(task: Task, job: Job) -> Iterator[str]:
     if cluster and cluster not in clusters:
         yield f"no job cluster {cluster}{did_you_mean(cluster, clusters)}"
     has_cluster = cluster or any(name in task.spec for name in ("existing_cluster_id", "new_cluster"))
+    if not has_cluster and task.spec.get("libraries"):
+        yield "libraries are for clusters; serverless compute takes them from its environment"
     if not key and (has_cluster or task.kind not in _OF_CODE):
         return
     specs = dict(_specs(job))
     if key not in specs:
         yield f"no environment {key or 'is named'}"
-    elif task.kind == "python_wheel_task" and not any(text.endswith(".whl") for text in _dependencies(specs[key])):
+    elif task.kind == "python_wheel_task" and not any(map(_WHEEL.fullmatch, _dependencies(specs[key]))):
         yield f"environment {key} does not hold the wheel"
-
-
-def _files(bundle: Bundle, task: Task, job: Job) -> Iterator[str]:
-    """A notebook or a script that lies in the bundle must be there."""
-    field = {"notebook_task": "notebook_path", "spark_python_task": "python_file"}.get(task.kind, "")
-    text = as_text(task.settings.get(field))
-    if not text or job.spec.get("git_source") or re.match(r"/|\w+:|.*(\$\{|\{\{)", text):
-        return
-    file = bundle.root / bundle.place(f"jobs.{job.key}.{task.key}").partition(":")[0]
-    # The task may be written in one file, and its path in that of the targets.
-    if not any((directory / text).is_file() for directory in (file.parent, bundle.root)):
-        yield f"there is no file {text}"
 
 
 @lru_cache(maxsize=1)
@@ -143,9 +137,11 @@ def _environments(job: Job, locked: Collection[str] | None) -> Iterator[str]:
         for text in _dependencies(spec):
             if re.split(r"[^A-Za-z0-9_.-]", text)[0].lower().replace("_", "-") in _OF_ENVIRONMENT:
                 yield f"environment {key}: {text} comes with the environment; leave it out"
-            elif not text.endswith(".whl") and not _PIN.fullmatch(text):
+                continue
+            pin = _PIN.fullmatch(text)
+            if not pin and not _WHEEL.fullmatch(text):
                 yield f"environment {key}: {text} is not pinned to one version"
-            elif not text.endswith(".whl") and locked is not None and text not in locked:
+            elif pin and locked is not None and f"{pin[1]}=={pin[2]}" not in locked:
                 yield f"environment {key}: {text} is not the version in requirements.txt"
 
 
@@ -173,6 +169,9 @@ def _starts(job: Job) -> Iterator[str]:
             seconds = event.get(name) if isinstance(event, dict) else None
             if isinstance(seconds, int) and seconds < 60:
                 yield f"{name} {seconds} is less than 60"
+    arrival = trigger.get("file_arrival") if isinstance(trigger, dict) else None
+    if isinstance(arrival, dict) and not as_text(arrival.get("url")).endswith(("/", "}")):  # } of a variable
+        yield "the url of its file_arrival does not end in /"
 
 
 def _schedule(schedule: Any, field: str) -> Iterator[str]:

@@ -42,6 +42,15 @@ def of_apps(bundle: Bundle) -> Iterator[Problem]:
             yield Problem(f"apps.{key}", text)
 
 
+def of_experiments(bundle: Bundle) -> Iterator[Problem]:
+    """Names that an experiment can't have in a workspace: it lies in a folder."""
+    for key, experiment in bundle.resources("experiments").items():
+        if not str(experiment.get("name")).startswith(("/", "${")):
+            name = bundle.written("experiments", key).get("name")
+            text = f"is named {name}; an experiment has a path, such as ${{workspace.root_path}}/{name}"
+            yield Problem(f"experiments.{key}", text)
+
+
 def shared(bundle: Bundle, other: Bundle) -> Iterator[Problem]:
     """What two developers who both deploy a development target would share."""
     ours, theirs = _identities(bundle), _identities(other)

@@ -1,9 +1,11 @@
 """Whether the settings outside of the resources are such that the CLI deploys: fields, paths, and whom jobs run as."""
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from search_forecast.bundle.checks import local_files
 from search_forecast.bundle.checks.problem import Problem
 from search_forecast.bundle.configuration import Bundle, targets
 from search_forecast.bundle.documents import as_text
@@ -12,6 +14,8 @@ from search_forecast.bundle.shapes import is_true, mapping
 from search_forecast.errors import did_you_mean
 
 _PATHS = ("root_path", "file_path", "resource_path", "artifact_path", "state_path")
+_VERSION = r"(>=|<=|>|<|!=)? ?(\d+\.\d+\.\d+(-\w+)?|\d+\.\d+\.\*|\d+\.\*)"
+_VERSIONS = rf"({_VERSION}(, {_VERSION})?)?"
 _LEVELS = ("CAN_MANAGE", "CAN_RUN", "CAN_VIEW")  # of the whole bundle
 _TARGET = {"artifacts", "bundle", "cluster_id", "compute_id", "default", "git", "mode", "permissions", "presets",
            "resources", "run_as", "sync", "variables", "workspace"}  # fmt: skip
@@ -22,10 +26,17 @@ _FIELDS = {
                      "scripts", "skip_artifact_cleanup", "skip_name_prefix_for_schema", "use_legacy_run_as"},
     "presets": {"artifacts_dynamic_version", "jobs_max_concurrent_runs", "name_prefix", "pipelines_development",
                 "source_linked_deployment", "tags", "trigger_pause_status"},
+    "python": {"mutators", "resources", "venv_path"},
+    "run_as": {"group_name", "service_principal_name", "user_name"},
     "sync": {"exclude", "include", "paths"},
+    "workspace": {"account_id", "artifact_path", "auth_type", "azure_client_id", "azure_environment",
+                  "azure_login_app_id", "azure_tenant_id", "azure_use_msi", "azure_workspace_resource_id", "client_id",
+                  "experimental_is_unified_host", "file_path", "google_service_account", "host", "profile",
+                  "resource_path", "root_path", "state_path", "workspace_id"},
 }  # fmt: skip
 _FIELDS_OF_EACH = {
     "artifacts": {"build", "dynamic_version", "executable", "files", "path", "type"},
+    "scripts": {"content", "env"},
     "variables": {"default", "description", "lookup", "type", "value"},
 }
 
@@ -62,7 +73,7 @@ def _not_in(fields: Any, known: set[str], path: str) -> Iterator[Problem]:
 
 def problems(bundle: Bundle) -> Iterator[Problem]:
     """What the CLI refuses of a target."""
-    for text in (*_top(bundle), *_run_as(bundle), *_paths(bundle), *_permissions(bundle)):
+    for text in (*_top(bundle), *_run_as(bundle), *_paths(bundle), *_permissions(bundle), *local_files.of_sync(bundle)):
         yield Problem("", f"target {bundle.target}: {text}")
 
 
@@ -70,6 +81,8 @@ def _top(bundle: Bundle) -> Iterator[str]:
     settings, workspace = bundle.raw["bundle"], mapping(bundle.raw.get("workspace"), "workspace")
     if settings.get("engine") not in (None, "", "direct", "terraform"):
         yield f"bundle.engine {settings['engine']} is neither direct nor terraform"
+    if not re.fullmatch(_VERSIONS, as_text(settings.get("databricks_cli_version"))):
+        yield f"bundle.databricks_cli_version {settings['databricks_cli_version']} is nothing like >= 1.13.0, <= 2.0.0"
     texts = {"bundle.name": settings["name"], **{f"workspace.{n}": workspace.get(n) for n in ("host", "profile")}}
     yield from (f"{name} can't hold a reference" for name, text in texts.items() if "${" in as_text(text))
     config = bundle.config
@@ -111,3 +124,5 @@ def _permissions(bundle: Bundle) -> Iterator[str]:
         level = item.get("level") if isinstance(item, dict) else None
         if level not in _LEVELS:
             yield f"no permission {level}{did_you_mean(str(level), _LEVELS)}"
+        elif not any(as_text(item.get(name)) for name in ("user_name", "service_principal_name", "group_name")):
+            yield f"the permission {level} is given to nobody"

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Set
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import sqlglot
@@ -39,7 +38,7 @@ def problems(bundle: Bundle) -> Iterator[Problem]:
     known = _known()
     for key, dashboard in bundle.resources("dashboards").items():
         path = f"dashboards.{key}"
-        yield from (Problem(path, text) for text in _dashboard(_file(bundle, path, dashboard), known))
+        yield from (Problem(path, text) for text in _dashboard(bundle, path, dashboard, known))
     for key in bundle.resources("alerts"):
         yield from (Problem(f"alerts.{key}", text) for text in _alert(bundle.written("alerts", key), known))
 
@@ -49,18 +48,22 @@ def datasets(content: Mapping[str, Any]) -> dict[str, str]:
     return {item["name"]: "".join(item.get("queryLines") or [item.get("query", "")]) for item in content["datasets"]}
 
 
-def _file(bundle: Bundle, path: str, dashboard: Mapping[str, Any]) -> Path:
-    """The file of a dashboard: its path is written relative to the file that declares it."""
-    return (bundle.root / bundle.place(path).partition(":")[0]).parent / str(dashboard.get("file_path"))
-
-
-def _dashboard(path: Path, known: Collection[str]) -> Iterator[str]:
+def _dashboard(bundle: Bundle, path: str, dashboard: Mapping[str, Any], known: Collection[str]) -> Iterator[str]:
+    file, name = dashboard.get("file_path"), "serialized_dashboard"
+    content: Any = dashboard.get(name)
+    if not file and not content:
+        yield "has neither file_path nor serialized_dashboard"
+        return
     try:
-        yield from _content(json.loads(path.read_text(encoding="utf-8")), known)
+        if file:  # its path is written relative to the file that declares it
+            at = (bundle.root / bundle.place(path).partition(":")[0]).parent / str(file)
+            name = at.name
+            content = at.read_text(encoding="utf-8")
+        yield from _content(json.loads(content) if isinstance(content, str) else content, known)
     except (OSError, ValueError) as error:
-        yield f"{path.name}: {error}"
+        yield f"{name}: {error}"
     except (KeyError, TypeError, AttributeError) as error:
-        yield f"{path.name}: is no dashboard ({error!r})"
+        yield f"{name}: is no dashboard ({error!r})"
 
 
 def _content(content: Mapping[str, Any], known: Collection[str]) -> Iterator[str]:
