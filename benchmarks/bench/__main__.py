@@ -2,7 +2,7 @@
 
 Generates deliveries of each size, has every contestant make the searches of each day and term of them, and compares
 all counts with the generator's truth: one that differs ends the run. Every measurement is a process of its own,
-repeated until there are `--repeats` or they took twenty seconds together. Medians are kept in results.json, in the place of
+repeated until there are `--repeats` or they took twenty seconds together. Medians are kept in results.json, in place of
 the same measurement's earlier ones; docs/performance.md and its figure are made from that file.
 """
 
