@@ -133,7 +133,8 @@ def test_the_search_box_takes_a_term_as_people_write_it(browser: Browser, tmp_pa
         for count, (typed, term) in enumerate(terms.items(), 1):
             assert normaliser()(typed) == term
             choose(page, typed)
-            expect(page.locator("#history-title")).to_have_text(f"\u2068“{term}”\u2069: {count} searches in 1 days")
+            searches = "1 search" if count == 1 else f"{count} searches"
+            expect(page.locator("#history-title")).to_have_text(f"\u2068“{term}”\u2069: {searches} in 1 day")
         page.locator("#term").fill("")
         page.locator("#term").press_sequentially("strasse nach rom")  # begins with a term
         expect(page.locator("#term")).to_have_value("strasse nach rom")
@@ -151,7 +152,7 @@ def test_a_term_that_is_called_as_a_series_is_one_like_any_other(browser: Browse
         for term, count in (("(total)", 5), ("(other)", 3)):
             page.locator("#top_terms-section").get_by_role("button", name=term).click()
             drawn(page)
-            expect(page.locator("#history-title")).to_have_text(f"\u2068“{term}”\u2069: {count} searches in 1 days")
+            expect(page.locator("#history-title")).to_have_text(f"\u2068“{term}”\u2069: {count} searches in 1 day")
             expect(page.locator("#history svg .mark-area path")).to_have_count(0)
             expect(page.get_by_label("Find a term")).to_have_value(term)
 
