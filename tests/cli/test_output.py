@@ -255,12 +255,15 @@ def test_a_map_of_days_is_an_object(capsys):
 
 def test_a_decimal_is_a_number_like_any_other(capsys, shown):
     columns, rows = ["n", "term"], [(Decimal("9307.50"), "tv"), (None, "pen"), (Decimal("0.25"), "mop")]
+    large = Decimal(2**64 + 1)
 
     assert [line[:8] for line in shown(columns, rows)] == ["       n", "9,307.50", "       -", "    0.25"]
     output.rows(columns, rows, form="json")
     output.rows(columns, rows, form="csv")
     as_json, *as_csv = capsys.readouterr().out.splitlines()
     assert [row["n"] for row in json.loads(as_json)] == [9307.5, None, 0.25]
+    output.rows(["n"], [(large,)], form="json")
+    assert json.loads(capsys.readouterr().out) == [{"n": 2**64 + 1}]
     assert as_csv == ["n,term", "9307.50,tv", ",pen", "0.25,mop"]
 
 

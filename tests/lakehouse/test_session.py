@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pyspark.errors.utils import is_debugging_enabled
 
 from search_forecast.errors import EnvironmentProblem, UsageError
 from search_forecast.lakehouse.hashing import file_sha256
@@ -134,6 +135,12 @@ def test_a_session_has_delta_utc_and_ansi(spark: SparkSession, tmp_path: Path) -
     assert spark.sql("select current_timezone() as zone").first()["zone"] == "UTC"
     with pytest.raises(Exception, match="CAST_INVALID_INPUT"):
         spark.sql("select cast('a' as int)").collect()
+
+
+def test_columns_are_made_without_asking_the_jvm_where(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyspark.errors.utils._enable_debugging_cache", None)  # what was read of another session
+
+    assert not is_debugging_enabled()
 
 
 def test_named_parameters_are_bound_under_delta(spark: SparkSession) -> None:

@@ -87,6 +87,10 @@ class Bundle:
         """Where a resource (`jobs.medallion`) or one of its tasks (`jobs.medallion.ingest`) is written."""
         return self.files.places.get(path) or self.files.places.get(path.rpartition(".")[0], "databricks.yml")
 
+    def file(self, path: str) -> str:
+        """The file that it is written in, whose directory its paths are seen from."""
+        return self.place(path).partition(":")[0]
+
     def unresolved(self, value: Any) -> list[str]:
         """Variables without a value that a part of the configuration still refers to."""
         return sorted({re.split(r"[.\[]", path)[1] for path in static_paths(value) if path.startswith("var.")})

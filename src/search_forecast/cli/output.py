@@ -118,7 +118,7 @@ def result(values: Mapping[str, Any], *, is_json: bool) -> None:
     """Print what a command did: one JSON object, or a line for each value. Later tasks of a job can read the values."""
     task_values.publish(values)
     if is_json:
-        print(json.dumps(_finite(values), default=str))
+        print(json.dumps(_as_json(values), default=str))
         return
     for name, value in values.items():
         print(f"{printable(name).replace('_', ' ')}: {text_of(value, decimals=None)}")
@@ -128,7 +128,7 @@ def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) 
     """Print rows as a `table`, as `json` (a list of objects) or as `csv` (for a spreadsheet: no cell is a formula)."""
     listed = list(values)
     if form == "json":
-        objects = _finite([dict(zip(columns, row, strict=True)) for row in listed])
+        objects = _as_json([dict(zip(columns, row, strict=True)) for row in listed])
         text = json.dumps(objects, default=str, ensure_ascii=False)
         print("".join(json.dumps(c)[1:-1] if _is_hidden(c) else c for c in text))
     elif form == "csv":
@@ -137,14 +137,14 @@ def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) 
         table(columns, listed)
 
 
-def _finite(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """JSON knows neither NaN nor infinities: null; nor decimals, which are numbers like any other."""
     if isinstance(value, Mapping):
-        return {str(name): _finite(item) for name, item in value.items()}
+        return {str(name): _as_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [_as_json(item) for item in value]
     if isinstance(value, Decimal):
-        return float(value)
+        return int(value) if value == value.to_integral_value() else float(value)  # all digits of a whole one
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -81,7 +81,7 @@ def _seen_from(bundle: Bundle, artifact: Any) -> Path:
 
 def _libraries(bundle: Bundle, job: str) -> Iterator[tuple[str, str]]:
     """The wheels and jars that a job names, and the file that each is written in."""
-    for name, value, file in fields(bundle.written("jobs", job), bundle.place(f"jobs.{job}").partition(":")[0]):
+    for name, value, file in fields(bundle.written("jobs", job), bundle.file(f"jobs.{job}")):
         if name in ("whl", "jar") or (name == "dependencies" and isinstance(value, list)):
             yield from ((text, file) for text in texts(value))
 

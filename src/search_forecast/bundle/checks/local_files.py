@@ -25,7 +25,7 @@ def of_task(bundle: Bundle, task: Task, job: Job) -> Iterator[str]:
     text = as_text(holder.get(field)) if isinstance(holder, dict) else ""
     if not text or job.spec.get("git_source") or _ELSEWHERE.match(text):
         return
-    own = bundle.place(f"jobs.{job.key}.{task.key}").partition(":")[0]
+    own = bundle.file(f"jobs.{job.key}.{task.key}")
     files = {f for name, value, f in fields(bundle.written("jobs", job.key), own) if (name, value) == (field, text)}
     # Where it stands in a variable, the CLI sees it from the file that names the variable.
     directories = [(bundle.root / file).parent for file in files or (own, "databricks.yml")]
@@ -57,7 +57,7 @@ def fields(value: Any, file: str) -> Iterator[tuple[str, Any, str]]:
 
 def of_job(bundle: Bundle, job: Job) -> Iterator[str]:
     """Lists of packages that are not there, and files that a job names and that no deployment takes along."""
-    for name, text, file in fields(bundle.written("jobs", job.key), bundle.place(f"jobs.{job.key}").partition(":")[0]):
+    for name, text, file in fields(bundle.written("jobs", job.key), bundle.file(f"jobs.{job.key}")):
         if name == "requirements" and isinstance(text, str) and not _ELSEWHERE.match(text):
             path = (bundle.root / file).parent / text
             if not path.is_file():

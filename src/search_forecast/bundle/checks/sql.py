@@ -56,7 +56,7 @@ def _dashboard(bundle: Bundle, path: str, dashboard: Mapping[str, Any], known: C
         return
     try:
         if file:  # its path is written relative to the file that declares it
-            at = (bundle.root / bundle.place(path).partition(":")[0]).parent / str(file)
+            at = (bundle.root / bundle.file(path)).parent / str(file)
             name = at.name
             content = at.read_text(encoding="utf-8")
         yield from _content(json.loads(content) if isinstance(content, str) else content, known)
