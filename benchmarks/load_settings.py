@@ -26,6 +26,13 @@ TRIES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "G1 collector": (("-XX:-UseSerialGC", "-XX:+UseG1GC"), {}),
     "parallel collector": (("-XX:-UseSerialGC", "-XX:+UseParallelGC"), {}),
     "quick compiler only": (("-XX:TieredStopAtLevel=1",), {}),
+    "slow compiler at its default": (
+        (
+            *("-XX:Tier4InvocationThreshold=5000", "-XX:Tier4MinInvocationThreshold=600"),
+            *("-XX:Tier4CompileThreshold=15000", "-XX:Tier4BackEdgeThreshold=40000"),
+        ),
+        {},
+    ),
     "huge methods compiled": (("-XX:-DontCompileHugeMethods",), {}),
     "Parquet by zstd": ((), {PARQUET: "zstd"}),
     "Parquet by lz4": ((), {PARQUET: "lz4_raw"}),
@@ -50,7 +57,7 @@ COMET = {
 def load(name: str, source: str, lake: str, comet: str | None) -> None:
     """One try: ingest and clean in one session."""
     flags, settings = TRIES[name] if name in TRIES else ((), COMET | {"spark.jars": str(comet)})
-    jvm._ALWAYS += flags
+    jvm._LARGE += flags
     ours = sessions.settings
     sessions.settings = lambda size, cores=None: ours(size, cores) | settings
     sessions._by_size = lambda _size, _cores: {}  # which a session that runs would take over again

@@ -20,11 +20,19 @@ _ALWAYS = (
 )
 # The quick compiler alone: most of a short run is start-up and code that runs once.
 _NOT_LARGE = ("-XX:TieredStopAtLevel=1",)
+# The slow one too, for code that has run twenty times as often as by default: else it takes a third of all CPU of four
+# million records, benchmarks/load_settings.py.
+_LARGE = (
+    "-XX:Tier4InvocationThreshold=100000",
+    "-XX:Tier4MinInvocationThreshold=12000",
+    "-XX:Tier4CompileThreshold=300000",
+    "-XX:Tier4BackEdgeThreshold=800000",
+)
 
 
 def flags(size: Literal["tiny", "small", "large"]) -> tuple[str, ...]:
     """Returns the JVM flags for work of a size."""
-    return _ALWAYS if size == "large" else _ALWAYS + _NOT_LARGE
+    return _ALWAYS + (_LARGE if size == "large" else _NOT_LARGE)
 
 
 def heap_megabytes(size: Literal["tiny", "small", "large"]) -> int:
