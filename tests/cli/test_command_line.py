@@ -44,6 +44,7 @@ def wrong(capsys):
         (["query", "top_term"], "query: no query top_term; did you mean top_terms or top_term_days?"),
         (["ingest"], "ingest: Missing option '--source'; see search-forecast ingest --help"),
         (["ingest", "--sorce", "x"], "ingest: No such option"),
+        (["ingest", "--explain", "nowhere.csv"], "ingest: --explain nowhere.csv is no file"),
         (["ingest", "--source", ".", "--layout", "shopyfi"], "ingest: no layout shopyfi; did you mean shopify"),
         (["train", "--candidates", "thet"], "train: no candidate 'thet'; did you mean theta?"),
         (["train", "--horizon", "no"], "train: Invalid value for '--horizon': 'no' is not a valid integer"),

@@ -46,6 +46,25 @@ def test_a_pipe_gets_everything(shown):
     assert shown(["term"], [("x" * 500,)])[1] == "x" * 500
 
 
+def test_a_pipe_gets_everything_in_colours_too(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    piped = type(output.console)(file=io.StringIO(), width=20, color_system="standard")
+    monkeypatch.setattr(output, "console", piped)
+
+    output.table(["term", "why"], [("x" * 50, "y" * 50)])
+
+    head, row = piped.file.getvalue().splitlines()
+    assert head.startswith("\x1b[1mterm")
+    assert row == "x" * 50 + "  " + "y" * 50
+
+
+def test_a_year_is_no_number_of_thousands(shown):
+    assert shown(["year", "YEAR(day)", "year_before_count"], [(2024, 2023, 1200), (None, 2024, 3)])[1:] == [
+        "2024       2023              1,200",
+        "   -       2024                  3",
+    ]
+
+
 @pytest.mark.parametrize("width", [20, 40, 80])
 @pytest.mark.parametrize("text", ["a very long text ", "日本語 の 検索 "])
 def test_a_table_fits_the_terminal(shown, width, text):
@@ -251,6 +270,15 @@ def test_a_map_of_days_is_an_object(capsys):
     output.rows(["by_day"], [({date(2024, 3, 1): 7},)], form="json")
 
     assert json.loads(capsys.readouterr().out) == [{"by_day": {"2024-03-01": 7}}]
+
+
+def test_a_list_or_a_struct_in_a_csv_is_json(capsys):
+    output.rows(["days", "of"], [([date(2024, 3, 1)], {"größe": [1, None]}), ([], None)], form="csv")
+
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:] == [
+        ['["2024-03-01"]', '{"größe": [1, null]}'],
+        ["[]", ""],
+    ]
 
 
 def test_a_decimal_is_a_number_like_any_other(capsys, shown):

@@ -283,6 +283,7 @@ def test_a_layout_is_chosen_by_name_by_folder_or_by_the_columns_that_fit_no_othe
             r"the first line must name the columns timestamp, user_query .* missing timestamp, user_query",
         ),
         ("a.csv", "date,gr\xf6\xdfe caf\xe9,count\n".encode("latin-1") * 9, r"a layout can say encoding: \w+$"),
+        ("a.csv", "Tag;B\xfcrostuhl\n02.03.2024;12\n".encode("latin-1"), r"a layout can say encoding: cp1252$"),
         ("a.csv", HEADER.encode("utf-16"), r"is UTF-16; save it as UTF-8 .*; a layout can say encoding: utf-16$"),
         ("a.json", "[{}]", r"one JSON array; write each of its objects on a line, as `jq -c '.\[\]'` does"),
         ("a.jsonl", "no\nJSON\n1\n", r"no line at its start is a JSON object"),

@@ -150,7 +150,10 @@ def test_a_promotion_asks_no_more_of_many_versions_than_of_few(uc: Workspace, mo
     [
         ({"name": "nope"}, "no model main.search_gold.nope; make one"),
         ({"name": "weight", "version": 9}, "weight has no version 9; it has 1, 2"),
-        ({"name": "weight", "alias": "best"}, "weight has no alias best; it has champion, and versions 1, 2"),
+        (
+            {"name": "weight", "alias": "best"},
+            "no alias best; it has champion, and versions 1, 2: promote gives one to a version",
+        ),
     ],
 )
 def test_what_is_unknown_is_answered_by_what_there_is(

@@ -135,6 +135,11 @@ def test_the_search_box_takes_a_term_as_people_write_it(browser: Browser, tmp_pa
             choose(page, typed)
             searches = "1 search" if count == 1 else f"{count} searches"
             expect(page.locator("#history-title")).to_have_text(f"\u2068“{term}”\u2069: {searches} in 1 day")
+            expect(
+                page.locator(
+                    "#history svg .mark-symbol path[opacity='1'], #history svg .mark-symbol path:not([opacity])"
+                )
+            ).to_have_count(1)
         page.locator("#term").fill("")
         page.locator("#term").press_sequentially("strasse nach rom")  # begins with a term
         expect(page.locator("#term")).to_have_value("strasse nach rom")
@@ -222,6 +227,22 @@ def test_a_reader_of_spanish_gets_spanish_and_may_switch(browser: Browser, repor
             f"{searches.replace(',', '.')} searches for 1.118 different terms, 02.03.2026"
             in page.locator("#summary").inner_text()
         )
+        assert page.locator("#weekdays svg text").all_text_contents()[:2] == ["Mon", "Tue"]
+
+
+def test_one_search_and_none_are_said_as_people_say_it(browser: Browser, tmp_path: Path) -> None:
+    one = lakes.searched(tmp_path / "one", tmp_path / "one.csv", shop.FIRST, {"pen": [1]})
+    two = lakes.searched(tmp_path / "two", tmp_path / "two.csv", shop.FIRST, {"pen": [1, *[0] * 55, 1]})
+
+    with opened(browser, written(one)) as page:
+        title = "Nothing lost: 1 record delivered = 1 taken as a search + 0 rejected"
+        assert page.locator("#quality-title").inner_text() == title
+        assert page.locator("#summary").inner_text() == "1 search for 1 different term, 2 Mar 2026"
+        assert page.locator("#accuracy-title").inner_text() == "Not known yet"
+    with opened(browser, written(two)) as page:
+        assert page.locator("dd .note").all_inner_texts()[0] == "0 in the 28 days before"
+        ticks = page.locator("#weekdays svg .role-axis-label text").all_text_contents()
+        assert len(set(ticks)) == len(ticks) > 3
 
 
 def test_what_is_not_there_yet_is_said_with_the_command_that_fills_it(browser: Browser, tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from pyspark.sql import Row
 from sqlglot import exp
 
 from search_forecast import cli
@@ -22,6 +24,7 @@ from search_forecast.lakehouse.contracts import TABLES
 from search_forecast.queries import snapshots, translation
 from search_forecast.queries.answers import Answer
 from search_forecast.queries.local import LocalEngine
+from search_forecast.queries.spark import SparkEngine
 from support.delta import arrow_table, write
 
 RANKS = "select term, rank from term_summary order by term"
@@ -474,3 +477,13 @@ def test_columns_of_one_name_lose_no_value_in_json(lake: Path, capsys: pytest.Ca
     assert printed.err == f"search-forecast: {said}\n"
     assert cli.main(["sql", pairs, "--csv", "--lakehouse", str(lake)]) == 0
     assert capsys.readouterr().out.splitlines() == ["term,term", "tv,pen"]
+
+
+def test_a_struct_that_spark_answers_has_the_names_of_its_fields() -> None:
+    nested = Row(of=[Row(term="tv", n=1)], by={"pen": Row(n=2)})
+    frame = SimpleNamespace(columns=["a", "a"], collect=lambda: [(nested, None)])
+    house: Any = SimpleNamespace(spark=SimpleNamespace(sql=lambda *_, **__: frame, catalog=None))
+
+    answer = SparkEngine(house).run("select 1", {}, [])
+
+    assert answer.rows == [({"of": [{"term": "tv", "n": 1}], "by": {"pen": {"n": 2}}}, None)]

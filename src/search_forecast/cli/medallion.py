@@ -48,6 +48,8 @@ def ingest(
     path = source or explain
     if path is None:
         raise click.UsageError("Missing option '--source'.")
+    if explain is not None and not explain.is_file():
+        raise UsageError(f"ingest: --explain {explain} is no file")
     destination = Path(processed) if processed else None
     parameters = IngestParameters(path, strict, layout, layouts, time_zone, destination, verify)
     if explain is not None:
@@ -61,8 +63,6 @@ def ingest(
 
 def _explain(call: Call, parameters: IngestParameters, file: Path) -> int:
     """Print how a file would be read; 1 where it, or a member of a zip file, would not."""
-    if not file.is_file():
-        raise UsageError(f"ingest: --explain {file} is no file")
     from search_forecast.medallion.explain import explain
     from search_forecast.medallion.ingest import layout_choice
 

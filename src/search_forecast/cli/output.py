@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -23,16 +24,23 @@ from search_forecast.lakehouse import spreadsheet, task_values
 
 # A term may hold anything: brackets are no markup, ":x:" is no emoji.
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+_YEAR = re.compile(r"(?<![a-z])year(?![a-z_])", re.IGNORECASE)  # a year, or year(event_date), not year_before_count
+_COLORS: Any = "standard" if os.environ.get("FORCE_COLOR") else "auto"
 
 
 class _Console(Console):
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person looks at it: FORCE_COLOR asks for colours in a pipe, not for its width or for spinners."""
+        return super().is_terminal and self.file.isatty()
+
     def on_broken_pipe(self) -> None:
         """Leave it to `application` what a reader that went away means; rich would exit."""
         raise BrokenPipeError
 
 
-console = _Console(**_PLAIN)
-errors = _Console(stderr=True, **_PLAIN)
+console = _Console(color_system=_COLORS, **_PLAIN)
+errors = _Console(stderr=True, color_system=_COLORS, **_PLAIN)
 logger = logging.getLogger("search_forecast")
 _is_quiet = False
 
@@ -132,7 +140,8 @@ def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) 
         text = json.dumps(objects, default=str, ensure_ascii=False)
         print("".join(json.dumps(c)[1:-1] if _is_hidden(c) else c for c in text))
     elif form == "csv":
-        spreadsheet.write(sys.stdout, columns, listed, printable if sys.stdout.isatty() else str)
+        cells = [[_nested_as_text(value) for value in row] for row in listed]
+        spreadsheet.write(sys.stdout, columns, cells, printable if sys.stdout.isatty() else str)
     else:
         table(columns, listed)
 
@@ -146,6 +155,13 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)  # all digits of a whole one
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _nested_as_text(value: Any) -> Any:
+    """A list or struct as JSON, which CSV has no form for; other values as they are."""
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(_as_json(value), default=str, ensure_ascii=False)
+    return value
 
 
 def records(values: Sequence[Mapping[str, Any]]) -> None:
@@ -178,6 +194,8 @@ def _column(name: str, values: Sequence[Any]) -> Column:
     decimals = _decimals(values)
     is_number = all(isinstance(value, int | float | Decimal | None) and not isinstance(value, bool) for value in values)
     cells = [text_of(value, decimals=decimals) for value in values]
+    if is_number and _YEAR.search(name):  # 2024, not 2,024
+        cells = [cell.replace(",", "") for cell in cells]
     return Column(printable(name), cells, is_number and any(value is not None for value in values))
 
 

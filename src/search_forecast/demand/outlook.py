@@ -59,8 +59,8 @@ def forecast(lakehouse: Lakehouse, terms: Sequence[str]) -> Table:
     unknown = [term for term in terms if term not in {row[0] for row in table[1]}]
     if unknown:
         raise UsageError(
-            f"forecast: {unknown[0]!r} has no forecast of its own (too rare, or new since training); the rare terms "
-            f"together are (other)"
+            f"forecast: {unknown[0]!r} has no forecast of its own (misspelt, too rare, or new since training); the "
+            f"rare terms together are (other)"
         )
     return table
 

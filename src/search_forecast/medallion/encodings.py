@@ -84,5 +84,9 @@ def suggestion(start: bytes) -> str:
         from charset_normalizer import from_bytes  # noqa: PLC0415 - takes a moment to import, and is seldom needed
 
         best = from_bytes(sample).best()
-        return f"; its text may be {best.encoding}: a layout can say encoding: {best.encoding}" if best else ""
+        if best is None:
+            return ""
+        is_western = str(best) == sample.decode("cp1252", errors="replace")  # a few accents are the same in many
+        name = "cp1252" if is_western else best.encoding
+        return f"; its text may be {name}: a layout can say encoding: {name}"
     return ""

@@ -14,15 +14,17 @@ const visible = text => String(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, c =
 const quoted = term => `\u2068“${visible(term)}”\u2069`;
 const formatters = new Map(); // making one takes as long as writing a hundred values
 const written = (value, kind, options) => {
-  const name = JSON.stringify([kind.name, locale, options]);
-  if (!formatters.has(name)) formatters.set(name, new kind(locale, options));
+  // Names of days and months are words: in the language of the page, whatever the reader's place writes numbers like.
+  const place = (options?.weekday || options?.month) && !locale.startsWith(language) ? language : locale;
+  const name = JSON.stringify([kind.name, place, options]);
+  if (!formatters.has(name)) formatters.set(name, new kind(place, options));
   return formatters.get(name).format(value);
 };
 const number = (value, options) => value == null ? "–" : written(value, Intl.NumberFormat, options);
 const moment = (value, options) => value == null ? "–" : written(new Date(value), Intl.DateTimeFormat, options);
 const utc = (value, options) => moment(value, { timeZone: "UTC", ...options });
 const formats = {
-  asCount: value => number(value, { maximumFractionDigits: Number.isInteger(value) || Math.abs(value) >= 100 ? 0 : 1 }),
+  asCount: value => number(value, Math.abs(value) < 1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: Number.isInteger(value) || Math.abs(value) >= 100 ? 0 : 1 }),
   asPercent: value => (value > 0 && value < 0.0005 ? "<" : "") + number(value > 0 ? Math.max(value, 0.001) : value, { style: "percent", maximumFractionDigits: 1 }),
   asChange: value => number(value, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" }),
   asDay: value => utc(value, { dateStyle: "medium" }),
@@ -30,7 +32,7 @@ const formats = {
   asMonth: value => utc(value, { month: "short", year: "numeric" }),
 };
 const { asCount, asPercent, asChange, asDay } = formats;
-const between = (first, last) => `${asDay(first)} – ${asDay(last)}`;
+const between = (first, last) => first === last ? asDay(first) : `${asDay(first)} – ${asDay(last)}`;
 
 /** Says all that stands in the HTML, and shows what `render` does: now, and in another language. */
 const present = render => {
@@ -135,6 +137,11 @@ const figure = (name, rows, description) => {
   // Vega warns of a layer of which no row has the value.
   const hasValue = channel => !channel?.field || rows.some(row => row[channel.field] != null);
   if (specification.layer) specification.layer = specification.layer.filter(({ encoding, transform }) => transform || (hasValue(encoding.x) && hasValue(encoding.y)));
+  // A line of one day is none to see: a point is.
+  specification.layer?.forEach(({ mark, encoding }) => {
+    const days = new Set(rows.filter(row => row[encoding.y?.field] != null).map(row => row.date));
+    if (mark.type === "line" && days.size === 1) mark.point ??= { filled: true, size: 60, ...(mark.color && { color: mark.color }) };
+  });
   // A whole height, with room for the axis: Vega-Lite warns of steps where the width is that of the place.
   if (specification.height.step) specification.height = specification.height.step * rows.length + 48;
   const options = { mode: "vega-lite", actions: false, renderer: "svg", ast: true, expressionFunctions: formats, config: theme(), tooltip: showHint };

@@ -22,7 +22,7 @@ const buttonTo = (place, name) => {
 
 const headlines = () => {
   const compared = period.previous_first_date !== null;
-  const change = (now, before) => !compared ? say("nothing_before") : say("change", { change: before ? asChange(now / before - 1) : "–", days: period.day_count });
+  const change = (now, before) => !compared ? say("nothing_before") : before ? say("change", { change: asChange(now / before - 1), days: period.day_count }) : say("none_before", { days: period.day_count });
   const points = compared ? number((period.top_ten_ratio - period.previous_top_ten_ratio) * 100, { maximumFractionDigits: 1, signDisplay: "exceptZero" }) : "";
   const card = (label, value, note) => element("div", {}, element("dt", {}, label), element("dd", {}, element("strong", {}, value), element("span", { className: "note" }, note)));
   const cards = [
@@ -31,7 +31,7 @@ const headlines = () => {
     card(say("top_ten"), asPercent(period.top_ten_ratio), compared && period.top_ten_ratio && period.previous_top_ten_ratio ? say("points", { points, days: period.day_count }) : say("nothing_before")),
   ];
   const expected = history.forecasts?.expected;
-  if (expected) cards.push(card(say("expected", { days: expected.day_count }), asCount(expected.forecast), say("against_last", { change: asChange(expected.forecast / expected.previous_count - 1), days: expected.day_count })));
+  if (expected) cards.push(card(say("expected", { days: expected.day_count }), asCount(expected.forecast), expected.previous_count ? say("against_last", { change: asChange(expected.forecast / expected.previous_count - 1), days: expected.day_count }) : say("none_before", { days: expected.day_count })));
   return element("dl", { className: "cards" }, ...cards);
 };
 
@@ -121,7 +121,7 @@ const models = () => {
 };
 
 const accuracy = () => {
-  if (!facts.accuracy?.length) return section("accuracy", say("not_come"), missing("search_gold.forecast_accuracy"));
+  if (!facts.accuracy?.length) return section("accuracy", say(history.forecasts ? "not_come" : "unknown"), missing("search_gold.forecast_accuracy"));
   const [latest] = facts.accuracy;
   const title = say("erred", { date: asDay(latest.made_on_date), ours: asPercent(latest.wape), mean: asPercent(latest.mean_wape) });
   const columns = [["made_on", row => asDay(row.made_on_date)], ["version", row => String(row.model_version)], ["ours", row => asPercent(row.wape), true], ["mean", row => asPercent(row.mean_wape), true], ["coverage", row => asPercent(row.interval_coverage), true]];

@@ -1,6 +1,9 @@
 """Answers by Spark: in a workspace, and where nothing else on this machine can give them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyspark.sql import Row
 
 from search_forecast.lakehouse.contracts import TABLES
 from search_forecast.lakehouse.tables import Lakehouse
@@ -33,7 +36,16 @@ class SparkEngine:
                 rows = self._lakehouse.read(table) if is_there else self._lakehouse.create([], table)
                 rows.createOrReplaceTempView(table.name)
             result = spark.sql(sql, args=dict(values))
-            return Answer(result.columns, [tuple(row) for row in result.collect()])
+            return Answer(result.columns, [tuple(map(_plain, row)) for row in result.collect()])
         finally:
             for table in tables:
                 spark.catalog.dropTempView(table.name)
+
+
+def _plain(value: Any) -> Any:
+    """A value as DuckDB gives it: a struct by the names of its fields, in lists and maps too."""
+    if isinstance(value, Row):
+        return {name: _plain(field) for name, field in zip(value.__fields__, value, strict=True)}
+    if isinstance(value, dict):
+        return {name: _plain(field) for name, field in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -190,7 +190,8 @@ class Registry:
         if version is not None:
             return f"{name} has no version {version}; it has {shown}"
         aliases = self._connection.ask(lambda client: client.get_registered_model(self._full(name))).aliases
-        return f"{name} has no alias {alias}; it has {', '.join(sorted(aliases)) or 'none'}, and versions {shown}"
+        others = ", ".join(sorted(aliases)) or "none"
+        return f"{name} has no alias {alias}; it has {others}, and versions {shown}: promote gives one to a version"
 
     def files(self, version: Version, scratch: Path) -> Path:
         """The directory of a version's own files, their content checked against its record.
