@@ -159,17 +159,27 @@ def test_explain_says_how_a_file_would_be_read_and_writes_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_pattern_that_only_python_can_read_is_refused_before_anything_is_taken_in(
-    spark: Any, run: Callable[..., Any], tmp_path: Path
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("formats: [iso]}\ntotals: {pattern: 'a{,3}'}", "layout mine: totals.pattern: Java can't read it ("),
+        ("formats: [iso], zone: Factory}", "ingest: time zone Factory: Java can't read it ("),
+    ],
+)
+def test_what_only_python_can_read_is_refused_before_anything_is_taken_in(
+    spark: Any, run: Callable[..., Any], tmp_path: Path, rule: str, said: str
 ) -> None:
-    (tmp_path / "in" / "_layouts").mkdir(parents=True)
-    text = "description: x\nterm: q\ndate: {column: d, formats: [iso]}\ntotals: {pattern: 'a{,3}'}\n"
-    (tmp_path / "in" / "_layouts" / "mine.yml").write_text(text, encoding="utf-8")
+    for name, text in {
+        "_layouts/mine.yml": f"description: x\nterm: q\ndate: {{column: d, {rule}\n",
+        "mine/a.csv": "d,q\n2024-03-01,tv\n",
+    }.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True)
+        (tmp_path / "in" / name).write_text(text, encoding="utf-8")
 
     code, error = run("ingest", "--source", str(tmp_path / "in"))
 
     assert code == 2
-    assert "layout mine: totals.pattern: Java can't read it (" in error
+    assert said in error
 
 
 def test_explain_says_what_is_wrong_with_each_member_and_needs_no_spark_for_that(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ def _take_in_place(
         corrections.replaced(row, content, decision)  # says where that can't be, before anything is written
         news = replace(delivery, replaces=row["delivery_id"], why=decision.why)
         batch = replace(batch, deliveries=(news,))
+        ingest.check_zones(lakehouse, batch)
         batches.seal(batch)
         ingest.commit(lakehouse, batch)
         return

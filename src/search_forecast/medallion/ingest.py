@@ -55,6 +55,7 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     )
     batch, refused = _without_twins(lakehouse, batch, seen) if parameters.is_strict else (batch, [])
     if batch.deliveries:
+        check_zones(lakehouse, batch)
         batches.seal(batch)
         batch = commit(lakehouse, batch, seeks_twins=not parameters.is_strict)
     else:
@@ -109,6 +110,27 @@ def _check_patterns(lakehouse: Lakehouse, choice: Choice) -> None:
             except PySparkException as error:
                 problem = " ".join(str(error).split())[:200]
                 raise UsageError(f"layout {name}: totals.pattern: Java can't read it ({problem})") from error
+
+
+def check_zones(lakehouse: Lakehouse, batch: Batch) -> None:
+    """Let Spark read the time zones of what was staged: Java may know fewer than Python, and would fail for ever.
+
+    Raises:
+        UsageError: it can't; the batch is discarded.
+    """
+    readings = [reading.parse(delivery.reading) for delivery in batch.deliveries]
+    zones = sorted({zone for each in readings if each.formats for zone in (each.zone, each.shop_zone)} - {"UTC"})
+    if not zones:
+        return
+    row = lakehouse.spark.range(1)  # before F, which needs Spark
+    moment = F.lit("2024-01-01").cast("timestamp_ntz")
+    try:
+        row.select(*(F.convert_timezone(F.lit(zone), F.lit("UTC"), moment) for zone in zones)).collect()
+    except PySparkException as error:
+        batches.discard(batch)
+        problem = " ".join(str(error).split())[:60]
+        advice = "name one whose clocks show the same"
+        raise UsageError(f"ingest: time zone {', '.join(zones)}: Java can't read it ({problem}); {advice}") from error
 
 
 def complain(parameters: IngestParameters, deliveries: list[Delivery], passed_over: dict[str, str]) -> None:

@@ -58,6 +58,7 @@ IDENTITY_NUMBERS = {
     "za.idnr": r"[0-9]{13}",
 }
 _ABROAD = re.compile(r"(?<![0-9a-z+])00([1-9][0-9]+)")  # as dialled from most countries
+_DIGIT_OF_OTHER_SCRIPT, _DASH = re.compile(r"[^\D0-9]"), re.compile("[\u2010-\u2015\u2212]")
 _MARKED_ISBN = re.compile(r"(?:97[89]-)?[0-9]{1,5}-[0-9]+-[0-9]+-[0-9x]")
 
 
@@ -73,7 +74,8 @@ def placeholder(text: str, country: str | None = None) -> str | None:
     """
     if text in PLACEHOLDERS:
         return text
-    folded = normalize("NFKC", text).casefold()
+    folded = _DASH.sub("-", normalize("NFKC", text).casefold())
+    folded = _DIGIT_OF_OTHER_SCRIPT.sub(lambda digit: str(int(digit[0])), folded)
     if not SUSPECT.search(folded):
         return None
     if "@" in folded and _EMAIL.search(folded):

@@ -26,7 +26,7 @@ ranked as (
     term_trends.previous_rank,
     row_number() over (
       partition by term_trends.grain, term_trends.status
-      order by abs(term_trends.search_count - coalesce(term_trends.previous_count, 0)) desc, term_trends.term
+      order by abs(term_trends.search_count - term_trends.previous_count) desc, term_trends.term
     ) as place,
     count(*) over (partition by term_trends.grain, term_trends.status) as status_count
   from term_trends
