@@ -41,6 +41,7 @@ def wrong(capsys):
     ("words", "line"),
     [
         (["quary"], "no command quary; did you mean query?; see search-forecast --help"),
+        (["top_terms", "limit=3"], "no command top_terms; it is a query: query top_terms"),
         (["query", "top_term"], "query: no query top_term; did you mean top_terms or top_term_days?"),
         (["ingest"], "ingest: Missing option '--source'; see search-forecast ingest --help"),
         (["ingest", "--sorce", "x"], "ingest: No such option"),

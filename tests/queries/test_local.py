@@ -345,7 +345,7 @@ def test_a_table_of_an_earlier_release_is_named_with_the_command_that_adds_its_c
 
     assert str(raised.value) == (
         "search_gold.term_variants has no column variant, as an earlier release made it; "
-        "run aggregate --full, which adds it"
+        "search-forecast aggregate --full adds it"
     )
 
 

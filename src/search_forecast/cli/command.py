@@ -167,7 +167,11 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As ever, but a name that is none is answered with the nearest."""
         if args and args[0] not in self.commands:
-            ctx.fail(f"no command {args[0]}{did_you_mean(args[0], self.commands)}")
+            from search_forecast.queries import catalogue  # not for each command that is one
+
+            is_query = args[0] in catalogue.names()
+            advice = f"; it is a query: query {args[0]}" if is_query else did_you_mean(args[0], self.commands)
+            ctx.fail(f"no command {args[0]}{advice}")
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

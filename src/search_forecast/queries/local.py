@@ -90,7 +90,8 @@ class LocalEngine:
             if column not in present and column in _declared(name)[1]:
                 full = " --full" if (command := filled_by(name)) in ("aggregate", "trends") else ""
                 raise DataError(
-                    f"{name} has no column {column}, as an earlier release made it; run {command}{full}, which adds it"
+                    f"{name} has no column {column}, as an earlier release made it; "
+                    f"search-forecast {command}{full} adds it"
                 ) from error
         if is_sure:
             alike = did_you_mean(column, sorted({each for present in columns.values() for each in present}))
