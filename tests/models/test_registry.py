@@ -200,13 +200,20 @@ def test_a_damaged_record_is_one_line(models: Registry, lake: Path, capsys: pyte
         assert (code, error.count("its files are missing or damaged")) == (1, 1)
 
 
-def test_a_version_whose_files_are_gone_keeps_nobody_from_importing_its_model_again(
+def test_a_version_whose_files_are_gone_or_damaged_keeps_nobody_from_importing_its_model_again(
     models: Registry, lake: Path
 ) -> None:
     version = publish(models, lake, "sales")
     models.tag(version, {"kind": "imported"})
-    shutil.rmtree(lake / "_mlflow" / "artifacts" / version.run_id)
+    files = lake / "_mlflow" / "artifacts" / version.run_id
+    [record] = files.rglob("search_forecast.json")
+    record.write_text(json.dumps({**models.record(version), "origin": {"files_sha256": "sha256"}, "inputs": {}}))
+    assert str(_same(models, "sales", "sha256", {})) == str(version)
 
+    next(files.rglob("*.parquet")).write_bytes(b"x")
+    assert _same(models, "sales", "sha256", {}) is None
+
+    shutil.rmtree(files)
     assert _same(models, "sales", "sha256", {}) is None
 
 
