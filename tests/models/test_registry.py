@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -220,6 +221,15 @@ def test_a_version_whose_files_are_gone_or_damaged_keeps_nobody_from_importing_i
 def test_a_damaged_database_is_one_line(models: Registry, lake: Path) -> None:
     (lake / "_mlflow" / "mlflow.db").write_bytes(b"no database" * 100)
     with pytest.raises(EnvironmentProblem, match="the model registry failed"):
+        models.versions()
+
+
+def test_a_database_of_another_mlflow_says_how_to_go_on(models: Registry, lake: Path) -> None:
+    database = lake / "_mlflow" / "mlflow.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("update alembic_version set version_num = '451aebb31d03'")  # MLflow 1.0's
+        connection.commit()
+    with pytest.raises(EnvironmentProblem, match=f"then run: mlflow db upgrade 'sqlite:///{database}'"):
         models.versions()
 
 
