@@ -33,7 +33,8 @@ def house(spark, tmp_path_factory) -> Lakehouse:
     """Gold as the jobs medallion, demand_forecast and monitoring leave it, small."""
     lake = tmp_path_factory.mktemp("bundle") / "lake"
     made_on, first, last = date(2021, 11, 13), date(2021, 11, 14), date(2021, 11, 20)
-    forecast = ("(total)", first, 1, 0.95, made_on, 1, 3.0, 1.0, 5.0, 3.0, "historic_mean", "search_demand", None)
+    made = (3.0, 1.0, 5.0, 3.0, "historic_mean", "search_demand", None, datetime.now(timezone.utc))
+    forecast = ("(total)", first, 1, 0.95, made_on, 1, *made)
     errors = (0.4, 0.9, 0.3, 1.1, 0.0, 0.95, 0.8, 0.4, 0.3, 3)
     verdict = (True, 0.5, "no better than the mean", None, 1.0)
     now = datetime.now(timezone.utc)

@@ -1,6 +1,7 @@
 """train, promote, score, predict and reproduce through the command line, on gold tables of our own making."""
 
 import json
+import operator
 import shlex
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ import mlflow
 import numpy as np
 import pytest
 import uvicorn
-from deltalake import DeltaTable
 from mlflow.models import Model
 from mlflow.pyfunc import scoring_server
 from pyspark.sql import SparkSession
@@ -30,6 +30,7 @@ from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.models.promotion import promote_latest
 from search_forecast.models.registry import DIRECTORY, Registry, Version
 from search_forecast.parameters import CANDIDATES, ForecastParameters
+from support import lakes
 from support.delta import write_counts
 from support.forecasting import DAYS, FIRST, QUICK, command, day, searches, table
 
@@ -99,11 +100,18 @@ def test_forecasts_start_after_the_last_complete_day_with_both_intervals(lake: P
     assert all(narrow < wide for narrow, wide in zip(widths[0.8], widths[0.95], strict=True))
 
 
-def test_scoring_again_adds_nothing(lake: Path) -> None:
-    before = DeltaTable(str(lake / "search_gold" / "term_forecasts")).to_pyarrow_table().num_rows
+def test_scoring_again_adds_nothing_and_shows_what_is_there_after_another_versions(lake: Path) -> None:
+    before = table(lake, "term_forecasts")
+    other = before[0] | {"model_version": 99, "scored_at": datetime.now(timezone.utc)}
+    lakes.append(lake, "term_forecasts", [other])
 
-    assert command(lake, "score")["added"] == 0
-    assert DeltaTable(str(lake / "search_gold" / "term_forecasts")).to_pyarrow_table().num_rows == before
+    assert command(lake, "score")["added"] == 0  # by the champion, version 1, that somebody went back to
+
+    after = table(lake, "term_forecasts")
+    assert {row["scored_at"] > other["scored_at"] for row in after if row["model_version"] == 1} == {True}
+    when = {"scored_at": None}
+    key = operator.itemgetter("term", "target_date", "model_version", "interval_level", "made_on_date")
+    assert sorted((row | when for row in after), key=key) == sorted((r | when for r in [*before, other]), key=key)
 
 
 def test_a_version_does_not_forecast_days_that_it_was_trained_on(

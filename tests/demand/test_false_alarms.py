@@ -13,7 +13,7 @@ from search_forecast.demand.monitoring.accuracy import first_windows, forecast_a
 from search_forecast.demand.monitoring.drift import window_mixes
 from search_forecast.demand.monitoring.rule import ForecastWindow, needs_retrain
 from search_forecast.lakehouse import contracts
-from support.monitored import PARAMETERS, Counts, counts_of, day, drift_of_rows, totals_of
+from support.monitored import PARAMETERS, SCORED_AT, Counts, counts_of, day, drift_of_rows, totals_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -77,6 +77,7 @@ def weekly_forecasts(spark: SparkSession, counts: Any) -> DataFrame:
                 "candidate": "simulated",
                 "model_name": "search_demand",
                 "events": None,
+                "scored_at": SCORED_AT,
             }
             frames.append(pd.DataFrame(columns))
     return spark.createDataFrame(pd.concat(frames), contracts.TERM_FORECASTS.schema)

@@ -1,6 +1,6 @@
 """Gold's counts to series, the model of all terms, coherence, gate and results: Spark, in memory."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -380,7 +380,7 @@ def test_a_forecast_becomes_a_row_for_each_level(spark: "SparkSession") -> None:
         forecasts.FORECAST_ROW,
     )
 
-    found = forecasts.term_forecasts(made, "search_demand", 2, day(0))
+    found = forecasts.term_forecasts(made, "search_demand", 2, day(0), datetime(2026, 1, 1, 7))
 
     TERM_FORECASTS.check(found)
     levels = sorted((tuple(row) for row in found.collect()), key=lambda row: row[3])
@@ -398,6 +398,7 @@ def test_a_forecast_becomes_a_row_for_each_level(spark: "SparkSession") -> None:
             "naive",
             "search_demand",
             "holiday a: x 2.00",
+            datetime(2026, 1, 1, 7),
         )
         for level, ends in ((0.8, (4.0, 6.0)), (0.95, (3.0, 7.0)))
     ]

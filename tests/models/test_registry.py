@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -200,19 +201,35 @@ def test_a_damaged_record_is_one_line(models: Registry, lake: Path, capsys: pyte
         assert (code, error.count("its files are missing or damaged")) == (1, 1)
 
 
-def test_a_version_whose_files_are_gone_keeps_nobody_from_importing_its_model_again(
+def test_a_version_whose_files_are_gone_or_damaged_keeps_nobody_from_importing_its_model_again(
     models: Registry, lake: Path
 ) -> None:
     version = publish(models, lake, "sales")
     models.tag(version, {"kind": "imported"})
-    shutil.rmtree(lake / "_mlflow" / "artifacts" / version.run_id)
+    files = lake / "_mlflow" / "artifacts" / version.run_id
+    [record] = files.rglob("search_forecast.json")
+    record.write_text(json.dumps({**models.record(version), "origin": {"files_sha256": "sha256"}, "inputs": {}}))
+    assert str(_same(models, "sales", "sha256", {})) == str(version)
 
+    next(files.rglob("*.parquet")).write_bytes(b"x")
+    assert _same(models, "sales", "sha256", {}) is None
+
+    shutil.rmtree(files)
     assert _same(models, "sales", "sha256", {}) is None
 
 
 def test_a_damaged_database_is_one_line(models: Registry, lake: Path) -> None:
     (lake / "_mlflow" / "mlflow.db").write_bytes(b"no database" * 100)
     with pytest.raises(EnvironmentProblem, match="the model registry failed"):
+        models.versions()
+
+
+def test_a_database_of_another_mlflow_says_how_to_go_on(models: Registry, lake: Path) -> None:
+    database = lake / "_mlflow" / "mlflow.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("update alembic_version set version_num = '451aebb31d03'")  # MLflow 1.0's
+        connection.commit()
+    with pytest.raises(EnvironmentProblem, match=f"then run: mlflow db upgrade 'sqlite:///{database}'"):
         models.versions()
 
 

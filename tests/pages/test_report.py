@@ -229,7 +229,13 @@ def test_weekly_forecasts_are_drawn_after_weeks(tmp_path: Path) -> None:
     summary = [{"term": name, "active_day_count": 1, **term} for name in ("pen", "tv")]
     forecasts = [
         {"term": name, "target_date": monday + timedelta(days=7 * n), "model_version": 1, "interval_level": 0.8}
-        | {"made_on_date": monday + timedelta(days=14), "horizon_days": 7 * n - 14, "forecast": 9.0, "lower": 1.0}
+        | {
+            "scored_at": datetime.now(timezone.utc),
+            "made_on_date": monday + timedelta(days=14),
+            "horizon_days": 7 * n - 14,
+            "forecast": 9.0,
+            "lower": 1.0,
+        }
         | {"upper": 12.0, "mean_forecast": 1.0, "candidate": "ets", "model_name": "search_demand"}
         for name in ("pen", "(total)")
         for n in (3, 4)
@@ -255,7 +261,13 @@ def test_the_forecast_of_the_rare_terms_is_not_that_of_a_term_called_as_they_are
     summary = [{"term": name, "active_day_count": 1, **term} for name in ("(other)", "tv")]
     forecasts = [
         {"term": name, "target_date": first + timedelta(days=7), "model_version": 1, "interval_level": 0.8}
-        | {"made_on_date": first + timedelta(days=6), "horizon_days": 1, "forecast": 9.0, "lower": 1.0}
+        | {
+            "scored_at": datetime.now(timezone.utc),
+            "made_on_date": first + timedelta(days=6),
+            "horizon_days": 1,
+            "forecast": 9.0,
+            "lower": 1.0,
+        }
         | {"upper": 12.0, "mean_forecast": 1.0, "candidate": "ets", "model_name": "search_demand"}
         for name in ("(other)", "tv")
     ]

@@ -131,6 +131,7 @@ def generated(chance: random.Random) -> dict[str, list[Row]]:
             **{name: number() for name in ("forecast", "lower", "upper", "mean_forecast")},
             "candidate": chance.choice(TERMS),
             "model_name": "search_demand",
+            "scored_at": chance.choice(moments),
         }
         for made_on in (WHOLE_WEEK, WHOLE_WEEK + timedelta(days=30))
         for version in (1, 2)

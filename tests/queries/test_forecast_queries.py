@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def total(number: int, terms: Sequence[str] = TERMS) -> int:
     return sum(searched(term, number) for term in terms)
 
 
-def forecasts(term: str, made_on: int, version: int, days: int = 3, period: int = 1) -> list[Row]:
+def forecasts(term: str, made_on: int, version: int, *, days: int = 3, period: int = 1, hour: int = 0) -> list[Row]:
     """Forecasts whose numbers tell which they are."""
     rows = []
     for step in range(1, days + 1):
@@ -69,6 +69,7 @@ def forecasts(term: str, made_on: int, version: int, days: int = 3, period: int 
                     "mean_forecast": value,
                     "candidate": f"theta_{version}",
                     "model_name": "search_demand",
+                    "scored_at": datetime(2022, 2, 9, hour, tzinfo=timezone.utc),
                 }
             )
     return rows
@@ -131,14 +132,15 @@ def drift(first: int, version: int) -> Row:
 
 FORECASTS = [
     row
-    for made_on, version, terms in (
-        (OLD, 3, ("laptop", "gone")),  # a higher version, but an older forecast
-        (NEW, 1, ("laptop", "tv", "gone")),  # as new, but a lower version
-        (NEW, 2, ("laptop", "tv", "(other)", "(total)")),
-        (OLD, 2, ("laptop", "tv", "(other)", "(total)")),
+    for made_on, version, hour, terms in (
+        (OLD, 3, 3, ("laptop", "gone")),  # scored last, but an older forecast
+        (NEW, 1, 2, ("laptop", "tv", "gone")),  # as new and scored then too, but a lower version
+        (NEW, 3, 1, ("laptop", "tv", "gone")),  # as new and a higher version, but then version 2 was gone back to
+        (NEW, 2, 2, ("laptop", "tv", "(other)", "(total)")),
+        (OLD, 2, 1, ("laptop", "tv", "(other)", "(total)")),
     )
     for term in terms
-    for row in forecasts(term, made_on, version)
+    for row in forecasts(term, made_on, version, hour=hour)
 ]
 METRICS = [
     metric(1, "historic_mean", "laptop", 0.9, "forecastable"),
@@ -237,7 +239,7 @@ def numbers(name: str, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
 
 
 def expected_forecast(term: str, verdict: str | None) -> list[tuple[Any, ...]]:
-    """Of the latest date, 38, the highest version, 2."""
+    """Of the latest date, 38, the version that scored last, 2."""
     wide = forecasts(term, NEW, 2)
     return [
         (
@@ -257,7 +259,7 @@ def expected_forecast(term: str, verdict: str | None) -> list[tuple[Any, ...]]:
     ("term", "verdict"),
     [("laptop", "forecastable"), ("tv", NO_BETTER), ("(other)", "too short to tell"), ("(total)", NO_BETTER)],
 )
-def test_a_terms_forecast_is_the_highest_versions_of_the_latest_date(ask: Answer, term: str, verdict: str) -> None:
+def test_a_terms_forecast_is_that_of_the_latest_date_that_was_scored_last(ask: Answer, term: str, verdict: str) -> None:
     assert ask("forecast", term=term) == expected_forecast(term, verdict)
 
 

@@ -58,7 +58,7 @@ def seed_what_other_jobs_wrote(
     forecast = {
         "target_date": date(2024, 3, 4), "model_version": 1, "interval_level": 0.8, "made_on_date": date(2024, 3, 3),
         "horizon_days": 1, "forecast": 1.0, "lower": 0.0, "upper": 2.0, "mean_forecast": 1.0, "candidate": "ets",
-        "model_name": "search_demand",
+        "model_name": "search_demand", "scored_at": datetime(2024, 3, 4, tzinfo=timezone.utc),
     }  # fmt: skip
     metric = {"model_version": 1, "candidate": "ets", "window_count": 1, "is_champion": False}
     trend = {

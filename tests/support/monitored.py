@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 MONDAY = date(2026, 1, 5)
+SCORED_AT = datetime(2026, 1, 5, tzinfo=timezone.utc)
 PARAMETERS = MonitorParameters()
 Counts = dict[str, list[int]]  # of each term, from MONDAY on
 Point = tuple[int, str, int, int, float, float, float, float]  # version, term, made, ahead, forecast, ends, mean
@@ -42,7 +43,7 @@ def forecasts_of(spark: SparkSession, points: list[Point], levels: tuple[float, 
         for level in levels:
             ends = (lower, upper) if level == 0.95 else (forecast, forecast)
             dates = (day(made + ahead), version, level, day(made), ahead)
-            rows.append((term, *dates, forecast, *ends, mean, "theta", "search_demand", None))
+            rows.append((term, *dates, forecast, *ends, mean, "theta", "search_demand", None, SCORED_AT))
     return spark.createDataFrame(rows, contracts.TERM_FORECASTS.schema)
 
 

@@ -100,7 +100,7 @@ def score(call: Call, name: str, as_of: str | None, version: int | None, alias: 
     models = call.registry()
     chosen = models.find(name, version, alias or (None if version else "champion"))
     with call.opened(writes=True) as lakehouse:
-        return call.result(score(lakehouse, models, chosen, day), next_step="query forecast term=...")
+        return call.result(score(lakehouse, models, chosen, day, call.now()), next_step="query forecast term=...")
 
 
 @click.command("monitor", cls=Command, is_task=True, has_models=True, example="monitor --as-of 2025-12-31")

@@ -79,7 +79,7 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
         "trends": lambda: publish_trends(lakehouse),
         "train": lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now()),
         "promote": lambda: promote_latest(models, MODEL, CHAMPION, now()),
-        "score": lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None),
+        "score": lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None, now()),
         "backtest of a generated shop": lambda: {"terms": _generated_shop(lakehouse)},
         "report": lambda: write_report(
             LocalEngine(call.root, lambda: SparkEngine(lakehouse)), call.root / REPORT, now()

@@ -40,10 +40,11 @@ def forecast(lakehouse: Lakehouse, terms: Sequence[str]) -> Table:
         UsageError: a term has no forecast of its own.
     """
     rows = lakehouse.read(TERM_FORECASTS) if lakehouse.exists(TERM_FORECASTS) else None
-    latest = None if rows is None else rows.agg(F.max(F.struct("made_on_date", "model_version")).alias("at")).first()
+    order = F.struct("made_on_date", "scored_at", "model_version")
+    latest = None if rows is None else rows.agg(F.max(order).alias("at")).first()
     if rows is None or latest is None or latest["at"] is None:
         raise DataError(f"forecast: {TERM_FORECASTS.full_name} holds nothing yet: run demand_forecast first")
-    made_on, version = latest["at"]
+    made_on, _, version = latest["at"]
     current = rows.where((F.col("made_on_date") == made_on) & (F.col("model_version") == version))
     asked = current.where(F.col("term").isin(list(terms)))
     keys = ("term", "target_date")

@@ -91,7 +91,7 @@ def _week(
         train(lakehouse, models, name, parameters, as_of=as_of, now=now())
         is_promoted = bool(promote_latest(models, name, CHAMPION, now())["is_promoted"])
     champion = models.find(name, alias=CHAMPION)
-    scored = score(lakehouse, models, champion, as_of)
+    scored = score(lakehouse, models, champion, as_of, now())
     logger.info("replay: as of %s: version %d, %d rows", as_of, champion.number, scored["added"])
     figures = {"skill_ratio": seen.get("skill_ratio"), "interval_coverage": seen.get("interval_coverage")}
     return {

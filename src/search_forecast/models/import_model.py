@@ -5,6 +5,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -139,12 +140,12 @@ def _origin(archive: Path, delivered: Path, path: str) -> dict[str, Any]:
 
 def _same(models: Registry, name: str, files_sha256: str, inputs: dict[str, str]) -> Version | None:
     for version in models.versions(name):
-        if version.tags.get("kind") == "imported":
-            try:
-                record = models.record(version)
-            except DataError:  # its files are gone: to import the model again is what mends that
-                continue
+        if version.tags.get("kind") != "imported":
+            continue
+        with tempfile.TemporaryDirectory() as own, suppress(DataError):  # damaged: importing it again mends that
+            record = models.record(version)
             if record["origin"]["files_sha256"] == files_sha256 and record["inputs"] == inputs:
+                models.files(version, Path(own))
                 return version
     return None
 

@@ -23,7 +23,9 @@ group by daily_term_counts.term, {{start}}
 """  # noqa: S608 - of constants
 _FORECASTS = """
 with latest as (
-  select max(made_on_date) as made_on_date, max_by(model_version, struct(made_on_date, model_version)) as model_version
+  select
+    max(made_on_date) as made_on_date,
+    max_by(model_version, struct(made_on_date, scored_at, model_version)) as model_version
   from term_forecasts
 )
 select term_forecasts.term, term_forecasts.target_date, term_forecasts.interval_level, term_forecasts.horizon_days,

@@ -6,7 +6,7 @@
 with shown as (
   select coalesce(
     nullif(:version, 0),
-    (select max_by(model_version, struct(made_on_date, model_version)) from term_forecasts),
+    (select max_by(model_version, struct(made_on_date, scored_at, model_version)) from term_forecasts),
     (select max(model_version) from backtest_metrics)
   ) as model_version
 ),

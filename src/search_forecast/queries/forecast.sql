@@ -5,12 +5,9 @@
 --   term TERM: the term; (total) is all searches, (other) the rare terms
 with latest as (
   select
-    made_on_date,
-    max(model_version) as model_version
+    max(made_on_date) as made_on_date,
+    max_by(model_version, struct(made_on_date, scored_at, model_version)) as model_version
   from term_forecasts
-  group by made_on_date
-  order by made_on_date desc
-  limit 1
 ),
 
 verdicts as (

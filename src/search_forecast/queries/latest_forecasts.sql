@@ -6,7 +6,7 @@
 with latest as (
   select
     max(made_on_date) as made_on_date,
-    max_by(model_version, struct(made_on_date, model_version)) as model_version
+    max_by(model_version, struct(made_on_date, scored_at, model_version)) as model_version
   from term_forecasts
 ),
 

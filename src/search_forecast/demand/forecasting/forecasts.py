@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -147,7 +147,7 @@ def at_new_level(
     return {NEW_LEVEL: 1.0}, {**by_name, NEW_LEVEL: float(history.values[-since:].mean()) * factors}
 
 
-def term_forecasts(rows: DataFrame, name: str, model_version: int, made_on: date) -> DataFrame:
+def term_forecasts(rows: DataFrame, name: str, model_version: int, made_on: date, scored_at: datetime) -> DataFrame:
     """Rows of search_gold.term_forecasts: one per term, target date and level.
 
     Args:
@@ -155,6 +155,7 @@ def term_forecasts(rows: DataFrame, name: str, model_version: int, made_on: date
         name: of the registered model.
         model_version: that they come from.
         made_on: last date of the counts they were made from.
+        scored_at: when.
     """
     by_level = F.explode(
         F.array(
@@ -176,6 +177,7 @@ def term_forecasts(rows: DataFrame, name: str, model_version: int, made_on: date
             F.lit(made_on).alias("made_on_date"),
             F.datediff("target_date", F.lit(made_on)).cast("bigint").alias("horizon_days"),
             F.lit(name).alias("model_name"),
+            F.lit(scored_at).alias("scored_at"),
         )
         .select(*TERM_FORECASTS.schema.names)
     )

@@ -1,6 +1,6 @@
 """Tables of demand forecasts: what is forecast, how good it was in backtests and in use, and drift."""
 
-from search_forecast.lakehouse.contracts.base import BOOLEAN, DATE, LONG, RATIO, STRING, Table, TableColumn
+from search_forecast.lakehouse.contracts.base import BOOLEAN, DATE, LONG, RATIO, STRING, TIMESTAMP, Table, TableColumn
 from search_forecast.lakehouse.contracts.searches import SEARCH_COUNT
 
 TOTAL, OTHER, ALL = "(total)", "(other)", "(all)"  # in place of a term
@@ -51,6 +51,12 @@ TERM_FORECASTS = Table(
             "The day's event and the factor that the forecast counts on, with its 95 % interval, such as "
             "`campaign Black Friday: x 2.41 (1.92 to 3.03)`; null where the calendar has none",
             nullable=True,
+        ),
+        TableColumn(
+            "scored_at",
+            TIMESTAMP,
+            "When that version last forecast from these counts, UTC: of the forecasts made on a day the latest counts",
+            backfill="cast(made_on_date as timestamp)",
         ),
     ),
     checks={

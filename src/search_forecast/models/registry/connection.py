@@ -40,7 +40,15 @@ class Connection:
             else:
                 self._root.mkdir(parents=True, exist_ok=True)
                 tracking = models = f"sqlite:///{(self._root / 'mlflow.db').absolute().as_posix()}"
-            self._opened = mlflow.MlflowClient(tracking, models)
+            try:
+                self._opened = mlflow.MlflowClient(tracking, models)
+            except mlflow.MlflowException as error:
+                if "database schema" not in str(error):
+                    raise
+                raise EnvironmentProblem(
+                    f"the model registry was made by another MLflow than {mlflow.__version__}: if by an earlier one, "
+                    f"back it up, then run: mlflow db upgrade '{tracking}'; if by a later one, install that"
+                ) from error
         return self._opened
 
     def download(self, uri: str, into: Path) -> Path:
