@@ -96,7 +96,7 @@ def test_replay_trains_each_nth_week_and_where_monitoring_says_so(monkeypatch: p
         "monitor_champion": lambda *_: {"needs_retrain": seen.get(_[-1], "false"), "reason": "", "skill_ratio": 0.1},
         "train": lambda *_, as_of, **__: done.append(("train", as_of)),
         "promote_latest": lambda *_: {"is_promoted": True},
-        "score": lambda *_: done.append(("score", _[-1])) or {"added": 3},
+        "score": lambda _house, _models, _version, as_of, _now: done.append(("score", as_of)) or {"added": 3},
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(f"search_forecast.demand.replay.{name}", fake)
