@@ -53,9 +53,9 @@ def ingest(lakehouse: Lakehouse, parameters: IngestParameters, now: datetime) ->
     batch, known = new_files.stage_new_files(
         lakehouse.staging, survey, choice, seen, now, content_ids=content_ids, spark=lambda: lakehouse.spark
     )
+    check_zones(lakehouse, batch)
     batch, refused = _without_twins(lakehouse, batch, seen) if parameters.is_strict else (batch, [])
     if batch.deliveries:
-        check_zones(lakehouse, batch)
         batches.seal(batch)
         batch = commit(lakehouse, batch, seeks_twins=not parameters.is_strict)
     else:

@@ -44,8 +44,4 @@ class SparkEngine:
 
 def _plain(value: Any) -> Any:
     """A value as DuckDB gives it: a struct by the names of its fields, in lists and maps too."""
-    if isinstance(value, Row):
-        return {name: _plain(field) for name, field in zip(value.__fields__, value, strict=True)}
-    if isinstance(value, dict):
-        return {name: _plain(field) for name, field in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    return Row(value=value).asDict(recursive=True)["value"]

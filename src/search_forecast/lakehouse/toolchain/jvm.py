@@ -20,8 +20,8 @@ _ALWAYS = (
 )
 # The quick compiler alone: most of a short run is start-up and code that runs once.
 _NOT_LARGE = ("-XX:TieredStopAtLevel=1",)
-# The slow one too, for code that has run twenty times as often as by default: else it takes a third of all CPU of four
-# million records, benchmarks/load_settings.py.
+# The slow one too, for code that has run twenty times as often as by default: sooner it costs more than it gains,
+# benchmarks/load_settings.py.
 _LARGE = (
     "-XX:Tier4InvocationThreshold=100000",
     "-XX:Tier4MinInvocationThreshold=12000",
