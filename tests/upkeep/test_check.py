@@ -296,16 +296,32 @@ def test_what_killed_runs_left_is_told_and_harms_nothing(lake, check):
     assert fresh.exists()
 
 
-def test_a_table_of_an_earlier_release_is_said_to_be_one(lake, check):
-    edit(entry(lake, COUNTS, 0), '"search_forecast.contract": "', '"search_forecast.contract": "old')
+@pytest.mark.parametrize(
+    ("table", "batch_count", "more"),
+    [
+        (COUNTS, 0, ["the batches were not counted, as search_gold.daily_term_counts can't be read as it is"]),
+        (VARIANTS, 2, []),
+    ],
+)
+def test_a_table_of_an_earlier_release_is_said_to_be_one(lake, check, table, batch_count, more):
+    edit(entry(lake, table, 0), '"search_forecast.contract": "', '"search_forecast.contract": "old')
 
     code, said = check()
 
-    assert (code, said["batches_reconciled"]) == (0, 0)
-    assert [f["what"] for f in said["findings"]] == [
-        "another release made it",
-        "the batches were not counted, as search_gold.daily_term_counts can't be read as it is",
-    ]
+    assert (code, said["batches_reconciled"]) == (0, batch_count)
+    assert [f["what"] for f in said["findings"]] == ["another release made it", *more]
+
+
+def test_a_text_that_a_log_bounds_a_file_by_may_hold_what_python_takes_for_the_end_of_a_line(lake, check):
+    edit(entry(lake, VARIANTS, 1), '\\"tv\\"', '\\"tv\u2028\\"')
+
+    assert check()[1]["findings"] == []
+
+
+def test_a_lakehouse_below_a_directory_that_no_url_can_name_as_it_is_is_whole(lake):
+    below = lake.rename(lake.with_name("shop #1"))
+
+    assert task.check(house(below), below, None, is_full=False).findings == []
 
 
 def test_rows_of_a_version_that_erase_removed_are_no_break(lake, check):

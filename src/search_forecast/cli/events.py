@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,7 @@ def _written(lakehouse: "Lakehouse") -> dict[str, dict[str, int]]:
     by_name = {table.full_name: table for table in TABLES}
     tables = {}
     for name, count in lakehouse.commits.items():
-        commits = lakehouse.history(by_name[name])[:count]
+        commits = list(islice(lakehouse.history(by_name[name]), count))
         metrics = [commit["operationMetrics"] or {} for commit in commits]
         tables[name] = {
             "version": int(commits[0]["version"]), "rows": _sum(metrics, _ROWS), "bytes": _sum(metrics, _BYTES)

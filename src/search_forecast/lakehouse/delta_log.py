@@ -1,6 +1,9 @@
 """The log of a table on this machine, read in milliseconds by delta-rs, which is not installed on Databricks."""
 
+import json
+import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -11,6 +14,8 @@ from search_forecast.errors import DataError
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+
+_COMMIT = re.compile(r"(\d{20})\.json")
 
 
 @dataclass(frozen=True)
@@ -84,14 +89,30 @@ def row_count(location: Path) -> int | None:
     return None if None in counts else sum(counts)
 
 
-def history(opened: "DeltaTable") -> list[dict[str, Any]] | None:
-    """A table's commits, newest first; None where delta-rs can't read one that is older than a checkpoint."""
-    from deltalake.exceptions import DeltaError  # noqa: PLC0415
+def commits(location: Path) -> dict[int, Path]:
+    """The entries of the log of the table in a directory, by version, oldest first."""
+    entries = sorted((location / "_delta_log").iterdir())
+    return {int(name[1]): path for path in entries if (name := _COMMIT.fullmatch(path.name))}
 
+
+def history(location: Path) -> Iterator[dict[str, Any]]:
+    """What each commit says of itself, newest first, read as it is asked for; of a damaged one only the version.
+
+    Read here, as delta-rs says of a table whose path has a # in it that it has no history.
+    """
+    for version, path in reversed(commits(location).items()):
+        said = [action["commitInfo"] for action in actions(path) or [] if isinstance(action.get("commitInfo"), dict)]
+        yield {**(said[0] if said else {}), "version": version}
+
+
+def actions(path: Path) -> list[dict[str, Any]] | None:
+    """The lines of a file of a log; None where it is none any more."""
     try:
-        return opened.history()
-    except DeltaError:
+        # Not splitlines(), which takes more for the end of one than JSON does: U+2028 in a text, among others.
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except (OSError, ValueError):
         return None
+    return lines if lines and all(isinstance(line, dict) for line in lines) else None
 
 
 def table(location: Path) -> "DeltaTable":

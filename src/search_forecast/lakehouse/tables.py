@@ -7,10 +7,11 @@ import getpass
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -245,18 +246,19 @@ class Lakehouse:
         """A DataFrame of the contract's schema from a few rows."""
         return self.spark.createDataFrame(rows, table.schema)
 
-    def history(self, table: Table) -> list[dict[str, Any]]:
+    def history(self, table: Table) -> Iterator[dict[str, Any]]:
         """The table's commits, newest first (Delta keeps 30 days of them).
 
         Each has version, operation, userMetadata and operationMetrics, whose values may be texts.
         """
         columns = ("version", "operation", "userMetadata", "operationMetrics")
-        log = self._log(table) if self._is_up_to_date(table) else None
-        entries = None if log is None else delta_log.history(log)
-        if entries is not None:
-            return [{column: commit.get(column) for column in columns} for commit in entries]
-        commits = self.spark.sql(f"describe history {self.open(table)}").select(*columns)
-        return [commit.asDict() for commit in commits.collect()]
+        location = self.location(table)
+        if location is not None and self.exists(table) and self._is_up_to_date(table):
+            for commit in delta_log.history(location):
+                yield {column: commit.get(column) for column in columns}
+        else:
+            commits = self.spark.sql(f"describe history {self.open(table)}").select(*columns)
+            yield from (commit.asDict() for commit in commits.collect())
 
     def version(self, table: Table) -> int:
         """The table's latest version."""
@@ -275,7 +277,7 @@ class Lakehouse:
 
     def has_changed(self, table: Table, after: int) -> bool:
         """Whether a commit later than a version changed the table's rows, as far as its log goes back."""
-        commits = (commit for commit in self.history(table) if commit["version"] > after)
+        commits = takewhile(lambda commit: commit["version"] > after, self.history(table))
         return any(commit["operation"] not in _NEUTRAL_OPERATIONS for commit in commits)
 
     def lost_files(self, table: Table) -> list[Path]:

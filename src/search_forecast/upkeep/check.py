@@ -122,8 +122,9 @@ def _steps(lakehouse: Lakehouse, readable: set[str]) -> Iterator[Finding]:
         (TERM_VARIANTS, SEARCH_EVENTS, "aggregate"),
         (TERM_TRENDS, DAILY_TERM_COUNTS, "trends"),
     ):
-        if source.name not in readable or (shown is TERM_TRENDS and shown.name not in readable):
-            continue  # nobody asked for trends yet
+        is_shown_there = shown is TERM_TRENDS or lakehouse.exists(shown)  # nobody need have asked for trends
+        if source.name not in readable or (is_shown_there and shown.name not in readable):
+            continue
         position = lakehouse.position(shown)
         if position is None:
             what = f"does not say which version of {source.full_name} it shows"

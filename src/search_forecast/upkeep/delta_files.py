@@ -1,6 +1,5 @@
 """The files of one Delta table on this machine: its log from end to end, and the data files that it lists."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from search_forecast.lakehouse import delta_log
 
 LOG = "_delta_log"
 _OF_DELTA = {"__is_cdc", "_change_type"}  # columns in the files of a table with a change feed, besides its own
-_COMMIT = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\b.*\.parquet")
 _PATHS = ("add", "remove", "cdc")
 
@@ -42,7 +40,7 @@ def opened(location: Path) -> DeltaTable | str:
 def log_faults(location: Path) -> Iterator[str]:
     """What is wrong with a log: entries missing, cut short or no JSON, checkpoints that can't be read."""
     log = location / LOG
-    commits = {int(m[1]): path for path in sorted(log.iterdir()) if (m := _COMMIT.fullmatch(path.name))}
+    commits = delta_log.commits(location)
     checkpoints = [(int(m[1]), path) for path in sorted(log.iterdir()) if (m := _CHECKPOINT.fullmatch(path.name))]
     if not commits:
         yield f"{LOG} holds no entry: a run was killed while it made the table, or they were removed"
@@ -54,13 +52,13 @@ def log_faults(location: Path) -> Iterator[str]:
     if first > 0 and not any(version >= first - 1 for version, _ in checkpoints):
         yield f"its log begins with {commits[first].name} and no checkpoint says what was before"
     for path in commits.values():
-        if _actions(path) is None:
+        if delta_log.actions(path) is None:
             yield f"{LOG}/{path.name} is cut short or no JSON"
     for _, path in checkpoints:
         if _footer(path) is None:
             yield f"{LOG}/{path.name} is no Parquet file any more"
     pointer = log / "_last_checkpoint"
-    if pointer.exists() and _actions(pointer) is None:
+    if pointer.exists() and delta_log.actions(pointer) is None:
         yield f"{LOG}/{pointer.name} is cut short or no JSON"
 
 
@@ -76,7 +74,7 @@ def data_files(location: Path, table: DeltaTable) -> list[DataFile]:
 
 def sum_fault(location: Path, version: int, files: list[DataFile]) -> str | None:
     """Whether the snapshot is not what Delta's own sums of that version say: an entry that lost some of its lines."""
-    sums = _actions(location / LOG / f"{version:020d}.crc")
+    sums = delta_log.actions(location / LOG / f"{version:020d}.crc")
     try:
         expected = (int(sums[0]["numFiles"]), int(sums[0]["tableSizeBytes"])) if sums else None
     except (KeyError, TypeError, ValueError):
@@ -115,29 +113,18 @@ def data_faults(files: list[DataFile], table: DeltaTable, *, is_full: bool) -> I
 def orphans(location: Path, files: list[DataFile]) -> list[Path]:
     """Files with rows below a table that no version in its log refers to, as killed writes leave them."""
     known = {file.path for file in files}
+    logs = [delta_log.actions(path) or [] for path in delta_log.commits(location).values()]
     for path in (location / LOG).iterdir():
-        if _COMMIT.fullmatch(path.name):
-            entries: list[dict[str, Any]] = _actions(path) or []
-        elif _CHECKPOINT.fullmatch(path.name) and _footer(path) is not None:
+        if _CHECKPOINT.fullmatch(path.name) and _footer(path) is not None:
             present = set(parquet.read_schema(path).names)
-            entries = parquet.read_table(path, columns=[name for name in _PATHS if name in present]).to_pylist()
-        else:
-            continue
+            logs.append(parquet.read_table(path, columns=[name for name in _PATHS if name in present]).to_pylist())
+    for entries in logs:
         named = (entry[kind]["path"] for entry in entries for kind in _PATHS if entry.get(kind))
         known.update(location / unquote(text) for text in named)
     lone = (path for path in location.rglob("*.parquet") if path not in known)
     own = [path for path in lone if path.relative_to(location).parts[0] != LOG and not path.name.startswith(".")]
     # A part of a write that has no rows is a file too, which Delta leaves out of its log.
     return [path for path in own if (footer := _footer(path)) is None or footer.num_rows]
-
-
-def _actions(path: Path) -> list[dict[str, Any]] | None:
-    """The lines of a file of the log; None where it is none any more."""
-    try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, ValueError):
-        return None
-    return lines if lines and all(isinstance(line, dict) for line in lines) else None
 
 
 def _footer(path: Path) -> Any:
