@@ -61,6 +61,12 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def scramble(path: Path) -> None:
+    """Put other bytes in place of the first page and its header."""
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + b"\xff" * 40 + content[44:])
+
+
 def rename(path: Path, name: bytes) -> None:
     """Likewise in the name of a column, of which no checksum tells."""
     path.write_bytes(path.read_bytes().replace(b"searchterm", name))
@@ -219,6 +225,10 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
         lambda lake: (staged(lake), [cut(path) for path in lake.glob("_staging/batches/*/manifest.json")]),
         "_staging/batches", "manifest.json can't be read", "remove its directory, then ingest",
     ),
+    "pages of a file are no Parquet any more": (
+        lambda lake: scramble(lake / COUNTS / "part-00001.parquet"),
+        "reconciliation", "not all rows can be read", "run check --full, which names a file",
+    ),
     "a version that the registry lacks": (
         forecasts, "search_gold.term_forecasts", "rows of search_demand version 7", "bring _mlflow back",
     ),
@@ -267,6 +277,24 @@ def test_a_break_is_named_with_its_place_and_what_mends_it(lake, check, name):
     assert (code, said["is_whole"]) == (1, False)
     harmful = [finding for finding in said["findings"] if not finding["is_harmless"]]
     assert any(where in f["where"] and what in f["what"] and mend in f["mend"] for f in harmful), harmful
+
+
+def test_rows_that_only_spark_can_read_are_said_beside_what_else_is_found(lake, check):
+    (lake / RAW / "part-00001.parquet").unlink()
+    features = '"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["deletionVectors"], "writerFeatures": '
+    edit(entry(lake, VARIANTS, 0), '"minReaderVersion": 1, "minWriterVersion": 4', f'{features}["deletionVectors"]')
+
+    code, said = check("--full")
+
+    assert code == 1
+    assert [(f["where"], f["what"], f["mend"]) for f in said["findings"] if VARIANTS.partition("/")[2] in f["where"]] == [
+        (
+            "search_gold.term_variants",
+            "has deletionVectors: its rows were not looked at",
+            "run reconcile --all, which counts by Spark",
+        )
+    ]
+    assert any("part-00001.parquet is gone" in finding["what"] for finding in said["findings"])
 
 
 @pytest.mark.parametrize("name", NEED_FULL)

@@ -32,7 +32,9 @@ def check(call: Call, full: bool) -> int:
     from search_forecast.upkeep.check import check
 
     def no_spark() -> NoReturn:
-        raise DataError("check: this table needs Spark to be read; run reconcile, which starts it")
+        raise DataError(
+            "not all rows can be read; run check --full, which names a file that is damaged, or reconcile --all"
+        )
 
     root = call.root
     house = Lakehouse(no_spark, root, root / "_staging", is_writable=False, reader=reader(root))

@@ -1,6 +1,7 @@
 """The log of a table on this machine, read in milliseconds by delta-rs, which is not installed on Databricks."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 _COMMIT = re.compile(r"(\d{20})\.json")
+_seen: dict[Path, tuple[object, "DeltaTable"]] = {}
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,17 @@ def row_count(location: Path) -> int | None:
     return None if None in counts else sum(counts)
 
 
+def entries(location: Path) -> tuple[tuple[str, int, int], ...]:
+    """The files of a table's log, with bytes and time: other ones with every commit, and in a table made anew."""
+    with os.scandir(location / "_delta_log") as listed:
+        files = [(file.name, file.stat()) for file in listed]
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files))
+
+
 def commits(location: Path) -> dict[int, Path]:
     """The entries of the log of the table in a directory, by version, oldest first."""
-    entries = sorted((location / "_delta_log").iterdir())
-    return {int(name[1]): path for path in entries if (name := _COMMIT.fullmatch(path.name))}
+    files = sorted((location / "_delta_log").iterdir())
+    return {int(name[1]): path for path in files if (name := _COMMIT.fullmatch(path.name))}
 
 
 def history(location: Path) -> Iterator[dict[str, Any]]:
@@ -116,7 +125,7 @@ def actions(path: Path) -> list[dict[str, Any]] | None:
 
 
 def table(location: Path) -> "DeltaTable":
-    """The table in a directory as its log says it is now.
+    """The table in a directory as its log says it is now; read again only when something has come to it or gone.
 
     Raises:
         DataError: an entry of the log is empty, cut off by a power failure say: readers take it for no change.
@@ -124,10 +133,16 @@ def table(location: Path) -> "DeltaTable":
     """
     from deltalake import DeltaTable  # noqa: PLC0415
 
-    for entry in sorted((location / "_delta_log").glob("*.json")):
-        if not entry.stat().st_size:
-            raise DataError(f"{entry} is empty, a commit that was cut off; the command check says more")
-    return DeltaTable(location.absolute().as_uri())
+    place, present = location.absolute(), entries(location)
+    for name, size, _ in present:
+        if name.endswith(".json") and not size:
+            path = place / "_delta_log" / name
+            raise DataError(f"{path} is empty, a commit that was cut off; the command check says more")
+    before, known = _seen.get(place, (None, None))
+    if known is None or before != present:
+        known = DeltaTable(place.as_uri())
+        _seen[place] = present, known
+    return known
 
 
 def paths(opened: "DeltaTable") -> list[str]:

@@ -137,12 +137,12 @@ class LocalEngine:
         return self.run(translation.as_read(sql, query), {}, inputs)
 
     def _snapshot(self, full: str) -> Snapshot:
-        """A table as it is now; its log is read again only when something has come to it or gone."""
-        entries = snapshots.log_entries(self._root, full)
+        """A table as it is now."""
+        table = snapshots.opened(self._root, full)
         before, known = self._seen.get(full, (None, None))
-        if known is None or entries != before:
-            known = snapshots.snapshot(self._root, full)
-            self._seen[full] = (entries, known)
+        if known is None or table is not before:
+            known = snapshots.snapshot(self._root, full, table)
+            self._seen[full] = (table, known)
         return known
 
     def _show(self, name: str) -> None:

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from search_forecast.lakehouse import delta_log
 from search_forecast.queries import snapshots
 from search_forecast.queries.answers import Answer
 from search_forecast.queries.local import LocalEngine, SparkStart
@@ -29,4 +30,4 @@ class RememberingEngine(LocalEngine):
 
     def _state(self, name: str) -> object:
         full = snapshots.full_name(self._root, name)
-        return full and snapshots.log_entries(self._root, full)
+        return full and delta_log.entries(self._root.joinpath(*full.split(".")))

@@ -1,9 +1,9 @@
 """The tables of a lakehouse on this machine as Delta's log says they are now, for a reader that is not Spark."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.schema import ArrayType, DataType, MapType, StructType
 
@@ -42,25 +42,26 @@ def full_name(root: Path, name: str) -> str | None:
     return next((f"{place.parent.name}.{place.name}" for place in found), None)
 
 
-def log_entries(root: Path, name: str) -> tuple[tuple[str, int, int], ...]:
-    """The entries of a table's log, with bytes and time: other ones with every commit, and in a table made anew."""
-    entries = [(entry.name, entry.stat()) for entry in os.scandir(root.joinpath(*name.split("."), "_delta_log"))]
-    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in entries))
-
-
-def snapshot(root: Path, name: str) -> Snapshot:
-    """A table as it is now, by its full name.
+def opened(root: Path, name: str) -> DeltaTable:
+    """A table as its log says it is now, by its full name; another one once something has come to it or gone.
 
     Raises:
-        NeedsSpark: its rows are not just those of its files, or delta-rs can't read its log.
+        NeedsSpark: delta-rs can't read its log.
         DataError: an entry of its log is empty.
     """
-    directory = root.joinpath(*name.split("."))
     try:
-        table = delta_log.table(directory)
-        paths = delta_log.paths(table)
+        return delta_log.table(root.joinpath(*name.split(".")))
     except DeltaError as error:
         raise NeedsSpark(f"{name}: {str(error).splitlines()[0]}") from error
+
+
+def snapshot(root: Path, name: str, table: DeltaTable) -> Snapshot:
+    """The rows of a table that was opened.
+
+    Raises:
+        NeedsSpark: they are not just those of its files.
+    """
+    directory, paths = root.joinpath(*name.split(".")), delta_log.paths(table)
     protocol = table.protocol()
     # Reader version 2 is column mapping, from before features had names; delta-rs reads such columns as nulls.
     features = {2: ["columnMapping"]}.get(protocol.min_reader_version, protocol.reader_features or [])

@@ -12,6 +12,7 @@ from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import Table
 from search_forecast.lakehouse.contracts.base import FINGERPRINT
 from search_forecast.lakehouse.tables import Lakehouse
+from search_forecast.queries import snapshots
 from search_forecast.upkeep import delta_files, mending
 from search_forecast.upkeep.finding import Finding
 
@@ -43,10 +44,11 @@ def state(table: Table, location: Path, *, is_full: bool) -> TableState:
         for fault in delta_files.data_faults(files, opened, is_full=is_full)
     ]
     contract = list(_contract(table, location, opened))
+    for_spark = list(_for_spark(table, location, opened))
     is_current = opened.metadata().configuration.get(FINGERPRINT) == table.fingerprint
-    findings = [*broken, *contract, *_orphans(table, location, files)]
+    findings = [*broken, *contract, *for_spark, *_orphans(table, location, files)]
     size = sum(file.size_bytes for file in files)
-    return TableState(findings, len(files), size, is_readable=is_current and not broken)
+    return TableState(findings, len(files), size, is_readable=is_current and not broken and not for_spark)
 
 
 def _contract(table: Table, location: Path, opened: DeltaTable) -> Iterator[Finding]:
@@ -68,6 +70,15 @@ def _contract(table: Table, location: Path, opened: DeltaTable) -> Iterator[Find
             if actual is None or "".join(actual.split()) != "".join(value.split()):
                 mend = f"set it again: alter table ... set tblproperties ('{key}' = '{value}')"
                 yield Finding(table.full_name, f"{key} is {actual or 'not set'}, expected {value}", mend)
+
+
+def _for_spark(table: Table, location: Path, opened: DeltaTable) -> Iterator[Finding]:
+    """What keeps all but Spark from reading the rows, such as deletion vectors, which other writers may leave."""
+    try:
+        snapshots.snapshot(location.parent.parent, f"{location.parent.name}.{location.name}", opened)
+    except snapshots.NeedsSpark as reason:
+        what = f"{str(reason).partition(' ')[2]}: its rows were not looked at"
+        yield Finding(table.full_name, what, "run reconcile --all, which counts by Spark", is_harmless=True)
 
 
 def _orphans(table: Table, location: Path, files: list[delta_files.DataFile]) -> Iterator[Finding]:
