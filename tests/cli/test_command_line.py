@@ -246,6 +246,12 @@ def test_a_directory_that_is_gone_under_the_shell_is_said_in_a_line(wrong, monke
     assert wrong(*words) == (3, "the current directory is gone: cd to one that is there, then run it again")
 
 
+@pytest.mark.parametrize("words", [["tables"], ["doctor"]])
+def test_an_address_is_no_lakehouse_of_this_machine(wrong, words):
+    advice = "is no directory of this machine; on Databricks, use --catalog"
+    assert wrong("--lakehouse", "s3a://bucket/lake", *words) == (2, f"--lakehouse s3a:/bucket/lake {advice}")
+
+
 def test_text_that_is_no_utf_8_is_said_in_a_line(wrong, tmp_path):
     code, said = wrong("--lakehouse", str(tmp_path), "sql", "select 'caf\udce9' as term")
 

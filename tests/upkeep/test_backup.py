@@ -213,9 +213,9 @@ def test_a_lakehouse_that_comes_while_one_is_restored_stays(
 def test_a_restore_stopped_while_it_puts_things_in_place_leaves_no_lakehouse_and_is_done_by_the_next(
     lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Any], tidies_up: bool
 ) -> None:
-    place = Path(task.backup(lake, tmp_path / "backups", NOW)["backup"])
+    place = Path(task.backup(lake, tmp_path / "my backups", NOW)["backup"])
     without_models = lakes.whole(tmp_path / "other")
-    other = Path(task.backup(without_models, tmp_path / "backups", LATER)["backup"])
+    other = Path(task.backup(without_models, tmp_path / "my backups", LATER)["backup"])
     restored, rename = tmp_path / "lake", Path.rename
 
     class KilledError(BaseException):
@@ -234,8 +234,8 @@ def test_a_restore_stopped_while_it_puts_things_in_place_leaves_no_lakehouse_and
             task.restore(place, restored)
     assert {path.name for path in restored.iterdir()} >= {"_mlflow", "search_bronze"}
 
-    again = f"{restored} is half restored; say restore {place} again"
-    for words in (("check",), ("query", "top_terms"), ("clean",), ("backup", str(tmp_path / "backups"))):
+    again = f"{restored} is half restored; say restore '{place}' again"
+    for words in (("check",), ("query", "top_terms"), ("clean",), ("backup", str(tmp_path / "my backups"))):
         code, said = run(*words)
         assert (code, again in said) == (1, True), said
     with pytest.raises(UsageError, match="is there already"):  # of the first it would leave the models

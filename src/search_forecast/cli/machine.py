@@ -16,11 +16,12 @@ def doctor(call: Call, mend: bool) -> int:
     """Say what this machine has, what is missing and how to mend it."""
     from search_forecast.lakehouse import toolchain
 
+    root = call.root
     if mend:
         with output.progress("doctor: fetching and making what is missing"):
             for sentence in toolchain.mend():
                 output.logger.warning("doctor: %s", sentence)
-    findings = toolchain.check(call.lakehouse)
+    findings = toolchain.check(root)
     rows = [(f.name, "ok" if f.is_ok else "MISSING", f.state, f.mend) for f in findings]
     call.rows(["what", "state", "found", "how to mend"], rows)
     return 0 if all(finding.is_ok for finding in findings) else EnvironmentProblem.exit_code
