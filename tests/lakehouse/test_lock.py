@@ -118,6 +118,13 @@ def test_a_directory_that_cannot_be_made_is_a_problem_of_the_environment(
         pass
 
 
+def test_a_lock_that_can_not_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()  # as little ours to open as one that is another user's
+
+    with pytest.raises(EnvironmentProblem, match=rf"cannot write {tmp_path}/\.lock: "), exclusive(tmp_path, "check", 0):
+        pass
+
+
 def test_a_full_disk_keeps_nobody_from_looking_at_a_lakehouse(tmp_path: Path) -> None:
     (tmp_path / ".lock.holder").symlink_to("/dev/full")
 

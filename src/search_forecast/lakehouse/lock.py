@@ -39,7 +39,8 @@ def exclusive(root: Path, command: str, wait_seconds: float = WAIT_SECONDS) -> I
         ) from error
     except OSError as error:
         reason = "it is no directory" if isinstance(error, FileExistsError) else error.strerror
-        raise EnvironmentProblem(f"{command}: cannot write {root}: {reason}; mend that and run it again") from error
+        place = error.filename or root  # of a lakehouse that others write too it may be their .lock
+        raise EnvironmentProblem(f"{command}: cannot write {place}: {reason}; mend that and run it again") from error
     try:
         present = _identity(root)
         with suppress(OSError):  # a full disk is no reason not to look at a lakehouse, or to copy it to another one
