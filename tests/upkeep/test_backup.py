@@ -196,14 +196,14 @@ def test_a_lakehouse_that_comes_while_one_is_restored_stays(
 ) -> None:
     place = Path(task.backup(lake, tmp_path / "backups", NOW)["backup"])
     theirs = tmp_path / "restored" / "search_gold" / "file"
-    modes = task._copy_modes
+    copied = task._copy_checked
 
-    def comes(source: Path, copy: Path) -> None:
+    def comes(*words: Any) -> None:
         theirs.parent.mkdir()
         theirs.write_text("mine")
-        modes(source, copy)
+        copied(*words)
 
-    monkeypatch.setattr(task, "_copy_modes", comes)
+    monkeypatch.setattr(task, "_copy_checked", comes)
     with pytest.raises(UsageError, match="is there already"):
         task.restore(place, tmp_path / "restored")
     assert theirs.read_text() == "mine"
@@ -257,8 +257,17 @@ def test_what_a_killed_restore_copied_is_in_no_backup(lake: Path, tmp_path: Path
     assert content(tmp_path / "restored") == before
 
 
-def test_modes_and_tables_behind_links_are_kept(lake: Path, tmp_path: Path) -> None:
+def test_modes_and_tables_behind_links_are_kept(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def as_the_system_does(path: Path, target: Path) -> Path:
+        if path.is_dir() and path.parent != target.parent and not path.stat().st_mode & 0o200:  # but for root
+            raise PermissionError(path)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", as_the_system_does)
     lake.chmod(0o700)
+    (lake / "search_silver").chmod(0o500)
     (lake / "search_gold").rename(tmp_path / "other disk")
     (lake / "search_gold").symlink_to(tmp_path / "other disk")
     expected = set(content(tmp_path / "other disk"))
@@ -268,6 +277,7 @@ def test_modes_and_tables_behind_links_are_kept(lake: Path, tmp_path: Path) -> N
 
     assert set(content(tmp_path / "restored" / "search_gold")) == expected
     assert {path.stat().st_mode & 0o777 for path in (place, place / task.CONTENT, tmp_path / "restored")} == {0o700}
+    assert (tmp_path / "restored" / "search_silver").stat().st_mode & 0o777 == 0o500
 
 
 def test_a_manifest_can_t_name_what_is_outside(lake: Path, tmp_path: Path) -> None:

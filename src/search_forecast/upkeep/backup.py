@@ -149,10 +149,12 @@ def restore(place: Path, root: Path) -> dict[str, Any]:
                 half.write_bytes(os.fsencode(place.absolute()))
                 for path in sorted(part.iterdir()):
                     path.rename(root / path.name)
+                    # Not before: what may not be written can't be moved either.
+                    _copy_modes(place / CONTENT / path.name, root / path.name)
                 half.unlink()
-                shutil.copymode(place / CONTENT, root)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
+            shutil.copymode(place / CONTENT, root)
     except BaseException:
         if not was_there and root.is_dir() and all(path.name in _NOT_COPIED for path in root.iterdir()):
             shutil.rmtree(root)
@@ -181,7 +183,6 @@ def _copy_checked(place: Path, entries: dict[str, Entry], part: Path) -> None:
             raise DataError(f"restore: {source} is gone; take another backup") from None
         if file_sha256(copy) != entry.sha256:
             raise DataError(f"restore: {source} is not what was backed up; take another backup")
-    _copy_modes(place / CONTENT, part)
 
 
 def _check_empty(root: Path) -> None:
