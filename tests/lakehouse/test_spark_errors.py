@@ -47,6 +47,7 @@ def test_one_line_says_what_went_wrong(text: str, line: str) -> None:
         (FILE, True),
         (": x.DeltaFileNotFoundException: [DELTA_TRUNCATED_TRANSACTION_LOG] file", True),
         ("[TABLE_OR_VIEW_NOT_FOUND] The table", True),
+        ("[DELTA_MISSING_CHANGE_DATA] Error getting change data for range [2 , 2] as change data was not", True),
         ("[FAILED_READ_FILE.DBR_FILE_NOT_EXIST] gone", True),
         ("java.io.IOException: No space left on device", False),
         ("[CAST_INVALID_INPUT] The value", False),

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from deltalake import DeltaTable
 
 from search_forecast.cli.call import reader
-from search_forecast.errors import UsageError
+from search_forecast.errors import DataError, UsageError
 from search_forecast.lakehouse.contracts import (
     BATCHES,
     DAILY_TERM_COUNTS,
@@ -176,6 +177,36 @@ def test_a_table_of_gold_that_is_gone_as_a_whole_is_noticed(tmp_path: Path) -> N
 
     with pytest.raises(AssertionError, match="Spark was started"):
         aggregate(house)
+
+
+def test_gold_is_rebuilt_where_of_the_log_of_silver_a_checkpoint_alone_is_left(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{HEADER}1,3,2024,hat\n", encoding="utf-8")
+    lake = lakes.taken_in(tmp_path / "lake", tmp_path / "a.csv")
+    house = Lakehouse(no_spark, lake, lake / "_staging", reader=reader(lake))
+    DeltaTable(lake / "search_silver" / "search_events").create_checkpoint()
+    for entry in lake.glob("search_silver/search_events/_delta_log/*.json"):
+        entry.unlink()
+
+    with pytest.raises(AssertionError, match="Spark was started"):
+        aggregate(house)
+
+
+@pytest.mark.parametrize("table", [SEARCH_EVENTS, REJECTED_RECORDS])
+def test_clean_notices_that_a_table_of_silver_is_gone_and_aggregate_does_not_empty_gold_for_it(
+    tmp_path: Path, table: Table
+) -> None:
+    (tmp_path / "a.csv").write_text(f"{HEADER}1,3,2024,hat\n1,3,2024,\n", encoding="utf-8")
+    lake = lakes.taken_in(tmp_path / "lake", tmp_path / "a.csv")
+    house = Lakehouse(no_spark, lake, lake / "_staging", reader=reader(lake))
+    assert clean(house, CleanParameters(), NOW)["batches"] == []
+
+    shutil.rmtree(lake / "search_silver" / table.name)
+
+    if table is SEARCH_EVENTS:
+        with pytest.raises(DataError, match=r"aggregate: search_silver\.search_events is gone; run clean first"):
+            aggregate(house, is_full=True)
+    with pytest.raises(AssertionError, match="Spark was started"):
+        clean(house, CleanParameters(), NOW)
 
 
 def test_trends_notice_that_a_table_of_theirs_is_gone_as_a_whole(tmp_path: Path) -> None:

@@ -133,3 +133,14 @@ def test_a_tampered_day_of_a_batch_that_was_proven_is_found_by_the_full_proof(ho
     assert reconcile(house, LATER) == RIGHT
     with pytest.raises(DataError, match="batch-000001: gold holds 0 of its records, expected 2"):
         reconcile(house, LATER, is_full=True)
+
+
+@pytest.mark.parametrize(("table", "layer"), [("search_events", "silver"), ("raw_search_terms", "bronze")])
+def test_a_batch_that_another_program_wrote_is_told_and_not_noted(house: House, table: str, layer: str) -> None:
+    lakes.append(root_of(house), table, lakes.batch(3)[table][:2])
+
+    advice = "no delivery has that batch: restore the table that another program changed from its Delta history"
+    with pytest.raises(DataError, match=f"batch-000003: {layer} holds 2 of its records, expected 0; {advice}"):
+        reconcile(house, LATER, is_full=True)
+
+    assert house.written == []

@@ -4,7 +4,8 @@ A kill between two of them does no harm: the fingerprint of the contract is writ
 as a difference again.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
@@ -12,6 +13,7 @@ from pyspark.sql import types as T
 from search_forecast.errors import ContractError
 from search_forecast.lakehouse.contracts.base import CONSTRAINT, FINGERPRINT, STATS, Table, literal
 
+logger = logging.getLogger(__name__)
 _IS_SET = "_is_set"  # ends the name of the constraint that a column is not null
 
 
@@ -19,6 +21,18 @@ def is_outdated(spark: SparkSession, table: Table, name: str) -> bool:
     """Whether the table called `name` was made, or last changed, for another contract than `table`."""
     shown = spark.sql(f"show tblproperties {name} ({literal(FINGERPRINT)})").collect()
     return [row["value"] for row in shown] != [table.fingerprint]
+
+
+def lost(table: Table, properties: Mapping[str, str]) -> dict[str, str]:
+    """The properties of the contract, its constraints among them, that a table has not, or otherwise."""
+    return {key: value for key, value in table.properties.items() if _differ(value, properties.get(key))}
+
+
+def follow(spark: SparkSession, table: Table, name: str) -> None:
+    """Make the table called `name` what its contract says; see `statements`."""
+    for statement in statements(spark, table, name):
+        logger.info("%s: %s", table.full_name, statement)
+        spark.sql(statement)
 
 
 def statements(spark: SparkSession, table: Table, name: str) -> list[str]:

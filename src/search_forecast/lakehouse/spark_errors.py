@@ -4,8 +4,11 @@ import re
 
 _MODULES = ("pyspark", "py4j", "delta", "grpc")
 # Delta's and Spark's conditions for a table, a version or a file that is no longer there, or that Delta takes for gone:
-# of versions older than the table's retention it reads none, whether or not their files are there.
-_GONE = re.compile(r"\[[A-Z_.]*(NOT_FOUND|NOT_EXIST|TRUNCATED_TRANSACTION_LOG|TIME_TRAVEL_BEYOND)[A-Z_.]*\]")
+# of versions older than the table's retention it reads none, whether or not their files are there. What changed in one
+# is gone too where somebody had switched off the table's change feed.
+_GONE = re.compile(
+    r"\[[A-Z_.]*(NOT_FOUND|NOT_EXIST|TRUNCATED_TRANSACTION_LOG|TIME_TRAVEL_BEYOND|MISSING_CHANGE_DATA)[A-Z_.]*\]"
+)
 
 
 def is_sparks(error: BaseException) -> bool:

@@ -4,7 +4,6 @@ Plain SQL and DataFrames only: that works on classic Spark, on Spark Connect and
 """
 
 import getpass
-import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +24,6 @@ from search_forecast.lakehouse.contracts.base import FINGERPRINT, literal
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
-
-logger = logging.getLogger(__name__)
 
 # Answers a query of Spark's SQL on tables, by their full names, without Spark: column names and rows; None if it can't.
 Reader = Callable[[str, Sequence[str]], tuple[Sequence[str], Sequence[tuple[Any, ...]]] | None]
@@ -319,9 +316,7 @@ class Lakehouse:
         may_change = self.is_writable and not others
         # Asked of the log first: Spark answers only once it has replayed all of it.
         if may_change and not self._is_up_to_date(table) and evolution.is_outdated(self.spark, table, name):
-            for statement in evolution.statements(self.spark, table, name):
-                logger.info("%s: %s", table.full_name, statement)
-                self.spark.sql(statement)
+            evolution.follow(self.spark, table, name)
             missing, others = table.differences(self.spark.table(name).schema)
         if missing or others:
             older = "" if self.is_writable or others else "run a command that writes, which adds columns, or "

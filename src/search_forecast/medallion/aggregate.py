@@ -8,6 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from search_forecast.errors import DataError
 from search_forecast.lakehouse.contracts import (
     ACCEPTED_SPELLINGS,
     DAILY_TERM_COUNTS,
@@ -39,7 +40,12 @@ def aggregate(lakehouse: Lakehouse, *, is_full: bool = False) -> dict[str, Any]:
 
     Returns:
         is_full; days: number of days rebuilt; silver_version.
+
+    Raises:
+        DataError: silver is gone, which gold was made from.
     """
+    if lakehouse.exists(TERM_VARIANTS) and not lakehouse.exists(SEARCH_EVENTS):
+        raise DataError(f"aggregate: {SEARCH_EVENTS.full_name} is gone; run clean first, which makes it from bronze")
     until, spellings = lakehouse.version(SEARCH_EVENTS), accepted(lakehouse)
     after = None if is_full or _is_damaged(lakehouse) else _position(lakehouse, spellings)
     if after == until:
@@ -166,7 +172,7 @@ def _position(lakehouse: Lakehouse, spellings: Spellings) -> int | None:
         logger.info("aggregate: other spellings are accepted now: everything is rebuilt")
         return None
     versions = [commit["version"] for commit in lakehouse.history(SEARCH_EVENTS)]
-    return version if min(versions) - 1 <= version <= max(versions) else None
+    return version if versions and min(versions) - 1 <= version <= max(versions) else None
 
 
 def _changed_days(lakehouse: Lakehouse, after: int, until: int) -> dict[date, bool] | None:

@@ -24,7 +24,7 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
 
     So does a batch of which a record was rejected as one of the future, once that day has come, and one of which a
     delivery counts no more, or again. Then, unless personal data is kept, mask it in the raw records whose time is
-    over.
+    over. Where a table of silver is gone, as somebody moved it away, all batches are cleaned anew.
 
     Returns:
         batches: the ids cleaned; event_count and rejected_count: their records; masked_batches: those whose raw records
@@ -33,6 +33,9 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
     today, deliveries = parameters.today(now), corrections.deliveries(lakehouse)
     batches = {row["batch_id"]: row for row in lakehouse.ask("select * from {batches}", BATCHES)}
     unproven = corrections.unproven(deliveries, batches)
+    if batches and not all(lakehouse.exists(table) for table in (SEARCH_EVENTS, REJECTED_RECORDS)):
+        _reopen(lakehouse, list(batches.values()))
+        unproven |= batches.keys()
     expected = _expected_counts(deliveries, unproven)
     held = silver_counts(lakehouse, sorted(expected))
     # Each table takes a batch in one commit: all of its rows are there, or none.

@@ -106,6 +106,8 @@ def _counts(lakehouse: Lakehouse, there: dict[str, Table], readable: set[str]) -
     for batch_id, row in sorted(checked.items()):
         if not row["reconciled"]:
             what, _, mend = mismatch(row).partition("; ")
+            if written.get(batch_id, {}).get("reconciled"):  # clean passes over what is noted as proven
+                mend = mend.replace("run clean", "run reconcile --all, clean")
             yield Finding("reconciliation", what, mend)
         elif any(row[name] != written.get(batch_id, {}).get(name) for name in (*COUNTS, "reconciled")):
             yield Finding(BATCHES.full_name, f"{batch_id} is missing or has other counts", "run reconcile")
@@ -114,8 +116,10 @@ def _counts(lakehouse: Lakehouse, there: dict[str, Table], readable: set[str]) -
     for batch_id in sorted(written.keys() - checked.keys()):
         yield Finding(BATCHES.full_name, f"{batch_id} is in no other table", f"bring {batch_id} back from a backup")
     expected = sum(row["search_count"] for row in checked.values())
+    is_silver_whole = all(row["raw_count"] == row["event_count"] + row["rejected_count"] for row in checked.values())
     for table in (DAILY_TERM_COUNTS, *SUMMED):
-        if table.name in there.keys() - readable:
+        # Gold may be right where silver is wrong, and where nothing was ever delivered: the demo's generated shop.
+        if table.name in there.keys() - readable or not is_silver_whole or not (checked or written):
             continue
         [gold] = lakehouse.ask(f"select coalesce(sum(search_count), 0) as n from {{{table.name}}}", table)  # noqa: S608
         if gold["n"] != expected:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from search_forecast.errors import DataError
-from search_forecast.lakehouse import scratch
+from search_forecast.lakehouse import evolution, scratch
 from search_forecast.lakehouse.contracts import SEARCH_EVENTS, TABLES, TERM_VARIANTS, Table
 from search_forecast.lakehouse.contracts.base import literal
 from search_forecast.lakehouse.tables import Lakehouse
@@ -69,13 +69,15 @@ def protected_versions(lakehouse: Lakehouse, models: Registry | None, *, only_al
 def _maintained(
     lakehouse: Lakehouse, table: Table, protected: list[int], parameters: MaintainParameters, now: datetime
 ) -> dict[str, Any]:
-    """Set how long the table keeps what it no longer uses, compact it if it is worth it, vacuum it."""
+    """Set what the table lost of its contract and how long it keeps what it no longer uses, compact it, vacuum it."""
     spark, name = lakehouse.spark, lakehouse.open(table)
     before = _size(lakehouse, table, name)
     seconds = spark.sql(f"describe history {name}").selectExpr("version", "cast(timestamp as double) as at").collect()
     ages = {int(row["version"]): (now.timestamp() - row["at"]) / _DAY_SECONDS for row in seconds}
     kept_days, properties = retention.properties(parameters.retention_days, ages, protected)
     present = before["properties"]
+    if evolution.lost(table, present):  # another writer took them away
+        evolution.follow(spark, table, name)
     if any(present.get(key) != value for key, value in properties.items()):
         settings = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in properties.items())
         spark.sql(f"alter table {name} set tblproperties ({settings})")

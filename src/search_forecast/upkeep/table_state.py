@@ -9,6 +9,7 @@ from deltalake import DeltaTable
 from pyspark.sql import types as T
 
 from search_forecast.errors import DataError
+from search_forecast.lakehouse import evolution
 from search_forecast.lakehouse.contracts import Table
 from search_forecast.lakehouse.contracts.base import FINGERPRINT
 from search_forecast.lakehouse.tables import Lakehouse
@@ -65,11 +66,9 @@ def _contract(table: Table, location: Path, opened: DeltaTable) -> Iterator[Find
         what = "another release made it" + (f" ({'; '.join(missing)})" if missing else "")
         yield Finding(table.full_name, what, "any command that writes it brings it up to date", is_harmless=True)
     else:
-        for key, value in table.properties.items():
-            actual = metadata.configuration.get(key)
-            if actual is None or "".join(actual.split()) != "".join(value.split()):
-                mend = f"set it again: alter table ... set tblproperties ('{key}' = '{value}')"
-                yield Finding(table.full_name, f"{key} is {actual or 'not set'}, expected {value}", mend)
+        for key, value in evolution.lost(table, metadata.configuration).items():
+            what = f"{key} is {metadata.configuration.get(key) or 'not set'}, expected {value}"
+            yield Finding(table.full_name, what, "run maintain, which sets it again")
 
 
 def _for_spark(table: Table, location: Path, opened: DeltaTable) -> Iterator[Finding]:
