@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 import os
 import shutil
 import sqlite3
+import struct
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date, datetime, timezone
@@ -115,6 +117,13 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
     "a checkpoint is no Parquet": (
         lambda lake: (lake / COUNTS / "_delta_log/00000000000000000001.checkpoint.parquet").write_text("no"),
         "search_gold.daily_term_counts", "1.checkpoint.parquet is no Parquet file", "run aggregate --full",
+    ),
+    "an entry of the log is not what its checksum says": (
+        lambda lake: entry(lake, EVENTS, 1).with_name(f".{entry(lake, EVENTS, 1).name}.crc").write_bytes(
+            b"crc\0" + struct.pack(">II", 1 << 20, binascii.crc32(b"before it was edited"))
+        ),
+        "search_silver.search_events", "00000000000000000001.json is not what .00000000000000000001.json.crc says",
+        "search_events away, then run clean and aggregate --full",
     ),
     "the log lost a line that Delta had counted": (
         lambda lake: (lake / COUNTS / "_delta_log/00000000000000000002.crc").write_text(

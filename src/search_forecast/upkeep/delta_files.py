@@ -1,6 +1,7 @@
 """The files of one Delta table on this machine: its log from end to end, and the data files that it lists."""
 
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,15 +52,13 @@ def log_faults(location: Path) -> Iterator[str]:
         yield f"{len(missing)} entries of its log are missing, the first {missing[0]:020d}.json"
     if first > 0 and not any(version >= first - 1 for version, _ in checkpoints):
         yield f"its log begins with {commits[first].name} and no checkpoint says what was before"
-    for path in commits.values():
-        if delta_log.actions(path) is None:
-            yield f"{LOG}/{path.name} is cut short or no JSON"
-    for _, path in checkpoints:
-        if _footer(path) is None:
-            yield f"{LOG}/{path.name} is no Parquet file any more"
     pointer = log / "_last_checkpoint"
-    if pointer.exists() and delta_log.actions(pointer) is None:
-        yield f"{LOG}/{pointer.name} is cut short or no JSON"
+    for path in (*commits.values(), *(path for _, path in checkpoints), *([pointer] if pointer.exists() else [])):
+        is_parquet = path.suffix == ".parquet"
+        if (_footer(path) if is_parquet else delta_log.actions(path)) is None:
+            yield f"{LOG}/{path.name} is {'no Parquet file any more' if is_parquet else 'cut short or no JSON'}"
+        elif not _is_as_summed(path):
+            yield f"{LOG}/{path.name} is not what .{path.name}.crc says: damaged, or edited, with that left as it was"
 
 
 def data_files(location: Path, table: DeltaTable) -> list[DataFile]:
@@ -137,8 +136,22 @@ def _footer(path: Path) -> Any:
         return None
 
 
+def _is_as_summed(path: Path) -> bool:
+    """Whether a file is what Hadoop's checksums beside it say, by which Spark refuses it; True where there are none."""
+    beside = path.with_name(f".{path.name}.crc")
+    sums = beside.read_bytes() if beside.is_file() else b""
+    size = int.from_bytes(sums[4:8], "big")
+    if not sums.startswith(b"crc\0") or not size:  # these Spark passes over
+        return True
+    content = path.read_bytes()
+    blocks = (content[start : start + size] for start in range(0, len(content), size))
+    return sums[8:] == b"".join(zlib.crc32(block).to_bytes(4, "big") for block in blocks)
+
+
 def _unreadable(path: Path) -> str | None:
     """Why a Parquet file's rows can't be read; the checksums of its pages, which Spark writes, tell a flipped bit."""
+    if not _is_as_summed(path):
+        return f"it is not what .{path.name}.crc says"
     try:
         file = parquet.ParquetFile(path, page_checksum_verification=True)
         for number in range(file.num_row_groups):
