@@ -163,7 +163,7 @@ def _check_sums(lakehouse: Lakehouse, expected: int, *, all_days: bool) -> None:
         if found[table.name] != expected:
             raise DataError(
                 f"reconcile: gold: {found[table.name]} searches in {table.full_name}, expected {expected}; "
-                "run aggregate --full"
+                "run aggregate --full; where it stays so, reconcile --all says which layer is wrong"
             )
 
 
