@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
@@ -94,6 +95,19 @@ def test_rows_are_those_of_the_log_not_of_the_files_that_lie_there(lake: Path, a
 
     assert len(list((lake / "search_gold/term_summary").glob("*.parquet"))) == 2
     assert ask(RANKS).rows == [("tv", 2)]
+
+
+@pytest.mark.parametrize("name", ["search_gold", "search_gold/term_summary"])
+def test_a_table_behind_a_link_to_another_disk_is_read_and_nothing_else_there(lake: Path, name: str) -> None:
+    other = (lake / name).rename(lake.with_name("other [disk]"))
+    (lake / name).symlink_to(other)
+    lake.with_name("secret.csv").write_text("a\n1\n")
+
+    engine = LocalEngine(lake)
+
+    assert engine.ask(RANKS).rows == [("pen", 1), ("tv", 2)]
+    with pytest.raises(duckdb.PermissionException):
+        engine._connection.execute(f"select * from read_csv('{lake.with_name('secret.csv')}')")
 
 
 def test_a_column_that_came_later_is_null_in_older_files(lake: Path, ask: Callable[[str], Answer]) -> None:

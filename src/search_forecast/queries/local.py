@@ -36,13 +36,14 @@ class LocalEngine:
         self._connection, self._one_at_a_time = duckdb.connect(), Lock()
         self._seen: dict[str, tuple[object, Snapshot]] = {}
         self._shown: dict[str, Snapshot] = {}
+        allowed = ", ".join(_text(form) for place in snapshots.places(self._root) for form in (place, _escaped(place)))
         for statement in (
             *(f"create schema {schema}" for schema in snapshots.SCHEMAS),
             *translation.MACROS,
             f"set search_path = '{','.join((*snapshots.SCHEMAS, 'main'))}'",
             "set timezone = 'UTC'",
             "set parquet_metadata_cache = true",
-            f"set allowed_directories = [{_text(self._root)}, {_text(_escaped(self._root))}]",
+            f"set allowed_directories = [{allowed}]",
             "set enable_external_access = false",
             "set lock_configuration = true",
         ):

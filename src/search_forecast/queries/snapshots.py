@@ -34,6 +34,12 @@ def names(root: Path) -> list[str]:
     return [f"{place.parent.name}.{place.name}" for place in places]
 
 
+def places(root: Path) -> list[Path]:
+    """The directory of a lakehouse, and those elsewhere, on another disk say, to which its schemas and tables link."""
+    links = [path for each in SCHEMAS for path in (root / each, *(root / each).glob("*")) if path.is_symlink()]
+    return [root, *(link.resolve() for link in links)]
+
+
 def full_name(root: Path, name: str) -> str | None:
     """What a table is called with its schema, by its name in any case of letters; None where there is none."""
     schema, dot, table = name.lower().rpartition(".")
