@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,6 +35,28 @@ def test_a_commit_that_can_not_be_read_says_its_version_only(table: Path, text: 
     newest, oldest = delta_log.history(table)
 
     assert (newest["operation"], oldest) == ("WRITE", {"version": 0})
+
+
+def test_a_table_that_is_not_there_is_none_and_one_made_anew_another(table: Path) -> None:
+    before = delta_log.opened(table)
+    assert delta_log.opened(table) is before  # not read again
+
+    shutil.rmtree(table)
+    assert delta_log.opened(table) is None
+    assert delta_log.row_count(table) is None
+
+    write_deltalake(table.as_uri(), pa.table({"n": [7, 8]}))
+    assert delta_log.row_count(table) == 2
+
+
+def test_what_cannot_be_looked_at_in_a_log_leaves_nobody_with_an_old_table(table: Path) -> None:
+    (table / "_delta_log" / "_last_checkpoint").unlink()
+    (table / "_delta_log" / "_last_checkpoint").symlink_to("nowhere")
+    before = delta_log.row_count(table)
+
+    write_deltalake(table.as_uri(), pa.table({"n": [3]}), mode="append")
+
+    assert (before, delta_log.row_count(table)) == (2, 3)
 
 
 def test_an_empty_entry_is_said_and_not_taken_for_no_change(table: Path) -> None:

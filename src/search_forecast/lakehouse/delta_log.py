@@ -92,9 +92,15 @@ def row_count(location: Path) -> int | None:
 
 
 def entries(location: Path) -> tuple[tuple[str, int, int], ...]:
-    """The files of a table's log, with bytes and time: other ones with every commit, and in a table made anew."""
-    with os.scandir(location / "_delta_log") as listed:
-        files = [(file.name, file.stat()) for file in listed]
+    """The files of a table's log, with bytes and time: other ones with every commit, and in a table made anew.
+
+    None where there is no log, or where one of them went while they were looked at.
+    """
+    try:
+        with os.scandir(location / "_delta_log") as listed:
+            files = [(file.name, file.stat()) for file in listed]
+    except FileNotFoundError:
+        return ()
     return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files))
 
 
@@ -139,7 +145,7 @@ def table(location: Path) -> "DeltaTable":
             path = place / "_delta_log" / name
             raise DataError(f"{path} is empty, a commit that was cut off; the command check says more")
     before, known = _seen.get(place, (None, None))
-    if known is None or before != present:
+    if known is None or before != present or not present:
         known = DeltaTable(place.as_uri())
         _seen[place] = present, known
     return known
