@@ -25,6 +25,7 @@ from search_forecast.medallion.reconcile import unproven_bytes
         ("trends", {"lake/search_gold/daily_term_counts/a.parquet": LARGE_BYTES}, "large"),
         ("trends", {"lake/search_silver/search_events/a.parquet": LARGE_BYTES}, "tiny"),
         ("maintain", {"lake/search_silver/search_events/a.parquet": LARGE_BYTES}, "large"),
+        ("maintain", {"other disk/search_events/a.parquet": LARGE_BYTES}, "large"),
         ("ingest", {"lake/search_bronze/raw_search_terms/a.parquet": LARGE_BYTES, "in/a.csv": 1}, "tiny"),
         ("ingest", {"in/a.csv": LARGE_BYTES + 1}, "large"),
         ("ingest", {"in/a.csv": TINY_BYTES, "in/known.csv": LARGE_BYTES}, "tiny"),
@@ -36,6 +37,9 @@ def test_spark_is_as_large_as_what_a_command_reads(
 ) -> None:
     lake, source = tmp_path / "lake", tmp_path / "in"
     source.mkdir()
+    if any(name.startswith("other disk") for name in file_bytes):
+        lake.mkdir()
+        (lake / "search_silver").symlink_to(tmp_path / "other disk")
     notes.write(lake / "_staging", "content_ids", {str(source / "known.csv"): []})
     for name, length in file_bytes.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -158,11 +158,12 @@ class Call:
         from search_forecast.lakehouse import delta_log
         from search_forecast.lakehouse.scratch import bytes_below
         from search_forecast.medallion import aggregate, batches, content_ids, reconcile, spellings
+        from search_forecast.queries import snapshots
 
         stored, gold_rows, staging = 0, 0, root / "_staging"
         reads_all = reads_all or (self.command in ("aggregate", "run") and spellings.is_newer_than_gold(root))
         if reads_all or self.command not in _NEEDS_NEWS or (self.command == "run" and source is None):
-            stored = bytes_below(root, "*.parquet")
+            stored = sum(bytes_below(place, "*.parquet") for place in snapshots.places(root))
         elif self.command != "ingest":  # which reads none of the tables that grow
             stored = reconcile.unproven_bytes(root)
             # Rows of what is read whole: each delivery writes two of these tables anew, and what they were is there
