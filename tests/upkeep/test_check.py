@@ -432,6 +432,13 @@ def test_sums_of_delta_that_say_nothing_are_passed_over(lake, check, sums):
     assert check()[0] == 0
 
 
+def test_a_pointer_to_a_checkpoint_that_a_kill_left_with_the_checksum_of_the_one_before_is_no_break(lake, check):
+    DeltaTable(lake / COUNTS).create_checkpoint()
+    (lake / COUNTS / "_delta_log/._last_checkpoint.crc").write_bytes(b"crc\0" + struct.pack(">II", 512, 7))
+
+    assert check()[0] == 0
+
+
 def test_the_columns_of_a_change_feed_are_none_that_a_table_lacks(lake):
     file = lake / EVENTS / "part-00001.parquet"
     content = parquet.read_table(file)

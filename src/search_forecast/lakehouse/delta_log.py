@@ -94,7 +94,7 @@ def row_count(location: Path) -> int | None:
 def entries(location: Path) -> tuple[tuple[str, int, int], ...]:
     """The files of a table's log, with bytes and time: other ones with every commit, and in a table made anew.
 
-    None where there is no log, or where one of them went while they were looked at.
+    Empty where there is no log, or where one of them went while they were looked at.
     """
     try:
         with os.scandir(location / "_delta_log") as listed:
