@@ -135,8 +135,8 @@ def _steps(lakehouse: Lakehouse, readable: set[str]) -> Iterator[Finding]:
         (TERM_VARIANTS, SEARCH_EVENTS, "aggregate"),
         (TERM_TRENDS, DAILY_TERM_COUNTS, "trends"),
     ):
-        is_shown_there = shown is TERM_TRENDS or lakehouse.exists(shown)  # nobody need have asked for trends
-        if source.name not in readable or (is_shown_there and shown.name not in readable):
+        is_missed = shown is TERM_VARIANTS and not lakehouse.exists(shown)  # nobody need have asked for trends
+        if source.name not in readable or not (is_missed or shown.name in readable):
             continue
         position = lakehouse.position(shown)
         if position is None:
