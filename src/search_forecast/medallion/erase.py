@@ -31,7 +31,7 @@ from search_forecast.lakehouse.contracts import (
     Table,
 )
 from search_forecast.lakehouse.contracts.base import literals
-from search_forecast.lakehouse.forgetting import PUBLIC_EVENT, Sought
+from search_forecast.lakehouse.forgetting import PUBLIC_EVENT, Sought, checked_pattern
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.lakehouse.purge import purge
 from search_forecast.lakehouse.tables import Lakehouse
@@ -57,6 +57,8 @@ HOLDING_TEXT = (
 )
 _TEXT_FIELDS, _NUMBER_FIELDS = ("malformed_record",), ("day", "month", "year", "date", "count")
 _NUMBERS = r"^[0-9 \t:./+TZ-]*$"  # in which a pattern would find years
+# Of a model's inputs their values: names of fields are what its columns are called.
+_INPUT_VALUES = r"""regexp_replace(inputs, r'"(?:[^"\\]|\\.)*" *:', ' ')"""
 
 
 def sought(lakehouse: Lakehouse, parameters: EraseParameters) -> Sought:
@@ -65,13 +67,14 @@ def sought(lakehouse: Lakehouse, parameters: EraseParameters) -> Sought:
     Call it before `erase`, which leaves nothing to learn them from.
 
     Raises:
-        UsageError: there is no such delivery, or the reason, which is kept, holds what is erased.
+        UsageError: there is no such delivery, the pattern can find nothing, or the reason, which is kept, holds what is
+            erased.
     """
     ingest.finish_sealed(lakehouse)
     if parameters.matching is not None:
-        matching = Sought(pattern=parameters.matching)
+        matching = Sought(pattern=checked_pattern(parameters.matching))
         variants = [variant for variant, term in accepted(lakehouse).rows if matching.is_in(term)]
-        result = Sought(frozenset(variants), parameters.matching)
+        result = replace(matching, terms=frozenset(variants))
     elif parameters.term is not None:
         term = normaliser()(parameters.term)
         if not term:
@@ -116,7 +119,7 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
     """
     for table in _MADE_ELSEWHERE:
         if lakehouse.exists(table):
-            columns = {"inputs": False, "predicted_label": True} if table is MODEL_SCORES else {"term": True}
+            columns = {_INPUT_VALUES: False, "predicted_label": True} if table is MODEL_SCORES else {"term": True}
             _keep(lakehouse, table, columns, what)
     for table, column, instead in _EVENTS:
         if lakehouse.exists(table):
@@ -227,7 +230,7 @@ def _keep(lakehouse: Lakehouse, table: Table, columns: Mapping[str, bool], what:
     Args:
         lakehouse: where.
         table: which.
-        columns: those to look into, and whether each is a whole term, or a text in which it may stand.
+        columns: those to look into, in SQL, and whether each is a whole term, or a text in which it may stand.
         what: what is sought.
     """
     is_sought, wholes, rows = what.rule(), list(columns.values()), lakehouse.read(table)  # before F, which needs Spark
@@ -236,7 +239,7 @@ def _keep(lakehouse: Lakehouse, table: Table, columns: Mapping[str, bool], what:
         return any(map(is_sought, texts, wholes))
 
     rule = F.udf(is_held, "boolean", useArrow=False)
-    marked = rows.withColumn("is_sought", rule(*columns))
+    marked = rows.withColumn("is_sought", rule(*map(F.expr, columns)))
     if not marked.where("is_sought").isEmpty():
         lakehouse.write(marked.where("not is_sought").drop("is_sought"), table)
 
