@@ -127,6 +127,17 @@ def test_text_is_looked_through_as_json_spells_it_too() -> None:
         assert not sought.is_in(f'{{"cut off": {json.dumps([f"the {term}s"])}')
 
 
+@pytest.mark.parametrize(
+    "spelling", ["gr%C3%BCne+t%c3%bcr", "GR%C3%9CNE%20t%C3%BCr", "gr%25C3%25BCne+tür", "grüne%2BTür"]
+)
+def test_text_is_looked_through_as_addresses_of_pages_spell_it_too(spelling: str) -> None:
+    sought = Sought(frozenset({"grüne tür"}))
+    assert sought.is_in(f"/search?q={spelling}&page=2")
+    assert not sought.is_in(f"/search?q={spelling}en&page=2")
+    assert not sought.rule()(spelling, True)
+    assert not sought.is_in("%" + "25" * 50_000)
+
+
 def test_a_file_that_is_damaged_is_looked_through_as_text(tmp_path: Path) -> None:
     for name in ("cut.parquet", "cut.json", "any.txt"):
         (tmp_path / name).write_bytes(b'PAR1 {"term": "Zebra Lamp", \xff')

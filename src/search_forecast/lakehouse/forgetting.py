@@ -43,21 +43,30 @@ class Sought:
 
         def is_sought(text: str | None, is_whole: bool) -> bool:
             import re as expressions  # noqa: PLC0415 - shipped with the code
+            from urllib.parse import unquote_plus  # noqa: PLC0415
 
             if text is None:
                 return False
+            is_found = is_held(text, is_whole)
+            if is_found or is_whole:
+                return is_found
+            # JSON, as in records of runs and in lines of it that are cut off, may spell é as \u00e9.
+            plain = expressions.sub(r'(?:\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))+', unescaped, text)
+            if plain != text and is_sought(plain, False):
+                return True
+            address = unquote_plus(text)  # of a page, perhaps within another one's
+            return address != text and any(is_held(form, False) for form in (address, unquote_plus(address)))
+
+        def is_held(text: str, is_whole: bool) -> bool:
+            import re as expressions  # noqa: PLC0415
+
             normal = normalise(text)
             if is_whole and normal in terms:
                 return True
             if pattern is not None and expressions.search(pattern, normal, expressions.IGNORECASE):
                 return True
-            if terms and not is_whole:
-                starts = (place.start() for place in expressions.finditer(r"(?<!\w)", normal))
-                if holds_words(normal, starts):
-                    return True
-            # JSON, as in records of runs and in lines of it that are cut off, may spell é as \u00e9.
-            plain = text if is_whole else expressions.sub(r'(?:\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))+', unescaped, text)
-            return plain != text and is_sought(plain, False)
+            starts = (place.start() for place in expressions.finditer(r"(?<!\w)", normal))
+            return bool(terms) and not is_whole and holds_words(normal, starts)
 
         def unescaped(found: re.Match[str]) -> str:
             import json as notation  # noqa: PLC0415
