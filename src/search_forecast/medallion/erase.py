@@ -117,29 +117,25 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
         similar_terms: how many others hold the term among other words; named_files: deliveries whose file's name does;
         delivered_files: what still holds it outside.
     """
-    for table in _MADE_ELSEWHERE:
-        if lakehouse.exists(table):
-            columns = {_INPUT_VALUES: False, "predicted_label": True} if table is MODEL_SCORES else {"term": True}
-            _keep(lakehouse, table, columns, what)
-    for table, column, instead in _EVENTS:
-        if lakehouse.exists(table):
-            _rename(lakehouse, table, column, instead, what)
+    _clear_made_elsewhere(lakehouse, what)
     rows, now = corrections.deliveries(lakehouse), corrections.moment(lakehouse, now)
     whole = None if parameters.delivery is None else corrections.find(rows, parameters.delivery)["delivery_id"]
     raw = _marked(lakehouse.read(RAW_SEARCH_TERMS), what, whole)
     affected = _affected(raw)
     decision = Decision(parameters.why, lakehouse.user(), now)
     corrections.commit(lakehouse, rows, _decided(rows, affected, whole, what, decision))
+    _clear_corrections(lakehouse, what)
+    if whole is not None:  # its terms are learned from its records, those of a spelling from the list
+        _clear_spellings(lakehouse, what)
     batch_ids = sorted({batch_id for batch_id, _, _ in affected.values()})
     if batch_ids:
         own_rows = f"batch_id in ({literals(batch_ids)})"
         lakehouse.write(raw.where(own_rows).where("not is_sought").drop("is_sought"), RAW_SEARCH_TERMS, where=own_rows)
-    if lakehouse.exists(ACCEPTED_SPELLINGS):  # after the records: it says which spellings are sought
-        _keep(lakehouse, ACCEPTED_SPELLINGS, dict.fromkeys(ACCEPTED_SPELLINGS.schema.names, True), what)
+    if whole is None:  # after the records: it says which spellings are sought
+        _clear_spellings(lakehouse, what)
     clean(lakehouse, parameters.cleaning, now)
     aggregate(lakehouse)
     reconcile(lakehouse, now)
-    _clear_corrections(lakehouse, what)
     similar = _similar_count(lakehouse, what)
     tables = [table for table in HOLDING_TEXT if lakehouse.exists(table)]
     for table in tables:
@@ -215,8 +211,23 @@ def _cleared(text: str | None, what: Sought) -> str | None:
     return "erased" if text is not None and what.is_in(text) else text
 
 
+def _clear_made_elsewhere(lakehouse: Lakehouse, what: Sought) -> None:
+    for table in _MADE_ELSEWHERE:
+        if lakehouse.exists(table):
+            columns = {_INPUT_VALUES: False, "predicted_label": True} if table is MODEL_SCORES else {"term": True}
+            _keep(lakehouse, table, columns, what)
+    for table, column, instead in _EVENTS:
+        if lakehouse.exists(table):
+            _rename(lakehouse, table, column, instead, what)
+
+
+def _clear_spellings(lakehouse: Lakehouse, what: Sought) -> None:
+    if lakehouse.exists(ACCEPTED_SPELLINGS):
+        _keep(lakehouse, ACCEPTED_SPELLINGS, dict.fromkeys(ACCEPTED_SPELLINGS.schema.names, True), what)
+
+
 def _clear_corrections(lakehouse: Lakehouse, what: Sought) -> None:
-    """Let no reason of an earlier decision hold it: once it was logged, the delivery's own says so no more."""
+    """Let no reason of an earlier decision hold it: they were logged before the deliveries' own said so no more."""
     rows = lakehouse.ask("select * from {corrections}", CORRECTIONS)
     cleared = [row | {"why": _cleared(row["why"], what)} for row in rows]
     if cleared != rows:
