@@ -59,6 +59,9 @@ def _changes(rows: list[Row], row: Row, parameters: CorrectParameters, decision:
         changes, state = corrections.withdrawn(row, decision), "counts no more"
     if not changes:
         logger.warning("correct: %s %s already: this decision changes nothing", corrections.called(row), state)
+    for other in changes[1:]:
+        now = "counts again too" if other["status"] == corrections.INGESTED else "counts no more"
+        logger.warning("correct: %s %s", corrections.called(other), now)
     return changes
 
 
