@@ -169,3 +169,4 @@ def test_a_pattern_that_can_find_nothing_is_refused(pattern: str, message: str) 
 def test_a_pattern_is_composed_as_terms_are_and_may_be_in_capitals() -> None:
     assert checked_pattern("CAFE\u0301 [Ä-Ü]ΣΑΣ$") == "CAFÉ [Ä-Ü]ΣΑΣ$"
     assert Sought(pattern=checked_pattern("CAFE\u0301")).rule()("café", True)
+    assert Sought(pattern=checked_pattern("X\u0302 दी")).rule()("x\u0302 दी", True)

@@ -141,7 +141,7 @@ def checked_pattern(pattern: str) -> str:
     """
     pattern, normalise = normalize("NFC", pattern), normaliser()
     for character in pattern:
-        normal = normalise(f"a{character}a")[1:-1]  # between letters, as spaces are trimmed
+        normal = normalise(f"字{character}字")[1:-1]  # between letters on which no mark stands, as spaces are trimmed
         if not re.fullmatch(re.escape(character), normal, re.IGNORECASE):
             instead = f"it is {normal!r} there, say that" if normal else "leave it out"
             raise UsageError(f"erase: --matching holds {character!r}, which no normalised term has: {instead}")
