@@ -226,6 +226,37 @@ def test_a_file_that_has_the_content_again_that_its_next_one_replaced_is_told(
     )
 
 
+def test_a_file_that_was_rejected_and_whose_content_counts_by_now_is_a_duplicate(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    file = source / "c.csv"
+    file.write_text(HEADER + "1,3,2024,hat\n", encoding="utf-8")
+    content = str(landing.content_id(landing.survey(source).parts[0]))
+    seen = [
+        row(content, source_file="/in/a.csv"),  # withdrawn as c.csv came, and restored as its reason says
+        row(content, "rejected", source_file=str(file), reason=f"correct {content[:12]} --restore brings it back"),
+    ]
+
+    _, known = stage_new_files(tmp_path / "staging", landing.survey(source), Choice(source), seen, NOW)
+
+    assert [(each.status, each.reason) for each in known] == [("duplicate", "same content as /in/a.csv")]
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [("withdrawn", r"is withdrawn; run correct [0-9a-f]{12} --restore$"), ("erased", "was erased: it is not taken in")],
+)
+def test_content_that_was_taken_out_stands_in_no_place(tmp_path: Path, status: str, message: str) -> None:
+    file = tmp_path / "b.csv"
+    file.write_text(HEADER + "1,3,2024,hat\n", encoding="utf-8")
+    content = str(landing.content_id(landing.survey(file).parts[0]))
+    rows = [row("aaaa"), row(content, status)]
+    lakehouse: Any = SimpleNamespace(ask=lambda *_: [{"batch_id": None}], staging=tmp_path / "staging")
+
+    with pytest.raises(DataError, match=message):
+        correct._take_in_place(lakehouse, IngestParameters(file), rows, rows[0], DECISION)
+
+
 def test_what_cannot_stand_in_place_of_a_delivery_is_said_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "mended.xlsx").write_bytes(b"PK")
     nothing: Any = None

@@ -96,6 +96,8 @@ def _take_in_place(
         if any(each["replaced_by"] == content for each in rows):  # said once more, and found by the name of both
             return
         raise DataError(f"correct: --by {parameters.source} has the very content that it shall replace")
+    if known["status"] == corrections.ERASED:
+        raise DataError(f"correct: the content of {parameters.source} was erased: it is not taken in again")
     if known["status"] != corrections.INGESTED:
         raise DataError(
             f"correct: the content of {parameters.source} is {known['status']}; run correct {content[:12]} --restore"

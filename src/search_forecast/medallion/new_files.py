@@ -58,6 +58,8 @@ def stage_new_files(
             status, reason = row["status"], row["reason"]
             if status in corrections.TAKEN_OUT and name in past.latest:  # the name had another content meanwhile
                 status, reason = "rejected", _why_not_again(row)
+            elif status == "rejected" and row["delivery_id"] in past.ingested:  # by now
+                status, reason = "duplicate", f"same content as {past.ingested[row['delivery_id']]}"
             known.append(Delivery(row["delivery_id"], name, row["bytes"], None, status, reason))
             continue
         stamp = stamps[part] if part in stamps else content_ids.stamp(part)
