@@ -25,7 +25,7 @@ from search_forecast.medallion.terms import NOT_SIMPLE
 ROOT = Path(__file__).resolve().parent.parent
 COUNTRIES = (None, "CH", "DE", "FR", "GB", "IT", "US")
 LENGTHS = range(8, 20)
-NEEDS_PYTHON = re.compile(rf"{NOT_SIMPLE}|@|(?:[0-9][^0-9]*){{7}}")  # as terms.NEEDS_PYTHON
+NEEDS_PYTHON = re.compile(rf"{NOT_SIMPLE}|@|%40|(?:[0-9][^0-9]*){{7}}")  # as terms.NEEDS_PYTHON
 DIGITS, LETTERS = "0123456789", "abcdefghijklmnopqrstuvwxyz"
 
 

@@ -48,6 +48,8 @@ def test_a_header_gives_delimiter_and_names_in_order(header: str, expected: Layo
         ("day,month,year,searchterm,Search Term", "column searchterm appears twice"),
         ("day,day,month,month,year,searchterm", "column day, month appears twice"),
         ("x" * 1000, f"'{'x' * 80}…'"),
+        ("1,3,2024,anna@example.com", "in '[e-mail]'"),
+        (f"1,3,2024,{'x' * 60} anna@example.com", "in '[e-mail]'"),
     ],
 )
 def test_a_header_without_each_column_once_is_refused_by_name(header: str, message: str) -> None:

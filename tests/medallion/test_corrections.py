@@ -30,7 +30,7 @@ HEADER = "day,month,year,searchterm\n"
 
 def row(delivery_id: str, status: str = "ingested", **others: Any) -> dict[str, Any]:
     """A row of search_bronze.deliveries."""
-    none = dict.fromkeys(("replaced_by", "erased_count", "correction", "reason"))
+    none = dict.fromkeys(("replaced_by", "erased_count", "correction", "reason", "corrected_at"))
     own = {"delivery_id": delivery_id, "source_file": f"/in/{delivery_id}.csv", "record_count": 3, "bytes": 1}
     return {**none, **own, "status": status, "batch_id": "batch-000001", **others}
 
@@ -61,6 +61,27 @@ def test_what_had_replaced_a_restored_delivery_and_was_withdrawn_counts_in_its_p
         assert [each["status"] for each in rows] == [
             "ingested" if number == place else "replaced" for number in range(2)
         ]
+
+
+def test_what_a_restored_delivery_had_been_replaced_by_gives_back_the_others_that_it_replaced() -> None:
+    rows, times = [row(name * 4) for name in "abcdex"], iter(range(20))
+    rows.append(row("yyyy", "replaced", replaced_by="bbbb"))  # long ago: it stays so
+
+    def decide(rule: Any, place: int, *by: str) -> str:
+        """The statuses after a decision, by their first letters."""
+        decision = Decision("why", "ann", NOW + timedelta(hours=next(times)))
+        words = (rows, rows[place], decision) if rule is corrections.restored else (rows[place], *by, decision)
+        rows[:] = after(rows, rule(*words))
+        return "".join(each["status"][0] for each in rows)
+
+    decide(corrections.replaced, 0, "cccc")
+    assert decide(corrections.replaced, 1, "cccc") == "rriiiir"  # two days' files by one of both days
+    assert decide(corrections.restored, 0) == "iiriiir"
+    assert decide(corrections.restored, 2) == "rriiiir"
+    assert decide(corrections.replaced, 2, "dddd") == "rrriiir"
+    assert decide(corrections.restored, 1) == "iirriir"
+    assert decide(corrections.replaced, 5, "aaaa") == "iirrirr"
+    assert decide(corrections.restored, 5) == "rirriir"  # what went when another came back stays away
 
 
 def test_a_decision_said_again_changes_nothing() -> None:
@@ -182,6 +203,58 @@ def test_the_content_of_what_was_taken_out_is_not_taken_under_another_name(
 
     assert [each.status for each in batch.deliveries] == ["rejected"]
     assert re.search(says, str(batch.deliveries[0].reason))
+
+
+@pytest.mark.parametrize(("others", "status"), [([], "replaced"), (["newer"], "rejected")])
+def test_a_file_that_has_the_content_again_that_its_next_one_replaced_is_told(
+    tmp_path: Path, others: list[str], status: str
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    file = source / "a.csv"
+    file.write_text(HEADER + "1,3,2024,hat\n", encoding="utf-8")
+    content = str(landing.content_id(landing.survey(source).parts[0]))
+    seen = [row(content, "replaced", source_file=str(file), replaced_by="newer", reason="newer one")]
+    seen += [row(other, source_file=str(file), batch_id="batch-000002") for other in others]
+
+    batch, known = stage_new_files(tmp_path / "staging", landing.survey(source), Choice(source), seen, NOW)
+
+    assert batch.deliveries == ()
+    assert [each.status for each in known] == [status]
+    assert str(known[0].reason).endswith(
+        "newer one" if not others else f"correct {content[:12]} --restore brings it back"
+    )
+
+
+def test_a_file_that_was_rejected_and_whose_content_counts_by_now_is_a_duplicate(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    file = source / "c.csv"
+    file.write_text(HEADER + "1,3,2024,hat\n", encoding="utf-8")
+    content = str(landing.content_id(landing.survey(source).parts[0]))
+    seen = [
+        row(content, source_file="/in/a.csv"),  # withdrawn as c.csv came, and restored as its reason says
+        row(content, "rejected", source_file=str(file), reason=f"correct {content[:12]} --restore brings it back"),
+    ]
+
+    _, known = stage_new_files(tmp_path / "staging", landing.survey(source), Choice(source), seen, NOW)
+
+    assert [(each.status, each.reason) for each in known] == [("duplicate", "same content as /in/a.csv")]
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [("withdrawn", r"is withdrawn; run correct [0-9a-f]{12} --restore$"), ("erased", "was erased: it is not taken in")],
+)
+def test_content_that_was_taken_out_stands_in_no_place(tmp_path: Path, status: str, message: str) -> None:
+    file = tmp_path / "b.csv"
+    file.write_text(HEADER + "1,3,2024,hat\n", encoding="utf-8")
+    content = str(landing.content_id(landing.survey(file).parts[0]))
+    rows = [row("aaaa"), row(content, status)]
+    lakehouse: Any = SimpleNamespace(ask=lambda *_: [{"batch_id": None}], staging=tmp_path / "staging")
+
+    with pytest.raises(DataError, match=message):
+        correct._take_in_place(lakehouse, IngestParameters(file), rows, rows[0], DECISION)
 
 
 def test_what_cannot_stand_in_place_of_a_delivery_is_said_with_the_reason(tmp_path: Path) -> None:

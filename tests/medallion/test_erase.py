@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
+from search_forecast.medallion import erase
 from support import erasing, lakes
 from support.flow import rows
 
@@ -36,3 +39,11 @@ def test_nothing_of_an_erased_term_is_in_any_byte_of_the_lakehouse(run: Callable
     assert sorted(path.name for path in (lake / "_runs" / "medallion").iterdir()) == ["20240304-2"]
     aggregated = run("aggregate")  # gold still says what it shows: nothing is made anew
     assert (aggregated["is_full"], aggregated["days"]) == (False, 0)
+
+
+def test_of_what_a_model_was_given_values_are_looked_through_and_no_names(spark: SparkSession) -> None:
+    inputs = ('{"year": 2024, "city": "New \\"York\\": year"}', '{"year" : "city", "a": {"city": [1]}}', "{}")
+    values = spark.createDataFrame([(text,) for text in inputs], "inputs string").select(F.expr(erase._INPUT_VALUES))
+
+    looked_through = [" ".join(row[0].split()) for row in values.collect()]
+    assert looked_through == ['{ 2024, "New \\"York\\": year"}', '{ "city", { [1]}}', "{}"]

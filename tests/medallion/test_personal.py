@@ -30,6 +30,7 @@ from search_forecast.medallion.personal import (
     TELEPHONE,
     placeholder,
 )
+from search_forecast.medallion.reading import Reading
 from search_forecast.medallion.reconcile import reconcile
 from search_forecast.parameters import CleanParameters, IngestParameters, Personal
 from support.flow import KilledError, killed_writing, rows
@@ -42,10 +43,12 @@ PERSONAL = {
     EMAIL: [
         *("anna@example.com", "order by Anna.Muster+shop@mail.example.co.uk please", "ANNA@EXAMPLE.COM"),
         *("ａｎｎａ＠example.com", "müller@bücher.example", "anna@example,com", "<anna@example.com>", "x@y.museum!"),
+        *("anna%40example.com", "q=anna.muster%2Bshop%40example%2ecom", "anna＠example.com"),
     ],
     TELEPHONE: [
         *("+41 44 668 18 00", "+41446681800", "0041 44 668 18 00", "0041446681800", "call +1 650-253-0000 now"),
         *("+49 (0)30 901820", "tel:+44 20 7031 3000", "＋４１ ４４ ６６８ １８ ００"),
+        *("%2B41 44 668 18 00", "%2b41446681800"),
         *("+٤١ ٤٤ ٦٦٨ ١٨ ٠٠", "۰۰۴۱ ۴۴ ۶۶۸ ۱۸ ۰۰"),
     ],
     CARD: [
@@ -66,6 +69,7 @@ PERSONAL = {
 }
 SEARCHES = [
     *("", "laptop", "@", "@home", "t-shirt @ sale", "icon@2x.png", "youtube.com/@shop.tv", "r@50", "mail@", "@x.com"),
+    *("100% cotton", "50%40", "100%25 wool 60%40", "%", "%zz%4"),
     *("4006381333931", "9783161484100", "978-3-16-148410-0", "3-16-148410-0", "0012345678905", "00012345678905"),
     *(
         "0306406152",
@@ -166,13 +170,14 @@ def test_a_wrong_parameter_is_refused(arguments: dict[str, str], message: str) -
 
 
 NOW = datetime(2024, 3, 4, 10, tzinfo=timezone.utc)
-SECRETS = ("anna@example.com", "79 123 45", "4111", "gm\u00e4il")
+SECRETS = ("anna@example.com", "anna%40", "79 123 45", "4111", "gm\u00e4il")
 # Date, term and page of the shop; the reasons and what is kept of the term, masked and rejected.
 RECORDS = [
     ("1,3,2024", "Laptop", "/", [], "Laptop", [], "Laptop"),
     ("1,3,2024", "caf\u00e9 4006381333931", "/?q=1", [], "caf\u00e9 4006381333931", [], "caf\u00e9 4006381333931"),
     ("1,3,2024", " Anna@Example.com", "/?q=anna@example.com", [], EMAIL, ["personal_data"], EMAIL),
     ("1,3,2024", "anna@gm\u00e4il.example", "/", [], EMAIL, ["personal_data"], EMAIL),
+    ("1,3,2024", "anna%40example.com", "/", [], EMAIL, ["personal_data"], EMAIL),
     ("1,3,2024", "+41 79 123 45 67", "/", [], TELEPHONE, ["personal_data"], TELEPHONE),
     ("2,3,2024", "4111 1111 1111 1111", "/", [], CARD, ["personal_data"], CARD),
     ("30,2,2024", "anna@example.com", "/", ["impossible_date"], EMAIL, ["impossible_date", "personal_data"], EMAIL),
@@ -256,10 +261,10 @@ def test_silver_and_gold_never_hold_it_and_bronze_as_long_as_it_may(
 
     aggregate(house)
     counts = reconcile(house, later)
-    assert (counts["raw_count"], counts["event_count"], counts["rejected_count"]) == (12, 7, 5)
+    assert (counts["raw_count"], counts["event_count"], counts["rejected_count"]) == (13, 8, 5)
     terms_in_gold = {row["term"]: row["search_count"] for row in house.read(TERM_SUMMARY).collect()}
     # One of the e-mail addresses was of a day that has come since.
-    assert terms_in_gold == {"laptop": 1, "caf\u00e9 4006381333931": 1, EMAIL: 3, TELEPHONE: 1, CARD: 1}
+    assert terms_in_gold == {"laptop": 1, "caf\u00e9 4006381333931": 1, EMAIL: 4, TELEPHONE: 1, CARD: 1}
     assert held(house) == set()
     # What bronze holds now is judged as what was delivered.
     records = silver.classified(house.read(RAW_SEARCH_TERMS), NOW.date(), personal=Personal("reject"))
@@ -267,6 +272,37 @@ def test_silver_and_gold_never_hold_it_and_bronze_as_long_as_it_may(
         [*((reasons, term, term.lower()) for *_, reasons, term in RECORDS), *[(["malformed_record"], None, None)] * 2],
         key=repr,
     )
+
+
+def test_what_bronze_holds_once_masked_is_judged_as_what_was_delivered(spark: SparkSession) -> None:
+    reading = Reading(only_column="event", only_values=("search",))
+    long, search = f"anna@example.com {'x' * 300}", {"event": "search", "page": "/?q=anna@example.com"}
+    cases = [
+        ("anna@example.com", search, [], EMAIL, {"event": "search"}),
+        ("anna@example.com", {"event": "login of anna"}, ["other_event"], EMAIL, {"event": EMAIL}),
+        ("anna@example.com", {"page": "/"}, ["other_event"], EMAIL, {}),
+        (long, search, ["term_too_long"], "", {"event": "search"}),
+        ("anna@example.com \ufffd", search, ["bad_encoding"], "", {"event": "search"}),
+        ("anna@example.com", {**search, "page": "\ufffd"}, ["bad_encoding"], "", {"event": "search"}),
+        ("hat", search, [], "hat", search),
+    ]
+    rows = [
+        ("1", "3", "2024", None, term, None, extra, None, str(place), "", "", NOW)
+        for place, (term, extra, *_) in enumerate(cases)
+    ]
+    raw = spark.createDataFrame(rows, RAW_SEARCH_TERMS.schema)
+
+    def reasons(records: DataFrame) -> dict[str, list[str]]:
+        judged = silver.classified(records, NOW.date(), {"": reading}, Personal())
+        return {row["delivery_id"]: row["reject_reasons"] for row in judged.collect()}
+
+    masked = silver.masked(raw, None, [reading])
+
+    kept = {row["delivery_id"]: (row["searchterm"], row["extra_fields"]) for row in masked.collect()}
+    assert kept == {str(place): (term, extra) for place, (*_, term, extra) in enumerate(cases)}
+    assert reasons(raw) == {str(place): expected for place, (_, _, expected, *_) in enumerate(cases)}
+    again = {place: ["empty_term"] if kept[place][0] == "" else expected for place, expected in reasons(raw).items()}
+    assert reasons(masked) == again
 
 
 def test_what_is_kept_is_as_it_was_typed(house: Lakehouse) -> None:
@@ -286,3 +322,27 @@ def held(house: Lakehouse) -> set[str]:
     tables = {path.name: f"{path.parent.name}/{path.name}" for path in house.root.glob("search_*/*")}
     texts = {name: str(rows(house.root, table)).lower() for name, table in tables.items()}
     return {name for name, text in texts.items() if any(secret in text for secret in SECRETS)}
+
+
+def test_an_export_whose_personal_data_silver_does_not_hold_is_noticed_when_it_comes_again(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    house, source = Lakehouse(spark, tmp_path, tmp_path / "_staging", reader=reader(tmp_path)), tmp_path / "in"
+    source.mkdir()
+    for day, policy in ((1, "mask"), (2, "reject")):
+        searches = "".join(f"{day},3,2024,{term}\n" for term in ("hat", "anna@example.com", *["boots"] * 20))
+        (source / f"{policy}.csv").write_text(f"day,month,year,searchterm\n{searches}", encoding="utf-8")
+        ingest(house, IngestParameters(source), NOW)
+        clean(house, CleanParameters(personal=Personal(policy)), NOW)
+        (tmp_path / f"{policy}.csv").write_text(f"day,month,year,searchterm\n{searches}\n", encoding="utf-8")
+        other = searches.replace("hat", "cap")
+        (tmp_path / f"{policy}_2.csv").write_text(f"day,month,year,searchterm\n{other}", encoding="utf-8")
+    for path in tmp_path.glob("*.csv"):
+        path.rename(source / f"again {path.name}")
+
+    ingest(house, IngestParameters(source), NOW)
+
+    warnings = {Path(row["source_file"]).name: row["warning"] for row in rows(tmp_path, "search_bronze/deliveries")}
+    assert {name: str(text).partition(" as many searches as in ")[0] for name, text in warnings.items() if text} == {
+        "again mask.csv": "1 day has", "again reject.csv": "1 day has"
+    }  # fmt: skip

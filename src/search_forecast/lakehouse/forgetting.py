@@ -4,9 +4,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
+from search_forecast.errors import UsageError
 from search_forecast.lakehouse.normalisation import normaliser
 
 # How the text of term_forecasts.events and of models' files begins where the event's name is everybody's.
@@ -31,33 +34,39 @@ class Sought:
         A closure, as `normalisation.normaliser` is one and for the same reason. Terms are found in text as whole words.
         """
         terms, pattern, normalise = self.terms, self.pattern, normaliser()
-        lengths = sorted({len(term) for term in terms})
+        lengths, is_whole_word = sorted({len(term) for term in terms}), _word_rule()
 
         def holds_words(normal: str, starts: Iterable[int]) -> bool:
             # Not by an expression of all terms, which takes as long for each of them: a delivery's are many.
             ends = ((start, start + length) for start in starts for length in lengths)
-            return any(normal[start:end] in terms and not is_word(normal[end : end + 1]) for start, end in ends)
-
-        def is_word(character: str) -> bool:
-            return character.isalnum() or character == "_"
+            return any(normal[start:end] in terms and is_whole_word(normal, start, end) for start, end in ends)
 
         def is_sought(text: str | None, is_whole: bool) -> bool:
             import re as expressions  # noqa: PLC0415 - shipped with the code
+            from urllib.parse import unquote_plus  # noqa: PLC0415
 
             if text is None:
                 return False
+            is_found = is_held(text, is_whole)
+            if is_found or is_whole:
+                return is_found
+            # JSON, as in records of runs and in lines of it that are cut off, may spell é as \u00e9.
+            plain = expressions.sub(r'(?:\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))+', unescaped, text)
+            if plain != text and is_sought(plain, False):
+                return True
+            address = unquote_plus(text)  # of a page, perhaps within another one's
+            return address != text and any(is_held(form, False) for form in (address, unquote_plus(address)))
+
+        def is_held(text: str, is_whole: bool) -> bool:
+            import re as expressions  # noqa: PLC0415
+
             normal = normalise(text)
             if is_whole and normal in terms:
                 return True
             if pattern is not None and expressions.search(pattern, normal, expressions.IGNORECASE):
                 return True
-            if terms and not is_whole:
-                starts = (place.start() for place in expressions.finditer(r"(?<!\w)", normal))
-                if holds_words(normal, starts):
-                    return True
-            # JSON, as in records of runs and in lines of it that are cut off, may spell é as \u00e9.
-            plain = text if is_whole else expressions.sub(r'(?:\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))+', unescaped, text)
-            return plain != text and is_sought(plain, False)
+            starts = (place.start() for place in expressions.finditer(r"(?<!\w)", normal))
+            return bool(terms) and not is_whole and holds_words(normal, starts)
 
         def unescaped(found: re.Match[str]) -> str:
             import json as notation  # noqa: PLC0415
@@ -66,16 +75,20 @@ class Sought:
 
         return is_sought
 
+    @cached_property
+    def _rule(self) -> Callable[[str | None, bool], bool]:
+        return self.rule()  # once for many texts: it sorts a delivery's terms by their lengths
+
     def is_in(self, text: str) -> bool:
         """Whether free text holds it."""
-        return self.rule()(text, False)
+        return self._rule(text, False)
 
     def is_in_file(self, path: Path) -> bool:
-        """Whether a file holds it: of Parquet and JSON a whole value or a key, of any other its text.
+        """Whether a file holds it: of Parquet and JSON a whole value, of Spark ML's parameters and any other its text.
 
         What a version says of a day's events is text too, but for holidays, whose names are everybody's.
         """
-        is_sought = self.rule()
+        is_sought = self._rule
         content = path.read_bytes().decode("utf-8", errors="replace")
         try:
             if path.suffix == ".parquet":
@@ -87,22 +100,59 @@ class Sought:
                 return any(is_sought(text, False) for text in events) or any(
                     is_sought(text, True) for text in _texts(rows)
                 )
+            value = json.loads(content)
+            if isinstance(value, dict) and "paramMap" in value:  # Spark ML's: all else in it is Spark's own words
+                return any(is_sought(text, False) for text in _texts(value["paramMap"]))
             if path.suffix == ".json":
-                return any(is_sought(text, True) for text in _texts(json.loads(content)))
+                return any(is_sought(text, True) for text in _texts(value))
         except (OSError, ValueError, RecursionError):
             pass  # cut off or damaged: looked through as text
         return is_sought(content, False)
 
-    def is_below(self, directory: Path) -> bool:
-        """Whether a file of a directory holds it."""
-        return any(self.is_in_file(path) for path in sorted(directory.rglob("*")) if path.is_file())
+
+def _word_rule() -> Callable[[str, int, int], bool]:
+    """Whether what stands somewhere in a text, after no letter or digit, is whole words; a closure too.
+
+    Marks belong to the letter before them, as most vowels of Hindi and Thai do.
+    """
+
+    def is_whole_word(text: str, start: int, end: int) -> bool:
+        is_begun = is_mark(text[start - 1 : start]) and is_word(text[:start])
+        is_unended = is_mark(text[end : end + 1]) and is_word(text[:end])
+        return not is_begun and not is_unended and not is_word(text[end : end + 1])
+
+    def is_word(text: str) -> bool:
+        last = next((character for character in reversed(text) if not is_mark(character)), "")
+        return last.isalnum() or last == "_"
+
+    def is_mark(character: str) -> bool:
+        from unicodedata import category  # noqa: PLC0415 - shipped with the code
+
+        return character != "" and category(character)[0] == "M"
+
+    return is_whole_word
+
+
+def checked_pattern(pattern: str) -> str:
+    """A pattern as normalised text can hold it.
+
+    Raises:
+        UsageError: it holds a character that is another one there, so that it would find nothing.
+    """
+    pattern, normalise = normalize("NFC", pattern), normaliser()
+    for character in pattern:
+        normal = normalise(f"字{character}字")[1:-1]  # between letters on which no mark stands, as spaces are trimmed
+        if not re.fullmatch(re.escape(character), normal, re.IGNORECASE):
+            instead = f"it is {normal!r} there, say that" if normal else "leave it out"
+            raise UsageError(f"erase: --matching holds {character!r}, which no normalised term has: {instead}")
+    return pattern
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in nested lists and mappings."""
+    """Every text in nested lists and mappings, but for names of fields."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        yield from (text for item in value.items() for text in _texts(list(item)))
+        yield from (text for item in value.values() for text in _texts(item))
     elif isinstance(value, list | tuple):
         yield from (text for item in value for text in _texts(item))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from search_forecast.errors import DataError
+from search_forecast.medallion.personal import placeholder
 
 REQUIRED = ("day", "month", "year", "searchterm")
 ROLES = ("day", "month", "year", "date", "searchterm", "count")  # columns of search_bronze.raw_search_terms
@@ -16,6 +17,7 @@ DELIMITERS = (",", ";", "\t")
 MAX_COLUMNS = 100_000  # a record of a million columns takes 10 GB
 FIELD_SEPARATOR = "\x1f"  # between the fields of what was no CSV: no such file may hold it unescaped
 _SPELLED = {"\t": "tab", FIELD_SEPARATOR: "unit separator"}
+_JUDGED = 1000  # characters of a line that is shown in part
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
@@ -163,5 +165,6 @@ def _unique(names: list[str]) -> list[str]:
 
 
 def _shortened(text: str, limit: int = 80) -> str:
-    """A printable form of a line for an error message."""
+    """A printable form of a line for an error message, which is kept: the first line of a file may be a search."""
+    text = placeholder(text[:_JUDGED]) or text
     return repr(text if len(text) <= limit else text[:limit] + "…")

@@ -102,7 +102,8 @@ def _mask_raw(lakehouse: Lakehouse, deliveries: list[Row], parameters: CleanPara
     judged = judged.where("placeholder is not null")
     personal = sorted(row["batch_id"] for row in judged.select("batch_id").distinct().collect())
     if personal:
-        records = silver.masked(raw.where(F.col("batch_id").isin(personal)), country)
+        readings = {reading.parse(row["reading"]) for row in deliveries if row["batch_id"] in personal}
+        records = silver.masked(raw.where(F.col("batch_id").isin(personal)), country, readings)
         lakehouse.write(records, RAW_SEARCH_TERMS, where=f"batch_id in ({literals(personal)})")
     rows = (row for row in deliveries if row["batch_id"] in batch_ids)
     marked = [row | ({"masked_at": now} if _is_kept_since(row, until) else {}) for row in rows]

@@ -59,6 +59,9 @@ def _changes(rows: list[Row], row: Row, parameters: CorrectParameters, decision:
         changes, state = corrections.withdrawn(row, decision), "counts no more"
     if not changes:
         logger.warning("correct: %s %s already: this decision changes nothing", corrections.called(row), state)
+    for other in changes[1:]:
+        now = "counts again too" if other["status"] == corrections.INGESTED else "counts no more"
+        logger.warning("correct: %s %s", corrections.called(other), now)
     return changes
 
 
@@ -93,6 +96,8 @@ def _take_in_place(
         if any(each["replaced_by"] == content for each in rows):  # said once more, and found by the name of both
             return
         raise DataError(f"correct: --by {parameters.source} has the very content that it shall replace")
+    if known["status"] == corrections.ERASED:
+        raise DataError(f"correct: the content of {parameters.source} was erased: it is not taken in again")
     if known["status"] != corrections.INGESTED:
         raise DataError(
             f"correct: the content of {parameters.source} is {known['status']}; run correct {content[:12]} --restore"

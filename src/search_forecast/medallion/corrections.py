@@ -102,7 +102,8 @@ def replaced(row: Row, by: str, decision: Decision) -> list[Row]:
 def restored(rows: Sequence[Row], row: Row, decision: Decision) -> list[Row]:
     """The rows that change where a delivery shall count again, in place of what had replaced it; none where it counts.
 
-    That is replaced even where it was withdrawn: else both would count once it is restored too.
+    That is replaced even where it was withdrawn: else both would count once it is restored too. What it had replaced
+    beside this delivery counts again too; and counts no more once that is restored in turn.
 
     Raises:
         DataError: it was erased.
@@ -112,12 +113,25 @@ def restored(rows: Sequence[Row], row: Row, decision: Decision) -> list[Row]:
     if row["status"] == INGESTED:
         return []
     ingested = {each["delivery_id"]: each for each in rows if each["status"] in (INGESTED, *TAKEN_OUT)}
-    last = row
+    # One decision has one time: by it those are known that came back together, and what went for them.
+    returns = {each["corrected_at"] for each in rows if each["correction"] == _RESTORED}
+    chain, last = [row], row
     while last["status"] == REPLACED and last["replaced_by"] in ingested:
         last = ingested[last["replaced_by"]]
+        chain.append(last)
     changes = [_corrected(row, decision, INGESTED, what=_RESTORED)]
-    if last is not row and last["status"] in (INGESTED, WITHDRAWN):
-        changes.append(_corrected(last, decision, REPLACED, replaced_by=row["delivery_id"]))
+    if last is row or last["status"] not in (INGESTED, WITHDRAWN):
+        return changes
+    successors = {each["replaced_by"] for each in chain[:-1] if each["corrected_at"] not in returns}
+    changes.append(_corrected(last, decision, REPLACED, replaced_by=row["delivery_id"]))
+    for each in rows:
+        if each in chain:
+            continue
+        if each["status"] == REPLACED and each["replaced_by"] in successors and each["corrected_at"] not in returns:
+            changes.append(_corrected(each, decision, INGESTED, what=_RESTORED))
+        came_back = each["status"] == INGESTED and each["correction"] == _RESTORED
+        if came_back and each["corrected_at"] == row["corrected_at"]:
+            changes.append(_corrected(each, decision, REPLACED, replaced_by=row["delivery_id"]))
     return changes
 
 

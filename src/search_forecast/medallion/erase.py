@@ -31,7 +31,7 @@ from search_forecast.lakehouse.contracts import (
     Table,
 )
 from search_forecast.lakehouse.contracts.base import literals
-from search_forecast.lakehouse.forgetting import PUBLIC_EVENT, Sought
+from search_forecast.lakehouse.forgetting import PUBLIC_EVENT, Sought, checked_pattern
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.lakehouse.purge import purge
 from search_forecast.lakehouse.tables import Lakehouse
@@ -57,6 +57,8 @@ HOLDING_TEXT = (
 )
 _TEXT_FIELDS, _NUMBER_FIELDS = ("malformed_record",), ("day", "month", "year", "date", "count")
 _NUMBERS = r"^[0-9 \t:./+TZ-]*$"  # in which a pattern would find years
+# Of a model's inputs their values: names of fields are what its columns are called.
+_INPUT_VALUES = r"""regexp_replace(inputs, r'"(?:[^"\\]|\\.)*" *:', ' ')"""
 
 
 def sought(lakehouse: Lakehouse, parameters: EraseParameters) -> Sought:
@@ -65,13 +67,14 @@ def sought(lakehouse: Lakehouse, parameters: EraseParameters) -> Sought:
     Call it before `erase`, which leaves nothing to learn them from.
 
     Raises:
-        UsageError: there is no such delivery, or the reason, which is kept, holds what is erased.
+        UsageError: there is no such delivery, the pattern can find nothing, or the reason, which is kept, holds what is
+            erased.
     """
     ingest.finish_sealed(lakehouse)
     if parameters.matching is not None:
-        matching = Sought(pattern=parameters.matching)
+        matching = Sought(pattern=checked_pattern(parameters.matching))
         variants = [variant for variant, term in accepted(lakehouse).rows if matching.is_in(term)]
-        result = Sought(frozenset(variants), parameters.matching)
+        result = replace(matching, terms=frozenset(variants))
     elif parameters.term is not None:
         term = normaliser()(parameters.term)
         if not term:
@@ -114,29 +117,25 @@ def erase(lakehouse: Lakehouse, parameters: EraseParameters, what: Sought, now: 
         similar_terms: how many others hold the term among other words; named_files: deliveries whose file's name does;
         delivered_files: what still holds it outside.
     """
-    for table in _MADE_ELSEWHERE:
-        if lakehouse.exists(table):
-            columns = {"inputs": False, "predicted_label": True} if table is MODEL_SCORES else {"term": True}
-            _keep(lakehouse, table, columns, what)
-    for table, column, instead in _EVENTS:
-        if lakehouse.exists(table):
-            _rename(lakehouse, table, column, instead, what)
+    _clear_made_elsewhere(lakehouse, what)
     rows, now = corrections.deliveries(lakehouse), corrections.moment(lakehouse, now)
     whole = None if parameters.delivery is None else corrections.find(rows, parameters.delivery)["delivery_id"]
     raw = _marked(lakehouse.read(RAW_SEARCH_TERMS), what, whole)
     affected = _affected(raw)
     decision = Decision(parameters.why, lakehouse.user(), now)
     corrections.commit(lakehouse, rows, _decided(rows, affected, whole, what, decision))
+    _clear_corrections(lakehouse, what)
+    if whole is not None:  # its terms are learned from its records, those of a spelling from the list
+        _clear_spellings(lakehouse, what)
     batch_ids = sorted({batch_id for batch_id, _, _ in affected.values()})
     if batch_ids:
         own_rows = f"batch_id in ({literals(batch_ids)})"
         lakehouse.write(raw.where(own_rows).where("not is_sought").drop("is_sought"), RAW_SEARCH_TERMS, where=own_rows)
-    if lakehouse.exists(ACCEPTED_SPELLINGS):  # after the records: it says which spellings are sought
-        _keep(lakehouse, ACCEPTED_SPELLINGS, dict.fromkeys(ACCEPTED_SPELLINGS.schema.names, True), what)
+    if whole is None:  # after the records: it says which spellings are sought
+        _clear_spellings(lakehouse, what)
     clean(lakehouse, parameters.cleaning, now)
     aggregate(lakehouse)
     reconcile(lakehouse, now)
-    _clear_corrections(lakehouse, what)
     similar = _similar_count(lakehouse, what)
     tables = [table for table in HOLDING_TEXT if lakehouse.exists(table)]
     for table in tables:
@@ -212,8 +211,23 @@ def _cleared(text: str | None, what: Sought) -> str | None:
     return "erased" if text is not None and what.is_in(text) else text
 
 
+def _clear_made_elsewhere(lakehouse: Lakehouse, what: Sought) -> None:
+    for table in _MADE_ELSEWHERE:
+        if lakehouse.exists(table):
+            columns = {_INPUT_VALUES: False, "predicted_label": True} if table is MODEL_SCORES else {"term": True}
+            _keep(lakehouse, table, columns, what)
+    for table, column, instead in _EVENTS:
+        if lakehouse.exists(table):
+            _rename(lakehouse, table, column, instead, what)
+
+
+def _clear_spellings(lakehouse: Lakehouse, what: Sought) -> None:
+    if lakehouse.exists(ACCEPTED_SPELLINGS):
+        _keep(lakehouse, ACCEPTED_SPELLINGS, dict.fromkeys(ACCEPTED_SPELLINGS.schema.names, True), what)
+
+
 def _clear_corrections(lakehouse: Lakehouse, what: Sought) -> None:
-    """Let no reason of an earlier decision hold it: once it was logged, the delivery's own says so no more."""
+    """Let no reason of an earlier decision hold it: they were logged before the deliveries' own said so no more."""
     rows = lakehouse.ask("select * from {corrections}", CORRECTIONS)
     cleared = [row | {"why": _cleared(row["why"], what)} for row in rows]
     if cleared != rows:
@@ -227,7 +241,7 @@ def _keep(lakehouse: Lakehouse, table: Table, columns: Mapping[str, bool], what:
     Args:
         lakehouse: where.
         table: which.
-        columns: those to look into, and whether each is a whole term, or a text in which it may stand.
+        columns: those to look into, in SQL, and whether each is a whole term, or a text in which it may stand.
         what: what is sought.
     """
     is_sought, wholes, rows = what.rule(), list(columns.values()), lakehouse.read(table)  # before F, which needs Spark
@@ -236,7 +250,7 @@ def _keep(lakehouse: Lakehouse, table: Table, columns: Mapping[str, bool], what:
         return any(map(is_sought, texts, wholes))
 
     rule = F.udf(is_held, "boolean", useArrow=False)
-    marked = rows.withColumn("is_sought", rule(*columns))
+    marked = rows.withColumn("is_sought", rule(*map(F.expr, columns)))
     if not marked.where("is_sought").isEmpty():
         lakehouse.write(marked.where("not is_sought").drop("is_sought"), table)
 

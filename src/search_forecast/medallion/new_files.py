@@ -55,7 +55,12 @@ def stage_new_files(
         # Only a file whose name is known may be known: the others are hashed while they are staged.
         row = rows.get((content_ids.get(part), name)) if name in names else None
         if row is not None and not _may_be_taken_now(part, row, batch.directory, choice, past):
-            known.append(Delivery(row["delivery_id"], name, row["bytes"], None, row["status"], row["reason"]))
+            status, reason = row["status"], row["reason"]
+            if status in corrections.TAKEN_OUT and name in past.latest:  # the name had another content meanwhile
+                status, reason = "rejected", _why_not_again(row)
+            elif status == "rejected" and row["delivery_id"] in past.ingested:  # by now
+                status, reason = "duplicate", f"same content as {past.ingested[row['delivery_id']]}"
+            known.append(Delivery(row["delivery_id"], name, row["bytes"], None, status, reason))
             continue
         stamp = stamps[part] if part in stamps else content_ids.stamp(part)
         delivery = _inspect(part, stage, choice, past)

@@ -8,15 +8,20 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from search_forecast.lakehouse.contracts import SEARCH_EVENTS
+from search_forecast.lakehouse.contracts import REJECTED_RECORDS, SEARCH_EVENTS
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.medallion import silver, terms
+from search_forecast.medallion import reading, silver, terms
+from search_forecast.medallion.personal import PLACEHOLDERS
 from search_forecast.medallion.reading import Reading
 
 LEAST_RECORDS = 20  # of a delivery, and searches on days that agree: fewer do so by chance
 _FEW_DAYS = 5  # fewer agree by chance, where several shops deliver, unless their terms agree too
 _MOST_DIFFERENT = 0.1  # of the days of the shorter one; and always the one on which it was made
 
+# What may be personal data, or stands for it: new deliveries have it yet, older ones may not.
+_PERSONAL = r"[@\uff20\ufe6b]|%40|\p{Nd}(?:\P{Nd}*+\p{Nd}){6}"
+_COLUMNS = ("delivery_id", "event_date", "searched_as", "search_count")
+_ONLY_PERSONAL = "array_join(reject_reasons, ',') = 'personal_data'"
 _MODULUS = 2**31 - 1  # sums of billions of such numbers don't overflow
 
 Days = Mapping[date, tuple[int, int]]  # searches of a day, and a number that its terms give in any order
@@ -64,13 +69,22 @@ def twins(
     known = {row["delivery_id"] for row in others}
     all_older = f"{sums} where {between} group by delivery_id, event_date"
     older_rows = lakehouse.ask(all_older, SEARCH_EVENTS) if known else []
-    older = _days(row for row in older_rows if row["delivery_id"] in known)
+    older_rows = [row for row in older_rows if row["delivery_id"] in known]
+    counted_ids = {row["delivery_id"] for row in older_rows}
+    rejected = _rejected(lakehouse, [row for row in others if row["delivery_id"] in counted_ids])
+    if rejected is not None:
+        more = rejected.where(between).groupBy("delivery_id", "event_date").agg(F.sum("search_count").alias("searches"))
+        older_rows += [row.asDict() for row in more.collect()]
+    older = _days(older_rows)
     # Terms are looked at where the numbers of searches agree already, which is seldom so.
     ids = {each for one, twin in _alike(new, list(readings), older) for each in (one, twin.delivery_id)}
     if not ids:
         return {}
-    new = _with_terms(_searches(raw, readings).withColumnRenamed("searchterm", "searched_as"), ids)
-    older = _with_terms(lakehouse.read(SEARCH_EVENTS).where(between), ids & older.keys()) if ids & older.keys() else {}
+    new = _with_terms(_searches(raw, readings), ids)
+    if ids & older.keys():
+        events = lakehouse.read(SEARCH_EVENTS).select(*_COLUMNS)
+        both = events if rejected is None else events.unionByName(rejected.select(*_COLUMNS))
+        older = _with_terms(both.where(between), ids & older.keys())
     found: dict[str | None, Twin] = {}
     for one, twin in _alike(new, list(readings), older):
         found[one] = max(found.get(one, twin), twin, key=lambda each: each.day_count)
@@ -101,13 +115,24 @@ def alike(one: Days, other: Days) -> int:
     return len(agreeing) if is_enough and sum(one[day][0] for day in agreeing) >= LEAST_RECORDS else 0
 
 
+def _rejected(lakehouse: Lakehouse, others: Sequence[Mapping[str, Any]]) -> DataFrame | None:
+    """What some older deliveries have that was rejected as personal data alone, as searches; None where nothing was."""
+    if not others or not lakehouse.exists(REJECTED_RECORDS) or lakehouse.holds_none(REJECTED_RECORDS, _ONLY_PERSONAL):
+        return None
+    readings = {row["delivery_id"]: reading.parse(row["reading"]) for row in others}
+    records = lakehouse.read(REJECTED_RECORDS).where(_ONLY_PERSONAL)
+    return _searches(records.where(F.col("delivery_id").isin(*readings)), readings)
+
+
 def _with_terms(events: DataFrame, ids: Iterable[str]) -> dict[str, Days]:
-    """Days of some deliveries, from search_silver.search_events."""
-    term = terms.normalise_simple(F.col("searched_as"))
+    """Days of some deliveries, from search_silver.search_events; their terms but for what may be personal data."""
+    typed = F.col("searched_as")
+    is_personal = typed.isin(*PLACEHOLDERS) | typed.rlike(_PERSONAL)
+    term = F.when(~is_personal, F.xxhash64(terms.normalise_simple(typed)) % _MODULUS)
     counted = (
         events.where(F.col("delivery_id").isin(*ids))
         .groupBy("delivery_id", "event_date")
-        .agg(F.sum("search_count").alias("searches"), F.sum(F.xxhash64(term) % _MODULUS).alias("terms"))
+        .agg(F.sum("search_count").alias("searches"), F.sum(term).alias("terms"))
     )
     return _days(row.asDict() for row in counted.collect())
 
@@ -116,10 +141,13 @@ def _days(rows: Iterable[Mapping[str, Any]]) -> dict[str, Days]:
     """Days by delivery, of rows with delivery_id, event_date, searches and perhaps terms (else the same in all)."""
     result: dict[str, dict[date, tuple[int, int]]] = {}
     for row in rows:
-        result.setdefault(row["delivery_id"], {})[row["event_date"]] = (row["searches"], row.get("terms", 0))
+        days = result.setdefault(row["delivery_id"], {})
+        searches, _ = days.get(row["event_date"], (0, 0))
+        days[row["event_date"]] = (searches + row["searches"], row.get("terms") or 0)
     return dict(result)
 
 
 def _searches(records: DataFrame, readings: Mapping[str, Reading]) -> DataFrame:
     # As if all were plain: near enough to tell what is empty.
-    return silver.classified(records, date.max, readings, are_plain=True).where("is_search")
+    searches = silver.classified(records, date.max, readings, are_plain=True).where("is_search")
+    return searches.withColumnRenamed("searchterm", "searched_as")

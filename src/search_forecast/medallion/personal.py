@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
 from unicodedata import normalize
+from urllib.parse import unquote
 
 EMAIL, TELEPHONE, CARD, BANK_ACCOUNT, IDENTITY_NUMBER = PLACEHOLDERS = (
     *("[e-mail]", "[telephone]", "[card]", "[bank account]", "[identity number]"),
@@ -74,7 +75,8 @@ def placeholder(text: str, country: str | None = None) -> str | None:
     """
     if text in PLACEHOLDERS:
         return text
-    folded = _DASH.sub("-", normalize("NFKC", text).casefold())
+    plain = unquote(text) if "%" in text else text  # as it stands in the address of a page: `%40`, `%2B`
+    folded = _DASH.sub("-", normalize("NFKC", plain).casefold())
     folded = _DIGIT_OF_OTHER_SCRIPT.sub(lambda digit: str(int(digit[0])), folded)
     if not SUSPECT.search(folded):
         return None

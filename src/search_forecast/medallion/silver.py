@@ -1,6 +1,6 @@
 """Raw records to searches and rejected records: every record becomes exactly one of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
 from pyspark.sql import Column, DataFrame
@@ -54,22 +54,47 @@ def classified(
             "reject_reasons": _by_reading(distinct, lambda reading: quality.reject_reasons(record, today, reading)),
         }
     ).drop(_READING)
-    return judged if personal.policy == "keep" else _masked(judged)
+    return judged if personal.policy == "keep" else _masked(judged, distinct)
 
 
-def masked(raw: DataFrame, country: str | None) -> DataFrame:
-    """Raw records, a placeholder for what of them is personal data."""
-    return _masked(terms.with_placeholder(raw, country)).select(*raw.columns)
+def masked(raw: DataFrame, country: str | None, readings: Iterable[Reading]) -> DataFrame:
+    """Raw records, a placeholder for what of them is personal data.
+
+    Terms that are too long or damaged become empty: rejected they stay, where a placeholder would count as a search.
+
+    Args:
+        raw: search_bronze.raw_search_terms.
+        country: ISO 3166 code of the shop's telephone numbers.
+        readings: how their deliveries are read.
+    """
+    records = terms.with_placeholder(raw, country)
+    texts = F.concat_ws(" ", "searchterm", F.map_values("extra_fields"))
+    is_no_search = (F.char_length("term") > quality.MAX_TERM_LENGTH) | texts.contains(quality.REPLACEMENT)
+    is_emptied = F.col("placeholder").isNotNull() & F.col("searchterm").isNotNull() & is_no_search
+    marked = _masked(records.withColumn("is_emptied", F.coalesce(is_emptied, F.lit(False))), readings)
+    term = F.when(F.col("is_emptied"), F.lit("")).otherwise(F.col("searchterm"))
+    return marked.withColumn("searchterm", term).select(*raw.columns)
 
 
-def _masked(records: DataFrame) -> DataFrame:
-    """Records with their `placeholder` in place of what was typed; of other columns, which often repeat it, nothing."""
+def _masked(records: DataFrame, readings: Iterable[Reading]) -> DataFrame:
+    """Records with their `placeholder` in place of what was typed; of other columns, which often repeat it, nothing.
+
+    But for what tells searches from other events: by that they are judged again.
+    """
     placeholder, is_personal = F.col("placeholder"), F.col("placeholder").isNotNull()
     texts = {
         name: F.when(is_personal & F.col(name).isNotNull(), placeholder).otherwise(F.col(name))
         for name in ("searchterm", "malformed_record", "term")
     }
     extra_fields = F.when(~is_personal, F.col("extra_fields"))
+    telling = [each for each in readings if each.only_column not in (None, *quality.RAW_TEXTS)]
+    if telling:
+        names, values = [each.only_column for each in telling], [text for each in telling for text in each.only_values]
+        kept = F.map_filter("extra_fields", lambda name, _: name.isin(*names))
+        told = F.transform_values(
+            kept, lambda _, value: F.when(value.isin(*values) | (F.trim(value) == ""), value).otherwise(placeholder)
+        )
+        extra_fields = extra_fields.otherwise(told)
     return records.withColumns({**texts, "extra_fields": extra_fields}).drop("placeholder")
 
 

@@ -47,7 +47,7 @@ _JUDGED = "coalesce(searchterm, malformed_record)"
 # Whether Python must judge a raw record: as `is_simple` and `may_be_personal`, in SQL that DuckDB answers too.
 NEEDS_PYTHON = (
     f"bit_length({_JUDGED}) <> 8 * char_length({_JUDGED}) and {_JUDGED} rlike '{NOT_SIMPLE}' "
-    f"or contains({_JUDGED}, '@') "
+    f"or contains({_JUDGED}, '@') or contains({_JUDGED}, '%40') "
     f"or char_length({_JUDGED}) - char_length(translate({_JUDGED}, '0123456789', '')) >= 7"
 )
 _ASCII_UNTIDY = r"[\x00-\x1F\x7F]|\A | {2}| \z"
@@ -119,8 +119,8 @@ def with_placeholder(records: DataFrame, country: str | None = None, *, are_plai
 
 
 def may_be_personal(text: Column) -> Column:
-    """Whether simple text has an `@` or at least seven digits, as all personal data; most has no digit at all."""
-    return text.rlike("[0-9@]") & (text.contains("@") | text.rlike("[0-9](?:[^0-9]*+[0-9]){6}"))
+    """Whether simple text has an `@` (`%40`) or at least seven digits, as all personal data; most has no digit."""
+    return text.rlike("[0-9@]") & text.rlike("@|%40|[0-9](?:[^0-9]*+[0-9]){6}")
 
 
 def _judge(country: str | None) -> Callable[[str | None, str | None], tuple[str | None, str | None]]:

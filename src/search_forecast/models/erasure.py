@@ -12,6 +12,12 @@ from search_forecast.models.registry import FORCED_BECAUSE, Registry
 
 logger = logging.getLogger(__name__)
 
+# What we and MLflow write beside a model's data: no data, but words for which people search too, such as `table`.
+_DESCRIBING = (
+    *("MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml"),
+    *("search_forecast.json", "about.json", "search_demand_model.py"),
+)
+
 
 def erase(registry: Registry, sought: Sought, tables: Collection[str]) -> dict[str, list[str]]:
     """Remove the versions whose files hold it, and the reasons for which others were promoted that do.
@@ -27,7 +33,7 @@ def erase(registry: Registry, sought: Sought, tables: Collection[str]) -> dict[s
     removed, unreproducible = [], []
     for version in registry.versions():
         with tempfile.TemporaryDirectory() as scratch:
-            is_holding = sought.is_below(registry.directory(version, Path(scratch)))
+            is_holding = _is_below(registry.directory(version, Path(scratch)), sought)
         if is_holding:
             registry.remove(version)
             removed.append(str(version))
@@ -41,8 +47,14 @@ def erase(registry: Registry, sought: Sought, tables: Collection[str]) -> dict[s
         if inputs & set(tables):
             unreproducible.append(str(version))
     for directory in registry.run_directories():  # of runs that were cut off before their version
-        if sought.is_below(directory):
+        if _is_below(directory, sought):
             shutil.rmtree(directory)
     registry.compact()
     logger.info("erase: %d model versions removed", len(removed))
     return {"removed_versions": removed, "unreproducible_versions": unreproducible}
+
+
+def _is_below(directory: Path, sought: Sought) -> bool:
+    """Whether a file of a directory holds it."""
+    files = (path for path in sorted(directory.rglob("*")) if path.is_file() and path.name not in _DESCRIBING)
+    return any(map(sought.is_in_file, files))
