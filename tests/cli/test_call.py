@@ -1,14 +1,19 @@
 """What one call of the command line opens."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from pyarrow import parquet
 
+from search_forecast.cli import output
 from search_forecast.cli.call import LARGE_BYTES, ROW_BYTES, TINY_BYTES, Call
+from search_forecast.errors import DataError
 from search_forecast.lakehouse import notes, session
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.medallion.reconcile import unproven_bytes
@@ -50,6 +55,34 @@ def test_spark_is_as_large_as_what_a_command_reads(
     has_source = command in ("ingest", "run")
     with Call(command=command, lakehouse=lake).opened(writes=False, source=source if has_source else None) as house:
         assert house.spark == size
+
+
+@pytest.mark.parametrize("ends_with", ["result", "table", "error"])
+def test_on_a_terminal_a_command_says_that_it_works_until_it_has_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends_with: str
+) -> None:
+    turning: list[str] = []
+
+    @contextmanager
+    def status(text: str) -> Iterator[None]:
+        turning.append(text)
+        yield
+        turning.remove(text)
+
+    monkeypatch.setattr(output, "errors", SimpleNamespace(is_terminal=True, status=status))
+    monkeypatch.setattr(session, "session", lambda **_: list(turning))
+
+    with suppress(DataError), Call(command="clean", lakehouse=tmp_path).opened(writes=False) as house:
+        assert (house.spark, turning) == (["clean: starting Spark"], ["clean: working"])
+        if ends_with == "error":
+            raise DataError("no such column")
+        if ends_with == "result":
+            output.result({"event_count": 1}, is_json=True)
+        else:
+            output.table(["term"], [["tv"]])
+        assert turning == []
+
+    assert turning == []
 
 
 def test_a_task_has_the_session_of_its_job_at_the_size_of_what_it_reads(

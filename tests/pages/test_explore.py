@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import signal
 import socket
@@ -164,6 +165,7 @@ def test_what_cannot_be_answered_is_said(client: FlaskClient, path: str, values:
 
     assert response.status_code == status
     assert said in response.json["error"]
+    assert not re.match(r"explore: |query ", response.json["error"])  # the page knows no commands
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,22 @@ def test_of_three_days_each_stands_once_on_the_axis(browser: Browser, address: s
     assert [text for text in shown if " " in text] == [f"{day(n):%-d %b}" for n in (60, 61, 62)]
 
 
+def test_days_that_change_together_are_asked_for_once(browser: Browser, address: str) -> None:
+    change = """dates => Object.entries(dates).forEach(([id, value]) => {
+        document.getElementById(id).value = value;
+        document.getElementById(id).dispatchEvent(new Event("change"));
+    })"""
+    asked: list[str] = []
+    with opened(browser, address) as page:
+        page.on("request", listener := lambda request: asked.append(request.url))
+        page.evaluate(change, {"from": day(60).isoformat(), "to": day(62).isoformat()})
+        expect(page.locator("#comparison-title")).to_contain_text("in 3 days")
+        drawn(page)
+        page.remove_listener("request", listener)
+
+    assert [url.partition("?")[0].removeprefix(address) for url in asked] == ["api/comparison", "api/list"]
+
+
 def test_a_bookmark_is_followed_where_the_page_is_open_already(browser: Browser, address: str) -> None:
     with opened(browser, address, "gaming laptop") as page:
         expect(page.locator("#comparison-title")).to_contain_text("gaming laptop")

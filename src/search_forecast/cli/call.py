@@ -23,6 +23,7 @@ DEFAULT_LAKEHOUSE = Path(".lakehouse")
 # They work on what ingest took in.
 _NEEDS_DATA = ("clean", "load-spellings", "aggregate", "reconcile", "trends", "correct", "erase", "maintain")
 _MEDALLION = ("ingest", *_NEEDS_DATA)  # never two of them at once
+_SHOW_STEPS = ("demo", "run")
 LARGE_BYTES, TINY_BYTES = 64 * 2**20, 3 * 2**18
 # Of layers below gold they read what is new, if anything.
 _NEEDS_NEWS = ("ingest", "clean", "aggregate", "reconcile", "trends", "run")
@@ -106,7 +107,10 @@ class Call:
             self.check_there(writes=writes and self.command not in _NEEDS_DATA)
             with self.locked() if writes else nullcontext():
                 self.used = self._here(source, writes=writes, reads_all=reads_all)
-                yield self.used
+                try:
+                    yield self.used
+                finally:
+                    output.rest()
 
     def _in_workspace(self, *, writes: bool) -> "Lakehouse":
         from search_forecast.lakehouse.session import session
@@ -145,7 +149,10 @@ class Call:
 
                 size = self._size(self.root, source, reads_all=reads_all)
                 output.hush_spark()
-                return session(size=size, cluster=self.spark)
+                started = session(size=size, cluster=self.spark)
+            if self.command not in _SHOW_STEPS:
+                output.working(f"{self.command}: working")
+            return started
 
         return Lakehouse(spark, self.root, self.root / "_staging", is_writable=writes, reader=reader(self.root))
 

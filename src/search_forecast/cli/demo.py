@@ -13,6 +13,7 @@ from search_forecast.errors import UsageError
 
 if TYPE_CHECKING:
     from search_forecast.lakehouse.tables import Lakehouse
+    from search_forecast.queries.answers import Engine
 
 RAW_FIELDS = ("day", "month", "year", "searchterm")
 TERM = "gaming laptop"
@@ -71,6 +72,7 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
     from search_forecast.queries.spark import SparkEngine
 
     models, now = call.registry(writes=True), call.now
+    engine = LocalEngine(call.root, lambda: SparkEngine(lakehouse))
     tasks: dict[str, Callable[[], dict[str, Any]]] = {
         "ingest": lambda: ingest(lakehouse, IngestParameters(source), now()),
         "clean": lambda: clean(lakehouse, CleanParameters(), now()),
@@ -81,18 +83,16 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
         "promote": lambda: promote_latest(models, MODEL, CHAMPION, now()),
         "score": lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None, now()),
         "backtest of a generated shop": lambda: {"terms": _generated_shop(lakehouse)},
-        "report": lambda: write_report(
-            LocalEngine(call.root, lambda: SparkEngine(lakehouse)), call.root / REPORT, now()
-        ),
+        "report": lambda: write_report(engine, call.root / REPORT, now()),
     }
     results = {}
     for number, (name, task) in enumerate(tasks.items(), start=1):
         with output.step(f"{number}/{len(tasks)} {name}"):
             results[name] = task()
     return {
-        **_answers(lakehouse),
-        "forecast": _query(lakehouse, "forecast", term=TERM),
-        "terms": _query(lakehouse, "forecastable_terms"),
+        **_answers(lakehouse, engine),
+        "forecast": _query(engine, "forecast", term=TERM),
+        "terms": _query(engine, "forecastable_terms"),
         "training": results["train"],
         "generated_shop": results["backtest of a generated shop"]["terms"],
         "reconciliation": results["reconcile"],
@@ -132,7 +132,7 @@ def _generated_shop(lakehouse: "Lakehouse") -> list[dict[str, Any]]:
     ]
 
 
-def _answers(lakehouse: "Lakehouse") -> dict[str, Any]:
+def _answers(lakehouse: "Lakehouse", engine: "Engine") -> dict[str, Any]:
     """The questions, answered from bronze (as delivered), silver (rejected) and gold (counted)."""
     from pyspark.sql import functions as F
 
@@ -143,26 +143,31 @@ def _answers(lakehouse: "Lakehouse") -> dict[str, Any]:
     by_file = raw.groupBy("source_file").agg(F.count("*").alias("record_count"), extra_count.alias("extra_count"))
     files = [row.asDict() for row in by_file.orderBy(F.desc("record_count")).collect()]
     first_rows = raw.where(F.col("source_file") == files[0]["source_file"]) if files else raw
-    reasons = lakehouse.read(REJECTED_RECORDS).select(F.explode("reject_reasons").alias("reason"))
+    reasons = lakehouse.ask(
+        """
+        select reason, count(*) as record_count
+        from (select explode(reject_reasons) as reason from {rejected_records})
+        group by reason
+        order by reason
+        """,
+        REJECTED_RECORDS,
+    )
     return {
         "files": [{**file, "column_count": len(RAW_FIELDS) + file.pop("extra_count")} for file in files],
         "first_rows": [row.asDict() for row in first_rows.select(*RAW_FIELDS).limit(5).collect()],
         "searchterm_type": raw.schema["searchterm"].dataType.simpleString(),
         "term": TERM,
-        "term_count": _query(lakehouse, "term_count", term=TERM)[0]["search_count"],
-        "top_terms": _query(lakehouse, "top_terms", limit="5"),
-        "rejected_by_reason": {
-            row["reason"]: row["count"] for row in reasons.groupBy("reason").count().orderBy("reason").collect()
-        },
+        "term_count": _query(engine, "term_count", term=TERM)[0]["search_count"],
+        "top_terms": _query(engine, "top_terms", limit="5"),
+        "rejected_by_reason": {row["reason"]: row["record_count"] for row in reasons},
     }
 
 
-def _query(lakehouse: "Lakehouse", name: str, **values: str) -> list[dict[str, Any]]:
+def _query(engine: "Engine", name: str, **values: str) -> list[dict[str, Any]]:
     from search_forecast.queries import catalogue
     from search_forecast.queries.answers import answer
-    from search_forecast.queries.spark import SparkEngine
 
-    answered = answer(SparkEngine(lakehouse), catalogue.load(name), values)
+    answered = answer(engine, catalogue.load(name), values)
     return [dict(zip(answered.columns, row, strict=True)) for row in answered.rows]
 
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -34,6 +34,12 @@ class _Console(Console):
         """Whether a person looks at it: FORCE_COLOR asks for colours in a pipe, not for its width or for spinners."""
         return super().is_terminal and self.file.isatty()
 
+    def print(self, *objects: Any, **style: Any) -> None:
+        """Print, a result in place of the spinner of `working`."""
+        if not self.stderr:
+            rest()
+        super().print(*objects, **style)
+
     def on_broken_pipe(self) -> None:
         """Leave it to `application` what a reader that went away means; rich would exit."""
         raise BrokenPipeError
@@ -42,6 +48,7 @@ class _Console(Console):
 console = _Console(color_system=_COLORS, **_PLAIN)
 errors = _Console(stderr=True, color_system=_COLORS, **_PLAIN)
 logger = logging.getLogger("search_forecast")
+_at_work = ExitStack()
 _is_quiet = False
 
 
@@ -113,6 +120,18 @@ def progress(text: str) -> Iterator[None]:
         yield
 
 
+def working(text: str) -> None:
+    """Let a spinner turn, on a terminal, until a result is printed or `rest` is called."""
+    rest()
+    if errors.is_terminal and not _is_quiet:
+        _at_work.enter_context(errors.status(text))
+
+
+def rest() -> None:
+    """Take away the spinner of `working`, if there is one."""
+    _at_work.close()
+
+
 @contextmanager
 def step(text: str) -> Iterator[None]:
     """As `progress`, and at its end how long it took."""
@@ -124,6 +143,7 @@ def step(text: str) -> Iterator[None]:
 
 def result(values: Mapping[str, Any], *, is_json: bool) -> None:
     """Print what a command did: one JSON object, or a line for each value. Later tasks of a job can read the values."""
+    rest()
     task_values.publish(values)
     if is_json:
         print(json.dumps(_as_json(values), default=str))
@@ -135,6 +155,7 @@ def result(values: Mapping[str, Any], *, is_json: bool) -> None:
 def rows(columns: Sequence[str], values: Iterable[Sequence[Any]], *, form: str) -> None:
     """Print rows as a `table`, as `json` (a list of objects) or as `csv` (for a spreadsheet: no cell is a formula)."""
     listed = list(values)
+    rest()
     if form == "json":
         objects = _as_json([dict(zip(columns, row, strict=True)) for row in listed])
         text = json.dumps(objects, default=str, ensure_ascii=False)

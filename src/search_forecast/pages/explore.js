@@ -151,10 +151,11 @@ const showList = () => {
   redraw($("sections"), section("lists", title, lists,
     answers.list ? rows.length ? table(title, columns, rows) : paragraph(say("none_listed")) : missing("search_gold.term_trends"), answers.list ? download("list", "list", ...period) : null));
 };
-const renew = () => { compare(); ask("list", query("list", ...period), showList); };
+let changing; // dates change with each digit that is typed, and often both do
+const renew = () => { clearTimeout(changing); compare(); ask("list", query("list", ...period), showList); };
 
 $("period").addEventListener("submit", event => event.preventDefault());
-for (const end of ["from", "to"]) $(end).addEventListener("change", () => { chosen[end] = $(end).value; renew(); });
+for (const end of ["from", "to"]) $(end).addEventListener("change", () => { chosen[end] = $(end).value; clearTimeout(changing); changing = setTimeout(renew, 300); });
 window.addEventListener("hashchange", () => location.reload()); // another bookmark; what is chosen here makes no such event
 let isAsked = false;
 present(() => {

@@ -26,6 +26,7 @@ LOOPBACK = "127.0.0.1"
 _HTTP_PORT = 80
 LONGEST_TEXT = 300  # a term has 256 characters at most once normalised
 _LONGEST_QUERY = 30_000  # bytes of an address: six such terms, escaped
+_COMMAND = re.compile(r"^(?:explore|query \w+): ")  # that says what is wrong, on the command line
 _OWN = ("same-origin", "none")  # of Sec-Fetch-Site: this page, or somebody who typed the address
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -106,7 +107,7 @@ def _hardened(response: Response) -> Response:
 
 
 def _refused(error: SearchForecastError) -> tuple[Response, int]:
-    return jsonify(error=str(error)), 400 if isinstance(error, UsageError) else 404
+    return jsonify(error=_COMMAND.sub("", str(error), count=1)), 400 if isinstance(error, UsageError) else 404
 
 
 def _failed(error: HTTPException) -> tuple[Response, int]:
