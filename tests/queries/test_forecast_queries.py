@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from search_forecast.errors import DataError
 from search_forecast.queries import catalogue
 from search_forecast.queries.answers import answer
 from search_forecast.queries.local import LocalEngine
@@ -208,7 +209,7 @@ Answer = Callable[..., list[tuple[Any, ...]]]
 def rows_of(root: Path, name: str, values: dict[str, str]) -> list[tuple[Any, ...]]:
     answered = answer(LocalEngine(root, lambda: pytest.fail("needs Spark")), catalogue.load(name), values)
     assert answered.columns == COLUMNS[name].split()
-    assert answered.note is None
+    assert answered.note == (None if answered.rows else catalogue.load(name).no_rows)
     return answered.rows
 
 
@@ -307,7 +308,6 @@ def test_terms_that_are_called_as_a_group_of_terms_count_in_it(ask: Answer, ask_
 def test_another_version_is_shown_on_demand_and_the_newest_before_any_forecast(ask: Answer, tmp_path: Path) -> None:
     assert [row[:3] for row in ask("forecastable_terms", version="1")] == [("laptop", 240, "forecastable")]
     assert [(row[0], row[-1]) for row in ask("backtest_candidates", version="3")] == [("theta", 3)]
-    assert ask("backtest_candidates", version="9") == []
 
     alone = write(tmp_path, {"backtest_metrics": METRICS})  # no other table is there yet
 
@@ -332,6 +332,32 @@ def test_candidates_are_those_of_the_version_that_forecasts_best_first(ask: Answ
     ]
 
     assert ask("backtest_candidates") == numbers("backtest_candidates", expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("forecastable_terms", {"version": "9"}, "no version 9; there are 1, 2, 3"),
+        ("backtest_candidates", {"version": "4"}, "no version 4; there are 1, 2, 3"),
+        ("forecast_accuracy_by_date", {"window": "1-14"}, "no window 1-14; there are 1-7, 8-14"),
+        ("forecast_accuracy_by_date", {"window": ""}, "no window ; there are 1-7, 8-14"),
+    ],
+)
+def test_a_value_that_no_row_has_is_answered_with_those_that_there_are(
+    ask: Answer, name: str, values: dict[str, str], said: str
+) -> None:
+    with pytest.raises(DataError) as raised:
+        ask(name, **values)
+
+    assert str(raised.value) == f"query {name}: {said}"
+
+
+def test_why_a_term_that_is_counted_as_other_has_no_rows_is_said(lake: Path) -> None:
+    engine = LocalEngine(lake, lambda: pytest.fail("needs Spark"))
+
+    answered = answer(engine, catalogue.load("forecast"), {"term": "pen"})
+
+    assert (answered.rows, answered.note) == ([], "none for a term that the latest forecast counts in (other)")
 
 
 def expected_accuracy(window: str, limit: int) -> list[tuple[Any, ...]]:
