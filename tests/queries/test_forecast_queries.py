@@ -454,6 +454,21 @@ def test_forecasts_worse_than_the_mean_are_counted(ask_of: Answer, rows: list[Ro
     assert ask_of("forecast_worse_than_mean", {"forecast_accuracy": rows}) == [(worse,)]
 
 
+@pytest.mark.parametrize(("hours", "worse"), [((1, 2), 0), ((2, 1), 1), ((1, 1), 0), ((1, None), 1)])
+def test_forecasts_worse_than_the_mean_are_those_of_the_version_scored_last(
+    ask_of: Answer, hours: tuple[int, int | None], worse: int
+) -> None:
+    rows = [accuracy(14, -0.5, version=1), accuracy(14, 0.2, version=2)]
+    scored = [
+        row
+        for version, hour in enumerate(hours, start=1)
+        if hour is not None
+        for row in forecasts("(total)", 14, version, days=7, hour=hour)
+    ]
+
+    assert ask_of("forecast_worse_than_mean", {"forecast_accuracy": rows, "term_forecasts": scored}) == [(worse,)]
+
+
 @pytest.mark.parametrize("name", [name for name in COLUMNS if name != "forecast_worse_than_mean"])
 def test_a_query_on_empty_tables_gives_no_rows(ask_of: Answer, name: str) -> None:
     assert ask_of(name, {}, **({"term": "(total)"} if name == "forecast" else {})) == []

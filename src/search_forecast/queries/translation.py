@@ -268,7 +268,8 @@ def _adapt(node: exp.Expr) -> None:
     elif isinstance(node, exp.Round):
         _call(node, "spark_round", node.this, node.args.get("decimals") or exp.Literal.number(0))
     elif isinstance(node, exp.ArgMax | exp.ArgMin):  # the row counts even where what is asked of it is null
-        _call(node, "arg_max_null" if isinstance(node, exp.ArgMax) else "arg_min_null", node.this, node.expression)
+        name = "arg_max_null" if isinstance(node, exp.ArgMax) else "arg_min_null"
+        _call(node, name, node.this, _with_nulls_first(node.expression))
     elif isinstance(node, exp.TimestampDiff):  # whole units that have passed, not limits that were crossed
         _call(node, "date_sub", exp.Literal.string(node.text("unit")), node.expression, node.this)
     elif isinstance(node, exp.CountIf):  # 0 of no rows, not null
@@ -282,6 +283,17 @@ def _adapt(node: exp.Expr) -> None:
         node.replace(exp.cast(node.copy(), "date"))
     elif isinstance(node, exp.Div | exp.Mod) and not (node.expression.is_number and node.expression.name.strip("0.")):
         _call(node.expression, "not_zero", node.expression)
+
+
+def _with_nulls_first(order: exp.Expr) -> exp.Expr:
+    """What rows are ordered by; in a struct a null is more than any value to DuckDB, and less in Spark."""
+    if not isinstance(order, exp.Struct):
+        return order
+    values = [item.expression if isinstance(item, exp.PropertyEQ) else item for item in order.expressions]
+    parts = [
+        part for value in values for part in (exp.Not(this=exp.Is(this=value.copy(), expression=exp.null())), value)
+    ]
+    return exp.Struct(expressions=[part.copy() for part in parts])
 
 
 def _call(node: exp.Expr, name: str, *arguments: exp.Expr) -> None:
