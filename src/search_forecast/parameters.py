@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from search_forecast.errors import UsageError, did_you_mean
 
+DEMAND_MODEL = "search_demand"  # how the model that forecasts demand is called, unless `train` is given another name
 REPORT = "report.html"  # the page's place in a lakehouse, unless `report` is given another
 # The simplest first: of equally good ones the first is kept.
 BASELINES = ("historic_mean", "window_average", "seasonal_naive", "naive")
