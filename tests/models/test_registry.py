@@ -334,7 +334,7 @@ def test_a_model_of_forecasts_and_one_of_spark_share_no_name(
     assert (code, error) == (2, f"search-forecast: {words[-1]} {said}")
     models.check_name(words[-1], is_forecast=True)
     models.check_name("infant_weight", is_forecast=False)
-    with pytest.raises(UsageError, match="^infant_weight is the name of a model of Spark ML; choose another --name$"):
+    with pytest.raises(UsageError, match=r"^infant_weight is the name of a model of Spark ML; choose another --name$"):
         models.check_name("infant_weight", is_forecast=True)
 
 
