@@ -13,7 +13,7 @@ import click
 
 from search_forecast.cli import command, output
 from search_forecast.cli.call import Call, reader
-from search_forecast.cli.command import PATH, Command, KeyValue, Task, each_once
+from search_forecast.cli.command import PATH, Command, KeyValue, Task, each_once, layout_names
 from search_forecast.errors import DataError, SearchForecastError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -216,7 +216,9 @@ def _run_remote(
 
 @click.command("upload", cls=Command, example="upload searches.csv --target prod")
 @click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
-@click.option("--layout", metavar="NAME", help="of the files: into the folder that is called by it")
+@click.option(
+    "--layout", shell_complete=layout_names, metavar="NAME", help="of the files: into the folder that is called by it"
+)
 @_of_bundle
 @click.pass_obj
 def upload(call: Call, /, files: tuple[Path, ...], layout: str | None, profile: str | None, **asked: Any) -> int:
