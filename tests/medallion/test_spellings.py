@@ -90,8 +90,8 @@ def test_a_term_that_a_spreadsheet_would_take_for_a_formula_is_itself_again(tmp_
         (["Laptop,laptop"], "line 2: 'laptop' is both, once normalised; take the line out"),
         (["lpatop,\u200b"], "line 2: term needs 1 to 256 characters once normalised"),
         (["x" * 257 + ",laptop"], "line 2: variant needs 1 to 256 characters once normalised"),
-        (["lpatop"], "line 2 has 1 fields, expected 2"),
-        (['"two', 'lines",laptop', "lpatop"], "line 4 has 1 fields, expected 2"),
+        (["lpatop"], "line 2 has 1 field, expected 2"),
+        (['"two', 'lines",laptop', "lpatop"], "line 4 has 1 field, expected 2"),
     ],
 )  # fmt: skip
 def test_the_first_line_that_is_wrong_is_named_with_what_to_do(tmp_path: Path, lines: list[str], what: str) -> None:

@@ -14,7 +14,7 @@ import click
 from search_forecast.cli import command, output
 from search_forecast.cli.call import Call, reader
 from search_forecast.cli.command import PATH, Command, KeyValue, Task, each_once, layout_names
-from search_forecast.errors import DataError, SearchForecastError, UsageError, did_you_mean
+from search_forecast.errors import DataError, SearchForecastError, UsageError, counted, did_you_mean
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -248,7 +248,7 @@ def check_bundle(ctx: click.Context, root: Path | None) -> int:
     for problem in problems:
         output.line(f"bundle: {output.printable(problem)}")
     if problems:
-        raise DataError(f"check-bundle: {output.counted(len(problems), 'problem')}")
+        raise DataError(f"check-bundle: {counted(len(problems), 'problem')}")
     output.line("bundle: nothing wrong")
     return 0
 

@@ -10,7 +10,7 @@ import click
 from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, VERSION, Command, at_most_one, flags
-from search_forecast.errors import UsageError
+from search_forecast.errors import UsageError, counted
 from search_forecast.lakehouse.normalisation import normaliser
 from search_forecast.parameters import DEMAND_MODEL, ForecastParameters, MonitorParameters
 
@@ -183,7 +183,7 @@ def replay(
             first=start, last=end, parameters=parameters, train_every=train_every, now=call.now,
         )  # fmt: skip
         for week in weeks:
-            output.note(f"replay: as of {week['as_of']}: version {week['champion']}, {week['added']} rows")
+            output.note(f"replay: as of {week['as_of']}: version {week['champion']}, {counted(week['added'], 'row')}")
             rows.append([week[column] for column in COLUMNS])
     return call.rows(COLUMNS, rows)
 

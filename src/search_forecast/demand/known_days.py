@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.demand.periods import runs
+from search_forecast.errors import counted
 
 Counts = NDArray[np.int64]
 GAP_P_VALUE = 1e-5  # below it a run of days without any search in the whole shop is no chance
@@ -42,9 +43,9 @@ class KnownDays:
         said = {}
         if gaps:
             number = sum((last - first).days + 1 for first, last in gaps)
-            said["days_without_delivery"] = f"{number} days: {', '.join(_span(*gap) for gap in gaps)}"
+            said["days_without_delivery"] = f"{counted(number, 'day')}: {', '.join(_span(*gap) for gap in gaps)}"
         if self.strays:
-            said["days_before_history"] = f"{len(self.strays)} days: {', '.join(map(str, self.strays))}"
+            said["days_before_history"] = f"{counted(len(self.strays), 'day')}: {', '.join(map(str, self.strays))}"
         return said
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from search_forecast.errors import DataError
+from search_forecast.errors import DataError, counted
 from search_forecast.models import provenance
 from search_forecast.models.registry.mlflow_model import RECORD, SPARK_FILES
 
@@ -48,7 +48,7 @@ def checked(directory: Path, version: object) -> Path:
     wrong = sorted(path for path in {*recorded, *present} if recorded.get(path) != present.get(path))
     if wrong:
         raise DataError(
-            f"{version}: {wrong[0]} is not what was registered ({len(wrong)} of {len(recorded)} files): damaged or "
-            f"tampered with; use another version"
+            f"{version}: {wrong[0]} is not what was registered ({len(wrong)} of {counted(len(recorded), 'file')}): "
+            f"damaged or tampered with; use another version"
         )
     return files
