@@ -205,6 +205,8 @@ def test_what_the_files_alone_do_not_tell_is_left_to_spark(
         "select * from term_summary version as of 0",
         "select * from term_summary tablesample (1 rows)",
         "select first_seen_date + interval 1 month from term_summary",
+        "select row_number() over () from term_summary",  # in whatever order; Spark asks for one
+        "select lag(term) over (partition by rank) from term_summary",
         "select max_by(term) from term_summary",
         "select max_by(term, rank, 2) from term_summary",  # a list of two in both, where Spark has it
         "select rank / 0e0 from term_summary",

@@ -44,6 +44,7 @@ _ARITHMETIC = (
 )
 _FRACTION = re.compile(r"\s*[-+]?[\d_]*[._e][-+\d._e]*\s*", re.IGNORECASE)
 _IN_A_ZONE = re.compile(r"\s*\d{4,}-\d+-\d+[T ][\d:. ]*[^\d:. Z]")
+_OF_AN_ORDER = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead)
 _OF_ONE = (exp.Floor, exp.Ceil, exp.Max, exp.Min)  # with a second argument they answer something else
 _UNITS = {
     exp.DateTrunc: ("WEEK", "MONTH", "QUARTER", "YEAR"),
@@ -232,6 +233,7 @@ def _takes_star_by_name(join: exp.Expr) -> object:
 
 _IS_SAME_WHERE: Mapping[type[exp.Expr], Callable[[exp.Expr], object]] = {
     **dict.fromkeys((exp.ArgMax, exp.ArgMin), lambda node: node.expression and not node.args.get("count")),
+    exp.Window: lambda node: node.args.get("order") or not isinstance(node.this, _OF_AN_ORDER),
     exp.Struct: lambda node: isinstance(node.parent, exp.ArgMax | exp.ArgMin),
     exp.Like: lambda node: node.expression.is_string or isinstance(node.expression, exp.Null),  # else with a backslash
     exp.Distinct: lambda node: not node.args.get("on"),
