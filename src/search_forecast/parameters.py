@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from search_forecast.errors import UsageError, did_you_mean
 
+DEMAND_MODEL = "search_demand"  # how the model that forecasts demand is called, unless `train` is given another name
 REPORT = "report.html"  # the page's place in a lakehouse, unless `report` is given another
 # The simplest first: of equally good ones the first is kept.
 BASELINES = ("historic_mean", "window_average", "seasonal_naive", "naive")
@@ -25,6 +27,15 @@ _MAX_DAYS = 36_500  # a hundred years: no date is reckoned beyond what there is
 def _check_between(what: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
         raise UsageError(f"{what} is from {least:,} to {most:,}, got {value:,}")
+
+
+def check_columns(command: str, names: Iterable[str]) -> None:
+    """Raise UsageError for a column that Spark ML, which takes what follows a dot for a field, does not find."""
+    for name in names:
+        if "." in name or "`" in name:
+            raise UsageError(
+                f"{command}: {name}: Spark ML finds no column with a dot or a backtick in its name; give it another"
+            )
 
 
 def local_directory(path: Path) -> Path:
@@ -245,6 +256,7 @@ class RegressionParameters:
             raise UsageError("train-regression: --features and --label need a column name each")
         if len(set(columns)) < len(columns):
             raise UsageError(f"train-regression: a column is named twice in {', '.join(columns)}")
+        check_columns("train-regression", columns)
         if not 0 <= self.reg_param < math.inf:
             raise UsageError(f"train-regression: --reg-param must not be negative, got {self.reg_param}")
         if not 0 <= self.elastic_net_param <= 1:

@@ -59,7 +59,7 @@ def house(spark, tmp_path_factory) -> Lakehouse:
     ):
         write(lake, {table.name: [dict(zip(table.schema.names, row, strict=True)) for row in rows]})
     house = Lakehouse(spark, lake, lake / "_staging", is_writable=False)
-    for table in (BATCHES, DAILY_TERM_COUNTS, DAILY_TOTALS, FORECAST_ACCURACY):
+    for table in (BATCHES, DAILY_TERM_COUNTS, DAILY_TOTALS, FORECAST_ACCURACY, TERM_FORECASTS):
         house.open(table)  # an alert names it in full
     return house
 

@@ -188,6 +188,16 @@ def test_version_and_no_words_and_help(capsys):
     assert capsys.readouterr().out == listed
 
 
+@pytest.mark.parametrize(("ingested", "said"), [(2, "next: search-forecast clean"), (0, "")])
+def test_what_comes_next_is_said_where_something_new_came(tmp_path, capsys, monkeypatch, ingested, said):
+    monkeypatch.setattr("search_forecast.medallion.ingest.ingest", lambda *_: {"ingested": ingested, "known": 3})
+    monkeypatch.setattr("sys.argv", ["search-forecast"])
+
+    assert cli.main(["--lakehouse", str(tmp_path / "lake"), "ingest", "--source", str(FIXTURES)]) == 0
+
+    assert capsys.readouterr().err.partition(" --lakehouse")[0] == said
+
+
 @pytest.mark.parametrize(("shell", "line"), [("bash", "complete -o nosort"), ("zsh", "#compdef search-forecast")])
 def test_completion_prints_what_the_shell_evaluates(shell, line, capsys):
     assert cli.main(["completion", shell]) == 0
@@ -195,15 +205,44 @@ def test_completion_prints_what_the_shell_evaluates(shell, line, capsys):
     assert line in capsys.readouterr().out
 
 
-def test_queries_complete(capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("query top_", ["top_term_days", "top_terms"]),
+        ("query daily_counts term=tv ", ["from=", "to="]),
+        ("query daily_counts t", ["term=", "to="]),
+        ("query no_such_query ", []),
+        ("query ROW_COUNT t", []),
+        ("ingest --layout shop", ["shopify", "shopify_top_searches"]),
+        ("generate --layout u", ["ubi"]),
+    ],
+)
+def test_queries_their_parameters_and_layouts_complete(capsys, monkeypatch, words, completed):
     monkeypatch.setenv("_SEARCH_FORECAST_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", "search-forecast query top_")
-    monkeypatch.setenv("COMP_CWORD", "2")
+    monkeypatch.setenv("COMP_WORDS", f"search-forecast {words}")
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" "))))
 
     with pytest.raises(SystemExit):
-        cli.main(["query", "top_"])
+        cli.main([])
 
-    assert capsys.readouterr().out.split() == ["plain,top_term_days", "plain,top_terms"]
+    assert capsys.readouterr().out.split() == [f"plain,{each}" for each in completed]
+
+
+def test_bash_puts_no_blank_behind_a_parameter_whose_value_comes_yet(tmp_path, capsys):
+    cli.main(["completion", "bash"])
+    script = (
+        'compopt() { echo compopt "$@"; }; _search_forecast_completion answer; echo "${COMPREPLY[@]}"\n'
+        'COMPREPLY=(); _search_forecast_completion answer_2; echo "${COMPREPLY[@]}"'
+    )
+    for name, line in (("answer", "plain,term="), ("answer_2", "plain,query")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {line}\n")
+        (tmp_path / name).chmod(0o755)
+
+    whole = f"{capsys.readouterr().out}\n{script}"
+    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", whole], env=path, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split("\n")[:3] == ["compopt -o nospace", "term=", "query"]
 
 
 def test_a_task_is_parsed_as_the_command_line_parses_it():
@@ -317,6 +356,7 @@ def test_output_that_nobody_reads_is_no_error_and_output_that_is_lost_is_one(wor
     assert done.returncode == code, done.stderr
     assert len(said) == (1 if last_line else 0), done.stderr
     assert last_line in "".join(said)
+    assert "".join(said).count("search-forecast: ") == len(said)
 
 
 def test_a_pipe_that_breaks_elsewhere_is_no_reader_that_has_enough(monkeypatch, tmp_path):

@@ -111,6 +111,10 @@ def test_what_is_the_same_in_every_row_stands_below_where_there_is_no_room_besid
         "  term     tv",
     ]
     assert shown(columns, rows, 80)[0] == "event_date  forecast  verdict                  version  reason  term"
+    nothing = [(*row[:4], "", "") for row in rows]
+    assert shown(columns, nothing, 36)[3:] == ["in every row", "  verdict  no better than the mean", "  version  1"]
+    alone = shown(["event_date", "forecast", "a_reason_why"], [(row[0], row[1], "") for row in rows], 24)
+    assert alone == ["event_date  forecast", "2021-12-01      22.5", "2021-12-02      22.5"]
 
 
 def test_a_single_row_that_does_not_fit_becomes_a_line_for_each_column(shown):

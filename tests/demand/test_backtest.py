@@ -170,7 +170,8 @@ def test_an_odd_series_falls_back_and_never_fails(name: str) -> None:
     if name in ("a gap", "all missing"):
         assert "periods without any delivery: left out" in best["reason"]
     if name in ("nothing", "one point", "two points"):
-        assert "periods, a backtest needs 28" in best["reason"]
+        length = {"nothing": "0 periods", "one point": "1 period", "two points": "2 periods"}[name]
+        assert f"{length}, a backtest needs 28" in best["reason"]
         assert best["verdict"] == "too short to tell"
     known, _, _ = mended(history(NASTY[name]))
     if len(known):

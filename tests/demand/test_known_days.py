@@ -123,6 +123,6 @@ def test_what_is_left_out_is_listed_from_the_first_day_on_that_is_asked_for() ->
 
     assert known.left_out(day(0)) == {
         "days_without_delivery": "22 days: 2025-01-10, 2025-01-31 to 2025-02-20",
-        "days_before_history": "1 days: 2023-11-28",
+        "days_before_history": "1 day: 2023-11-28",
     }
     assert known.left_out(day(20))["days_without_delivery"] == "21 days: 2025-01-31 to 2025-02-20"

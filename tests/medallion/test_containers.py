@@ -248,3 +248,32 @@ def test_two_members_of_one_name_are_refused_as_only_one_of_them_can_be_read(tmp
     (part,) = landing.survey(tmp_path / "a.zip").parts
 
     assert "several members of this name" in str(part.problem)
+
+
+def test_the_directory_of_a_zip_file_is_read_once_and_again_when_the_file_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read, of_python = tmp_path / "in" / "a.zip", list[str](), zipfile.ZipFile
+    path.parent.mkdir()
+    path.write_bytes(zipped({f"{n}.csv": CONTENT + b"2024-03-02,hat,%d\n" % n for n in range(3)}))
+
+    def counted(file: io.BufferedReader) -> zipfile.ZipFile:
+        read.append(str(path))
+        return of_python(file)
+
+    monkeypatch.setattr(containers.zipfile, "ZipFile", counted)
+    survey = landing.survey(path)
+    ids = [landing.content_id(part) for part in survey.parts]
+    batch, _ = stage_new_files(tmp_path / "staging", survey, Choice(path), [], NOW)
+
+    assert ids == [hashlib.sha256(CONTENT + b"2024-03-02,hat,%d\n" % n).hexdigest() for n in range(3)]
+    assert [(each.delivery_id, each.status) for each in batch.deliveries] == [(each, "ingested") for each in ids]
+    assert len(read) == 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr(containers.zipfile, "ZipFile", of_python)
+        (tmp_path / "other.zip").write_bytes(zipped({"0.csv": b"date,query\n", "1.csv": CONTENT}))
+    (tmp_path / "other.zip").replace(path)
+
+    assert landing.content_id(survey.parts[1]) == hashlib.sha256(CONTENT).hexdigest()
+    assert len(read) == 2

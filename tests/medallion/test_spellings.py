@@ -45,6 +45,15 @@ def test_a_chain_of_lines_counts_for_the_term_at_its_end(tmp_path: Path) -> None
     assert spellings.rows == (("labtopp", "laptop"), ("laptopp", "laptop"), ("lpatop", "laptop"))
 
 
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_a_long_chain_is_followed_once(tmp_path: Path, *, is_reversed: bool) -> None:
+    numbers = sorted(range(3000), reverse=is_reversed)  # a minute where each line follows it anew
+
+    spellings = read(tmp_path, *(f"spelling {number},spelling {number + 1}" for number in numbers))
+
+    assert set(spellings.rows) == {(f"spelling {number}", "spelling 3000") for number in numbers}
+
+
 def test_what_the_query_of_suggestions_prints_is_a_list(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("variant,term,search_count,term_search_count\nlpatop,laptop,3,900\n")
 
@@ -81,8 +90,8 @@ def test_a_term_that_a_spreadsheet_would_take_for_a_formula_is_itself_again(tmp_
         (["Laptop,laptop"], "line 2: 'laptop' is both, once normalised; take the line out"),
         (["lpatop,\u200b"], "line 2: term needs 1 to 256 characters once normalised"),
         (["x" * 257 + ",laptop"], "line 2: variant needs 1 to 256 characters once normalised"),
-        (["lpatop"], "line 2 has 1 fields, expected 2"),
-        (['"two', 'lines",laptop', "lpatop"], "line 4 has 1 fields, expected 2"),
+        (["lpatop"], "line 2 has 1 field, expected 2"),
+        (['"two', 'lines",laptop', "lpatop"], "line 4 has 1 field, expected 2"),
     ],
 )  # fmt: skip
 def test_the_first_line_that_is_wrong_is_named_with_what_to_do(tmp_path: Path, lines: list[str], what: str) -> None:

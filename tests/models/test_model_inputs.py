@@ -3,7 +3,9 @@
 import pytest
 
 from search_forecast.errors import UsageError
+from search_forecast.models import signature
 from search_forecast.models.model_inputs import Input, parse
+from search_forecast.parameters import RegressionParameters
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,27 @@ def test_what_is_no_input_is_one_line(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse([text], "predict")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.b", "`a.b`", "a`b"])
+def test_a_column_that_spark_ml_does_not_find_by_its_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    said = f"{name}: Spark ML finds no column with a dot or a backtick in its name; give it another"
+    for features, label in (((name, "x"), "y"), (("x",), name)):
+        with pytest.raises(UsageError) as caught:
+            RegressionParameters("t", features, label)
+        assert str(caught.value) == f"train-regression: {said}"
+
+    monkeypatch.setattr(signature.s, "flat", lambda model: [model])
+    monkeypatch.setattr(signature.s, "needed", lambda stages: (stages, ["features", "given.in SQL"]))
+    monkeypatch.setattr(signature.s, "vector", lambda *_: ("features", 2))
+    with pytest.raises(UsageError) as caught:
+        signature.wrapped(None, [Input("x", None, None), Input(name, None, None)])  # type: ignore[arg-type]
+    assert str(caught.value) == f"import-model: {said}"
+
+    monkeypatch.setattr(signature.s, "needed", lambda stages: (stages, ["`own`"]))
+    monkeypatch.setattr(signature.s, "vector", lambda *_: None)
+    monkeypatch.setattr(signature, "_likely_type", lambda *_: "double")
+    with pytest.raises(UsageError, match="import-model: `own`: Spark ML finds no column"):
+        signature.wrapped(None, [])  # type: ignore[arg-type]

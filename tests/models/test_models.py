@@ -151,7 +151,7 @@ def test_a_table_without_the_column_or_with_another_type_is_one_line(
         ("height_cm,weight_kg\n50,-1\n", "line 2: weight_kg -1 is impossible"),
         ("height_cm,weight_kg\n50,nan\n", "line 2: weight_kg nan is impossible"),
         ("height_cm,weight_kg\n50,\n", "line 2: weight_kg '' is no number"),
-        ("height_cm,weight_kg\n50\n", "line 2 has 1 fields"),
+        ("height_cm,weight_kg\n50\n", "line 2 has 1 field, expected 2"),
         ("height_cm,weight_kg\n", "holds no measurement"),
         ("height,weight\n50,3\n", "expected the columns height_cm, weight_kg; got height, weight"),
         ("", "expected the columns"),

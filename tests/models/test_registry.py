@@ -20,6 +20,7 @@ from test_sparkml import line, pipeline
 from search_forecast import cli
 from search_forecast.errors import DataError, EnvironmentProblem, UsageError
 from search_forecast.models import registry
+from search_forecast.models.export import export_model
 from search_forecast.models.import_model import _same
 from search_forecast.models.registry import Registry, Version
 
@@ -71,10 +72,12 @@ def models(lake: Path) -> Registry:
     return Registry(lake / registry.DIRECTORY)
 
 
-def publish(models: Registry, lake: Path, name: str = "infant_weight", gate: str = "passed") -> Version:
+def publish(
+    models: Registry, lake: Path, name: str = "infant_weight", gate: str = "passed", last: bytes | None = None
+) -> Version:
     files = lake.parent / "files"
     shutil.rmtree(files, ignore_errors=True)
-    pipeline(files / "sparkml", line(uid="VectorAssembler_1"), line(uid="LinearRegression_2"))
+    pipeline(files / "sparkml", line(uid="VectorAssembler_1"), last or line(uid="LinearRegression_2"))
     registry.describe(files, RECORD["inputs"], RECORD, "org.apache.spark.ml.regression.LinearRegressionModel")
     return models.publish(
         name,
@@ -194,8 +197,14 @@ def test_files_that_are_not_what_was_registered_are_not_loaded(models: Registry,
 
 def test_a_damaged_record_is_one_line(models: Registry, lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [record] = lake.rglob("search_forecast.json")
-    record.write_text("{}", encoding="utf-8")
+    edited = json.loads(record.read_bytes())
+    del edited["inputs"]
+    record.write_text(json.dumps(edited), encoding="utf-8")
+    code, error = command(lake, capsys, "export-model", "infant_weight", str(lake / "out"))
+    assert (code, error) == (1, "search-forecast: infant_weight version 1 (challenger): its record has no inputs: "
+                                "damaged or edited; use another version")  # fmt: skip
 
+    record.write_text("{}", encoding="utf-8")
     for words in (("models", "infant_weight", "1"), ("export-model", "infant_weight", str(lake / "out"))):
         code, error = command(lake, capsys, *words)
         assert (code, error.count("its files are missing or damaged")) == (1, 1)
@@ -299,9 +308,50 @@ def test_export_writes_the_files_as_they_are(lake: Path, tmp_path: Path, capsys:
     bare = tmp_path / "infantheight2.model"
     code, done = command(lake, capsys, "export-model", "infant_weight", str(bare), "--bare")
     assert (code, done["import_from"]) == (0, "pyspark.ml.regression")
+    assert done["takes"] == "a vector column features: height_cm"
     assert done["load_with"] == f"LinearRegressionModel.load({str(bare)!r})"
     code, error = command(lake, capsys, "export-model", "infant_weight", str(bare))
     assert (code, error.count("exists already")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("import-model", "model.tar.gz", "--name", "search_demand"),
+        ("train-regression", "--table", "t", "--features", "a", "--label", "b", "--name", "search_demand"),
+        ("train-regression", "--table", "t", "--features", "a", "--label", "b", "--name", "demand_of_tests"),
+    ],
+)
+def test_a_model_of_forecasts_and_one_of_spark_share_no_name(
+    models: Registry, lake: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    if words[-1] == "demand_of_tests":
+        models.tag(publish(models, lake, words[-1]), {"kind": "forecast"})
+
+    code, error = command(lake, capsys, *words)
+
+    said = "is the name of the model that forecasts demand; choose another --name"
+    assert (code, error) == (2, f"search-forecast: {words[-1]} {said}")
+    models.check_name(words[-1], is_forecast=True)
+    models.check_name("infant_weight", is_forecast=False)
+    with pytest.raises(UsageError, match=r"^infant_weight is the name of a model of Spark ML; choose another --name$"):
+        models.check_name("infant_weight", is_forecast=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns", "takes"),
+    [
+        ("feature.IndexToString", {"inputCol": "prediction", "outputCol": "city"}, "the column prediction"),
+        ("recommendation.ALSModel", {"userCol": "user", "itemCol": "item"}, "the columns user, item"),
+    ],
+)
+def test_a_last_stage_that_takes_no_vector_says_what_it_takes(
+    models: Registry, tmp_path: Path, kind: str, columns: dict[str, str], takes: str
+) -> None:
+    last = line(f"org.apache.spark.ml.{kind}", uid="last_2", paramMap=columns, defaultParamMap={})
+    version = publish(models, tmp_path / "lake", "cities", last=last)
+
+    assert export_model(models, version, tmp_path / "bare", is_bare=True)["takes"] == takes
 
 
 @pytest.mark.parametrize(

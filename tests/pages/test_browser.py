@@ -239,6 +239,7 @@ def test_one_search_and_none_are_said_as_people_say_it(browser: Browser, tmp_pat
         assert page.locator("#quality-title").inner_text() == title
         assert page.locator("#summary").inner_text() == "1 search for 1 different term, 2 Mar 2026"
         assert page.locator("#accuracy-title").inner_text() == "Not known yet"
+        assert page.locator("dt").all_inner_texts()[0] == "Searches in the last day"
     with opened(browser, written(two)) as page:
         assert page.locator("dd .note").all_inner_texts()[0] == "0 in the 28 days before"
         ticks = page.locator("#weekdays svg .role-axis-label text").all_text_contents()

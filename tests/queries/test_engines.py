@@ -333,8 +333,8 @@ SQL = {
         select term, count(*) as a, count(wape) as b, count(distinct candidate, verdict) as c, avg(model_version) as h,
           count_if(wape > 0.1) as d, min(wape) as e, max(reason) as f, sum(model_version) as g,
           max_by(wape, struct(model_version, candidate)) as i, min_by(reason, struct(model_version, candidate)) as k,
-          sum(distinct model_version) as j, sum(model_version) filter (where is_champion) as l,
-          max(distinct verdict) as m
+          max_by(candidate, struct(verdict, model_version, candidate)) as n, sum(distinct model_version) as j,
+          sum(model_version) filter (where is_champion) as l, max(distinct verdict) as m
         from backtest_metrics group by term having count(*) > 1 order by max(mase) nulls last, term limit 5 offset 1""",
     "windows": """
         select term, event_date, row_number() over (partition by term order by event_date desc) as a,

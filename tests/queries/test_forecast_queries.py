@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from search_forecast.errors import DataError
 from search_forecast.queries import catalogue
 from search_forecast.queries.answers import answer
 from search_forecast.queries.local import LocalEngine
@@ -208,7 +209,7 @@ Answer = Callable[..., list[tuple[Any, ...]]]
 def rows_of(root: Path, name: str, values: dict[str, str]) -> list[tuple[Any, ...]]:
     answered = answer(LocalEngine(root, lambda: pytest.fail("needs Spark")), catalogue.load(name), values)
     assert answered.columns == COLUMNS[name].split()
-    assert answered.note is None
+    assert answered.note == (None if answered.rows else catalogue.load(name).no_rows)
     return answered.rows
 
 
@@ -307,7 +308,6 @@ def test_terms_that_are_called_as_a_group_of_terms_count_in_it(ask: Answer, ask_
 def test_another_version_is_shown_on_demand_and_the_newest_before_any_forecast(ask: Answer, tmp_path: Path) -> None:
     assert [row[:3] for row in ask("forecastable_terms", version="1")] == [("laptop", 240, "forecastable")]
     assert [(row[0], row[-1]) for row in ask("backtest_candidates", version="3")] == [("theta", 3)]
-    assert ask("backtest_candidates", version="9") == []
 
     alone = write(tmp_path, {"backtest_metrics": METRICS})  # no other table is there yet
 
@@ -332,6 +332,32 @@ def test_candidates_are_those_of_the_version_that_forecasts_best_first(ask: Answ
     ]
 
     assert ask("backtest_candidates") == numbers("backtest_candidates", expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("forecastable_terms", {"version": "9"}, "no version 9; there are 1, 2, 3"),
+        ("backtest_candidates", {"version": "4"}, "no version 4; there are 1, 2, 3"),
+        ("forecast_accuracy_by_date", {"window": "1-14"}, "no window 1-14; there are 1-7, 8-14"),
+        ("forecast_accuracy_by_date", {"window": ""}, "no window ; there are 1-7, 8-14"),
+    ],
+)
+def test_a_value_that_no_row_has_is_answered_with_those_that_there_are(
+    ask: Answer, name: str, values: dict[str, str], said: str
+) -> None:
+    with pytest.raises(DataError) as raised:
+        ask(name, **values)
+
+    assert str(raised.value) == f"query {name}: {said}"
+
+
+def test_why_a_term_that_is_counted_as_other_has_no_rows_is_said(lake: Path) -> None:
+    engine = LocalEngine(lake, lambda: pytest.fail("needs Spark"))
+
+    answered = answer(engine, catalogue.load("forecast"), {"term": "pen"})
+
+    assert (answered.rows, answered.note) == ([], "none for a term that the latest forecast counts in (other)")
 
 
 def expected_accuracy(window: str, limit: int) -> list[tuple[Any, ...]]:
@@ -426,6 +452,21 @@ def test_a_forecast_made_before_any_complete_day_is_drawn_alone(ask_of: Answer) 
 )
 def test_forecasts_worse_than_the_mean_are_counted(ask_of: Answer, rows: list[Row], worse: int) -> None:
     assert ask_of("forecast_worse_than_mean", {"forecast_accuracy": rows}) == [(worse,)]
+
+
+@pytest.mark.parametrize(("hours", "worse"), [((1, 2), 0), ((2, 1), 1), ((1, 1), 0), ((1, None), 1)])
+def test_forecasts_worse_than_the_mean_are_those_of_the_version_scored_last(
+    ask_of: Answer, hours: tuple[int, int | None], worse: int
+) -> None:
+    rows = [accuracy(14, -0.5, version=1), accuracy(14, 0.2, version=2)]
+    scored = [
+        row
+        for version, hour in enumerate(hours, start=1)
+        if hour is not None
+        for row in forecasts("(total)", 14, version, days=7, hour=hour)
+    ]
+
+    assert ask_of("forecast_worse_than_mean", {"forecast_accuracy": rows, "term_forecasts": scored}) == [(worse,)]
 
 
 @pytest.mark.parametrize("name", [name for name in COLUMNS if name != "forecast_worse_than_mean"])

@@ -146,7 +146,7 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
         lambda lake: cut(lake / EVENTS / "part-00001.parquet"),
         "search_silver.search_events", "bytes, its log says", "then run clean and aggregate --full",
     ),
-    "a data file has other rows": (swap, "search_gold.daily_term_counts", "has 1 rows, its log says 2", "aggregate"),
+    "a data file has other rows": (swap, "search_gold.daily_term_counts", "has 1 row, its log says 2", "aggregate"),
     "a bit is flipped in a column's name": (
         lambda lake: rename(lake / RAW / "part-00001.parquet", b"rearchterm"),
         "search_bronze.raw_search_terms", "part-00001.parquet has a column rearchterm, which its table lacks", "bring",
@@ -180,11 +180,11 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
             [{"term": "tv", "search_count": 0, "share_ratio": 0.5, "rank": 1, "first_seen_date": lakes.DAY,
               "last_seen_date": lakes.DAY, "active_day_count": 1}],
         ),
-        "search_gold.term_summary", "1 rows: not", "run aggregate --full",
+        "search_gold.term_summary", "1 row: not", "run aggregate --full",
     ),
     "a null where none may be": (
         lambda lake: lakes.append(lake, "term_variants", [{"term": None, "rule": "exact"}], "search_events@2"),
-        "search_gold.term_variants", "1 rows: null in term", "run aggregate --full",
+        "search_gold.term_variants", "1 row: null in term", "run aggregate --full",
     ),
     "records are missing in silver": (
         lambda lake: lakes.add(lake, {
@@ -317,7 +317,7 @@ def test_what_only_reading_all_rows_finds_is_not_looked_for_without(lake, check,
 
 def test_what_killed_runs_left_is_told_and_harms_nothing(lake, check):
     shutil.copyfile(lake / COUNTS / "part-00001.parquet", lake / COUNTS / "part-lone.parquet")
-    what = f"1 files ({(lake / COUNTS / 'part-lone.parquet').stat().st_size} bytes) that no version refers to"
+    what = f"1 file ({(lake / COUNTS / 'part-lone.parquet').stat().st_size} bytes) that no version refers to"
     left = batches.new_directory(lake / "_staging", "batch-000009")
     fresh = batches.new_directory(lake / "_staging", "batch-000010")
     os.utime(left, (0, 0))

@@ -168,5 +168,8 @@ def _as_interrupt() -> Iterator[None]:
 def _fail(message: str, exit_code: int, is_debug: bool) -> int:
     if is_debug:
         output.logger.error("what happened", exc_info=True)
-    sys.stderr.write(f"{PROGRAM}: {output.printable(' '.join(message.split()))}\n")
+    line = output.printable(" ".join(message.split())).removeprefix(
+        f"{PROGRAM}: "
+    )  # as a call without a command is called
+    sys.stderr.write(f"{PROGRAM}: {line}\n")
     return exit_code

@@ -13,8 +13,8 @@ import click
 
 from search_forecast.cli import command, output
 from search_forecast.cli.call import Call, reader
-from search_forecast.cli.command import PATH, Command, KeyValue, Task, each_once
-from search_forecast.errors import DataError, SearchForecastError, UsageError, did_you_mean
+from search_forecast.cli.command import PATH, Command, KeyValue, Task, each_once, layout_names
+from search_forecast.errors import DataError, SearchForecastError, UsageError, counted, did_you_mean
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -216,7 +216,9 @@ def _run_remote(
 
 @click.command("upload", cls=Command, example="upload searches.csv --target prod")
 @click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
-@click.option("--layout", metavar="NAME", help="of the files: into the folder that is called by it")
+@click.option(
+    "--layout", shell_complete=layout_names, metavar="NAME", help="of the files: into the folder that is called by it"
+)
 @_of_bundle
 @click.pass_obj
 def upload(call: Call, /, files: tuple[Path, ...], layout: str | None, profile: str | None, **asked: Any) -> int:
@@ -246,7 +248,7 @@ def check_bundle(ctx: click.Context, root: Path | None) -> int:
     for problem in problems:
         output.line(f"bundle: {output.printable(problem)}")
     if problems:
-        raise DataError(f"check-bundle: {output.counted(len(problems), 'problem')}")
+        raise DataError(f"check-bundle: {counted(len(problems), 'problem')}")
     output.line("bundle: nothing wrong")
     return 0
 

@@ -47,6 +47,13 @@ class KeyValue(click.ParamType):  # type: ignore[type-arg] # serverless compute 
         return name, text
 
 
+def layout_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The names of the layouts that come with the project, for a shell to complete."""
+    from search_forecast.medallion import layouts
+
+    return sorted(name for name in layouts.load() if name.startswith(incomplete))
+
+
 def each_once(ctx: click.Context, param: click.Parameter, pairs: tuple[tuple[str, str], ...]) -> Any:
     """Refuse a name that is given twice, of which one value would count in silence."""
     twice = repeated([name for name, _ in pairs or ()])

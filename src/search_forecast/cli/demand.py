@@ -10,9 +10,9 @@ import click
 from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, VERSION, Command, at_most_one, flags
-from search_forecast.errors import UsageError
+from search_forecast.errors import UsageError, counted
 from search_forecast.lakehouse.normalisation import normaliser
-from search_forecast.parameters import ForecastParameters, MonitorParameters
+from search_forecast.parameters import DEMAND_MODEL, ForecastParameters, MonitorParameters
 
 if TYPE_CHECKING:
     from search_forecast.cli.plot import Coming, Past
@@ -42,7 +42,7 @@ _MONITOR = {
 
 
 def _model(function: F) -> F:
-    name = click.option("--name", default="search_demand", show_default=True, help="the registered model")
+    name = click.option("--name", default=DEMAND_MODEL, show_default=True, help="the registered model")
     as_of = click.option("--as-of", metavar="DATE", help="as if it were then: counts up to this day only")
     return name(as_of(function))
 
@@ -159,7 +159,7 @@ def _pictures(lakehouse: "Lakehouse", rows: list[dict[str, Any]]) -> "list[tuple
 
 
 @click.command("replay", cls=Command, has_csv=True, example="replay --from 2025-09-01 --to 2025-12-01 --train-every 4")
-@click.option("--name", default="search_demand", show_default=True, help="the registered model")
+@click.option("--name", default=DEMAND_MODEL, show_default=True, help="the registered model")
 @click.option("--from", "first", metavar="DATE", required=True, help="the first day to act as of")
 @click.option("--to", "last", metavar="DATE", required=True, help="none after it")
 @click.option("--train-every", type=VERSION, default=1, show_default=True, metavar="N", help="weeks between trainings")
@@ -183,7 +183,7 @@ def replay(
             first=start, last=end, parameters=parameters, train_every=train_every, now=call.now,
         )  # fmt: skip
         for week in weeks:
-            output.note(f"replay: as of {week['as_of']}: version {week['champion']}, {week['added']} rows")
+            output.note(f"replay: as of {week['as_of']}: version {week['champion']}, {counted(week['added'], 'row')}")
             rows.append([week[column] for column in COLUMNS])
     return call.rows(COLUMNS, rows)
 

@@ -10,6 +10,7 @@ from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, Command
 from search_forecast.errors import UsageError
+from search_forecast.parameters import DEMAND_MODEL
 
 if TYPE_CHECKING:
     from search_forecast.lakehouse.tables import Lakehouse
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 RAW_FIELDS = ("day", "month", "year", "searchterm")
 TERM = "gaming laptop"
-MODEL = "search_demand"
 SHOP = "_generated_shop"
 NEXT = (
     "query forecastable_terms",
@@ -79,9 +79,9 @@ def _run_all(call: Call, lakehouse: "Lakehouse", source: Path) -> dict[str, Any]
         "aggregate": lambda: aggregate(lakehouse),
         "reconcile": lambda: reconcile(lakehouse, now()),
         "trends": lambda: publish_trends(lakehouse),
-        "train": lambda: train(lakehouse, models, MODEL, ForecastParameters(), as_of=None, now=now()),
-        "promote": lambda: promote_latest(models, MODEL, CHAMPION, now()),
-        "score": lambda: score(lakehouse, models, models.find(MODEL, alias=CHAMPION), None, now()),
+        "train": lambda: train(lakehouse, models, DEMAND_MODEL, ForecastParameters(), as_of=None, now=now()),
+        "promote": lambda: promote_latest(models, DEMAND_MODEL, CHAMPION, now()),
+        "score": lambda: score(lakehouse, models, models.find(DEMAND_MODEL, alias=CHAMPION), None, now()),
         "backtest of a generated shop": lambda: {"terms": _generated_shop(lakehouse)},
         "report": lambda: write_report(engine, call.root / REPORT, now()),
     }

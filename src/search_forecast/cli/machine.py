@@ -38,7 +38,10 @@ def completion(ctx: click.Context, shell: str) -> int:
     root = ctx.find_root()
     program = str(root.info_name)
     variable = f"_{program.replace('-', '_').upper()}_COMPLETE"
-    output.line(kind(root.command, {}, program, variable).source())
+    lines = kind(root.command, {}, program, variable).source()
+    if shell == "bash":  # which would put a blank behind term=
+        lines = lines.replace("    return 0\n", "    [[ $COMPREPLY == *= ]] && compopt -o nospace\n    return 0\n", 1)
+    output.line(lines)
     return 0
 
 

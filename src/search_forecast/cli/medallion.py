@@ -9,7 +9,7 @@ import click
 
 from search_forecast.cli import output
 from search_forecast.cli.call import Call
-from search_forecast.cli.command import PATH, Command, at_most_one
+from search_forecast.cli.command import PATH, Command, at_most_one, layout_names
 from search_forecast.errors import UsageError
 from search_forecast.parameters import (
     PERSONAL_POLICIES,
@@ -25,7 +25,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @click.command("ingest", cls=Command, is_task=True, example="ingest --source fixtures/landing")
 @click.option("--source", type=PATH, metavar="PATH", help="directory (or one file)")
-@click.option("--layout", metavar="NAME", help="layout of all files (else by folder or columns)")
+@click.option(
+    "--layout", shell_complete=layout_names, metavar="NAME", help="layout of all files (else by folder or columns)"
+)
 @click.option("--layouts", type=PATH, metavar="DIR", help="more layouts (*.yml)")
 @click.option("--time-zone", default="UTC", show_default=True, metavar="ZONE", help="of the shop, for times")
 @click.option("--processed", metavar="DIR", help="move files there once they are in (empty: don't)")
@@ -58,7 +60,8 @@ def ingest(
 
     layout_choice(parameters)  # a layout that can't be is said before Spark starts
     with call.opened(writes=True, source=path) as lakehouse:
-        return call.result(ingest(lakehouse, parameters, call.now()), next_step="clean")
+        taken_in = ingest(lakehouse, parameters, call.now())
+        return call.result(taken_in, next_step="clean" if taken_in["ingested"] else None)
 
 
 def _explain(call: Call, parameters: IngestParameters, file: Path) -> int:
@@ -177,7 +180,7 @@ def trends(call: Call, full: bool) -> int:
 @click.option("--by", "file", type=PATH, metavar="FILE", help="this file counts in its place")
 @click.option("--restore", is_flag=True, help="it counts again")
 @click.option("--why", metavar="TEXT", help="the reason; kept in search_gold.corrections")
-@click.option("--layout", metavar="NAME", help="layout of FILE (else by its columns)")
+@click.option("--layout", shell_complete=layout_names, metavar="NAME", help="layout of FILE (else by its columns)")
 @click.option("--layouts", type=PATH, metavar="DIR", help="more layouts (*.yml)")
 @_cleaning
 @click.pass_obj

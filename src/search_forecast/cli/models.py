@@ -10,7 +10,7 @@ from search_forecast.cli import output
 from search_forecast.cli.call import Call
 from search_forecast.cli.command import PATH, VERSION, Command, at_most_one, flags
 from search_forecast.errors import DataError, UsageError
-from search_forecast.parameters import RegressionParameters
+from search_forecast.parameters import DEMAND_MODEL, RegressionParameters
 
 if TYPE_CHECKING:
     from search_forecast.models.registry import Registry, Version
@@ -276,7 +276,7 @@ def promote(call: Call, name: str, number: int | None, alias: str, force: str | 
             promoted = promote_latest(registry, name, alias, call.now())
         else:
             promoted = promote(registry, registry.find(name, number), alias, force, call.now())
-    return call.result(promoted, next_step="score" if name == "search_demand" else None)
+    return call.result(promoted, next_step="score" if name == DEMAND_MODEL else None)
 
 
 COMMANDS = (

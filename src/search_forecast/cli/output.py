@@ -244,11 +244,6 @@ def text_of(value: object, *, decimals: int | None = 4) -> str:
     return "-" if value is None else printable(str(value))
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def note(text: str) -> None:
     """A line for people on standard error, as it is."""
     if not _is_quiet:

@@ -23,6 +23,16 @@ def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     return [name for name in catalogue.names() if name.startswith(incomplete)]
 
 
+def _parameters(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from search_forecast.queries import catalogue
+
+    if ctx.params.get("name") not in catalogue.names():
+        return []
+    given = {name for name, _ in ctx.params.get("values") or ()}
+    names = [each.name for each in catalogue.load(ctx.params["name"]).parameters]
+    return [f"{name}=" for name in names if name.startswith(incomplete) and name not in given]
+
+
 @contextmanager
 def local_engine(call: Call) -> "Iterator[LocalEngine]":
     """What answers on this machine."""
@@ -85,7 +95,7 @@ def _show(call: Call, answer: "Answer") -> int:
 
 @click.command("query", cls=_Query, is_task=True, has_csv=True, example="query top_terms limit=5 from=2021-12-01")
 @click.argument("name", required=False, shell_complete=_names)
-@click.argument("values", nargs=-1, type=KeyValue(), callback=each_once, metavar="[k=v]...")
+@click.argument("values", nargs=-1, type=KeyValue(), callback=each_once, metavar="[k=v]...", shell_complete=_parameters)
 @click.pass_obj
 def query(call: Call, name: str | None, values: tuple[tuple[str, str], ...]) -> int:
     """Run a query on gold; without a name, list them."""

@@ -11,6 +11,7 @@ from search_forecast.bundle.graph import Job, State
 from search_forecast.bundle.runner import Runner, first_failed
 from search_forecast.bundle.runs import JobRun
 from search_forecast.cli import output
+from search_forecast.errors import counted
 
 _STYLES = {State.SUCCESS: "green", State.RUNNING: "cyan", State.FAILED: "red", State.TIMEDOUT: "red"}
 _COLUMNS = ("task", "state", "seconds", "result")
@@ -74,7 +75,7 @@ def failure(run: JobRun) -> str:
 
 def graph(job: Job, run: JobRun) -> None:
     """Print what a run would do."""
-    output.line(f"{job.key} ({job.name}): {len(job.tasks)} tasks")
+    output.line(f"{job.key} ({job.name}): {counted(len(job.tasks), 'task')}")
     for name, value in run.parameters.items():
         output.line(f"  parameter {name}={value}")
     for task in job.tasks:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from search_forecast.cli.call import Call
-from search_forecast.cli.command import PATH, Command
+from search_forecast.cli.command import PATH, Command, layout_names
 from search_forecast.cli.output import shell_word
 
 
@@ -14,7 +14,10 @@ from search_forecast.cli.output import shell_word
 @click.option("--seed", type=int, required=True, metavar="S", help="the same seed gives the same bytes")
 @click.option("--dirty", type=float, default=0.0, show_default=True, metavar="R", help="share of dirty records, 0 to 1")
 @click.option(
-    "--layout", metavar="NAME", help="as another system exports, such as ubi; default: the origin's, in all forms"
+    "--layout",
+    shell_complete=layout_names,
+    metavar="NAME",
+    help="as another system exports, such as ubi; default: the origin's, in all forms",
 )
 @click.option("--container", metavar="ENDING", help="such as .jsonl.zst or .zip; default: the layout's own")
 @click.option("--out", type=PATH, required=True, metavar="DIR", help="new or earlier generated directory")

@@ -66,6 +66,7 @@ def layout(columns: Sequence[Column], room: int | None) -> Layout:
             shown.remove(column)
             same.insert(0, column)
     fitted = _fitted(shown, room)
+    same = [column for column in same if column.cells[0]]  # a text that says nothing needs no line
     below = ["in every row", *(GAP + line for line in _pairs(same, room - len(GAP)))] if same else []
     return Layout(*_lines(shown, fitted), below, [column.name for column in shown[len(fitted) :]])
 

@@ -1,6 +1,7 @@
 """Which days can be counted on: a day on which nothing was delivered is no day of zero demand."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -10,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.demand.periods import runs
+from search_forecast.errors import counted
 
 Counts = NDArray[np.int64]
 GAP_P_VALUE = 1e-5  # below it a run of days without any search in the whole shop is no chance
@@ -41,9 +43,9 @@ class KnownDays:
         said = {}
         if gaps:
             number = sum((last - first).days + 1 for first, last in gaps)
-            said["days_without_delivery"] = f"{number} days: {', '.join(_span(*gap) for gap in gaps)}"
+            said["days_without_delivery"] = f"{counted(number, 'day')}: {', '.join(_span(*gap) for gap in gaps)}"
         if self.strays:
-            said["days_before_history"] = f"{len(self.strays)} days: {', '.join(map(str, self.strays))}"
+            said["days_before_history"] = f"{counted(len(self.strays), 'day')}: {', '.join(map(str, self.strays))}"
         return said
 
 
@@ -62,17 +64,25 @@ def known_days(totals: DataFrame, as_of: date | None = None, closures: frozenset
     complete = totals.where("is_complete_day").select("event_date", "search_count")
     complete = complete if as_of is None else complete.where(F.col("event_date") <= F.lit(as_of))
     found = sorted(tuple(row) for row in complete.collect())  # a row per day of history: a few thousand
+    rows, gaps, strays = counted_on(found, closures)
+    return KnownDays(
+        totals.sparkSession.createDataFrame(rows, "event_date date, search_count bigint"),
+        rows[-1][0] if rows else None,
+        gaps,
+        strays,
+    )
+
+
+def counted_on(
+    found: Sequence[tuple[date, int]], closures: frozenset[date] = frozenset()
+) -> tuple[list[tuple[date, int | None]], tuple[tuple[date, date], ...], tuple[date, ...]]:
+    """The days to count on of complete ones, with their searches in order; the gaps, and the strays before them all."""
     counts = np.array([count for _, count in found], dtype=np.int64)
     is_closed = np.array([day in closures for day, _ in found], dtype=bool)
     is_gap, first, end = undelivered(counts, is_closed)
     rows = [(day, None if is_gap[place] else count) for place, (day, count) in enumerate(found)][first:end]
     gaps = tuple((found[start][0], found[stop - 1][0]) for start, stop in runs(is_gap) if first <= start)
-    return KnownDays(
-        totals.sparkSession.createDataFrame(rows, "event_date date, search_count bigint"),
-        rows[-1][0] if rows else None,
-        gaps,
-        tuple(day for day, count in found[:first] if count),
-    )
+    return rows, gaps, tuple(day for day, count in found[:first] if count)
 
 
 def undelivered(counts: Counts, is_closed: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.bool_], int, int]:

@@ -7,19 +7,27 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from search_forecast.demand import training
-from search_forecast.demand.forecasting import series as s
-from search_forecast.demand.forecasting.backtest_metrics import backtest_metrics
-from search_forecast.demand.known_days import known_days
+from search_forecast.demand.known_days import counted_on
 from search_forecast.demand.periods import FREQUENCIES
 from search_forecast.demand.term_series import closures
 from search_forecast.errors import DataError, UsageError
-from search_forecast.lakehouse.contracts import ALL, DAILY_TERM_COUNTS, DAILY_TOTALS, OTHER, TERM_FORECASTS
+from search_forecast.lakehouse.contracts import ALL, DAILY_TERM_COUNTS, DAILY_TOTALS, OTHER, TERM_FORECASTS, TOTAL
+from search_forecast.lakehouse.contracts.base import literals
 from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.tables import Lakehouse
 from search_forecast.parameters import ForecastParameters
 
 Table = tuple[list[str], list[tuple[Any, ...]]]
+_LATEST = """select max(made_on_date) as made_on,
+    max_by(model_version, struct(made_on_date, scored_at, model_version)) as version from {term_forecasts}"""
+_FORECAST = """select term, target_date, max(forecast) as forecast,
+    max(case when interval_level = 0.8e0 then lower end) as lower_80,
+    max(case when interval_level = 0.8e0 then upper end) as upper_80,
+    max(case when interval_level = 0.95e0 then lower end) as lower_95,
+    max(case when interval_level = 0.95e0 then upper end) as upper_95,
+    max(mean_forecast) as mean_forecast, max(candidate) as candidate, max(events) as events,
+    max(made_on_date) as made_on_date, max(model_version) as model_version
+    from {term_forecasts}"""
 _MEASURES = ("wape", "mase", "rmsse", "bias", "interval_coverage", "weight_ratio", "window_count", "verdict", "reason")
 
 
@@ -39,31 +47,22 @@ def forecast(lakehouse: Lakehouse, terms: Sequence[str]) -> Table:
         DataError: nothing was forecast yet.
         UsageError: a term has no forecast of its own.
     """
-    rows = lakehouse.read(TERM_FORECASTS) if lakehouse.exists(TERM_FORECASTS) else None
-    order = F.struct("made_on_date", "scored_at", "model_version")
-    latest = None if rows is None else rows.agg(F.max(order).alias("at")).first()
-    if rows is None or latest is None or latest["at"] is None:
+    latest = lakehouse.ask(_LATEST, TERM_FORECASTS)[0] if lakehouse.exists(TERM_FORECASTS) else {"version": None}
+    if latest["version"] is None:
         raise DataError(f"forecast: {TERM_FORECASTS.full_name} holds nothing yet: run demand_forecast first")
-    made_on, _, version = latest["at"]
-    current = rows.where((F.col("made_on_date") == made_on) & (F.col("model_version") == version))
-    asked = current.where(F.col("term").isin(list(terms)))
-    keys = ("term", "target_date")
-    ends = [
-        F.max(F.when(F.abs(F.col("interval_level") - level) < 1e-9, F.col(side))).alias(f"{side}_{level * 100:.0f}")
-        for level in (0.8, 0.95)
-        for side in ("lower", "upper")
-    ]
-    others = [
-        F.max(name).alias(name) for name in ("mean_forecast", "candidate", "events", "made_on_date", "model_version")
-    ]
-    table = _table(asked.groupBy(*keys).agg(F.max("forecast").alias("forecast"), *ends, *others).orderBy(*keys))
-    unknown = [term for term in terms if term not in {row[0] for row in table[1]}]
+    where = f"made_on_date = date'{latest['made_on']}' and model_version = {latest['version']} and {_is_of(terms)}"
+    rows = lakehouse.ask(f"{_FORECAST} where {where} group by term, target_date order by 1, 2", TERM_FORECASTS)
+    unknown = [term for term in terms if term not in {row["term"] for row in rows}]
     if unknown:
         raise UsageError(
             f"forecast: {unknown[0]!r} has no forecast of its own (misspelt, too rare, or new since training); the "
             f"rare terms together are (other)"
         )
-    return table
+    return list(rows[0]), [tuple(row.values()) for row in rows]
+
+
+def _is_of(terms: Sequence[str]) -> str:
+    return f"term in ({literals(terms)})".replace("{", "{{").replace("}", "}}")
 
 
 def past(
@@ -83,15 +82,23 @@ def past(
     """
     frequency = FREQUENCIES["week" if is_weekly else "day"]
     last = made_on + timedelta(days=frequency.days - 1)
-    known = known_days(lakehouse.read(DAILY_TOTALS), last, closures(lakehouse))
-    latest = s.periods(known.rows, frequency, periods)
-    named = latest.sparkSession.createDataFrame([(term,) for term in terms], "term string")
-    rows = s.series(lakehouse.read(DAILY_TERM_COUNTS), latest, named, frequency).collect()
-    counts = {(row["term"], row["period_start_date"]): row["search_count"] for row in rows}
-    starts = sorted(row["period_start_date"] for row in latest.select("period_start_date").collect())
-    unknown = {row["period_start_date"] for row in latest.where("search_count is null").collect()}
+    until = f"event_date <= date'{last}'"
+    totals = f"select event_date, search_count from {{daily_totals}} where is_complete_day and {until}"  # noqa: S608
+    complete = sorted((row["event_date"], row["search_count"]) for row in lakehouse.ask(totals, DAILY_TOTALS))
+    known, _, _ = counted_on(complete, closures(lakehouse))
+    counts: dict[tuple[str, date], int] = {}
+    of_terms = f"select term, event_date, search_count from {{daily_term_counts}} where {until} and {_is_of(terms)}"  # noqa: S608
+    for row in lakehouse.ask(of_terms, DAILY_TERM_COUNTS):
+        key = row["term"], frequency.start(row["event_date"])
+        counts[key] = counts.get(key, 0) + row["search_count"]
+    days_of: dict[date, list[int | None]] = {}
+    for day, count in known:
+        days_of.setdefault(frequency.start(day), []).append(count)
+    starts = sorted(start for start, days in days_of.items() if len(days) == frequency.days)[-periods:]
+    for start in starts:
+        counts[TOTAL, start] = sum(count or 0 for count in days_of[start])
     return {
-        term: [(start, None if start in unknown else counts.get((term, start), 0)) for start in starts]
+        term: [(start, None if None in days_of[start] else counts.get((term, start), 0)) for start in starts]
         for term in terms
         if term != OTHER
     }
@@ -119,6 +126,9 @@ def backtest(
     Raises:
         UsageError: a term has no series of its own.
     """
+    from search_forecast.demand import training  # noqa: PLC0415 - seconds that who asks for a forecast need not wait
+    from search_forecast.demand.forecasting.backtest_metrics import backtest_metrics  # noqa: PLC0415
+
     with scratch(lakehouse.staging) as directory:
         run = training.assess(lakehouse, parameters, directory, as_of=as_of)
         rows = backtest_metrics(run.rows, 0).where(F.col("term").isin(list(terms)))

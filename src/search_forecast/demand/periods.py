@@ -1,6 +1,7 @@
 """Lengths of time that forecasting and monitoring share: what a period is, and how far either looks back."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ class Frequency:
     season_length: int
     window: int
     memory: int
+
+    def start(self, day: date) -> date:
+        """The first day of the period that a day lies in: itself, or the Monday of its week."""
+        return day if self.days == 1 else day - timedelta(days=day.weekday())
 
 
 FREQUENCIES = {"day": Frequency("day", 1, 7, 28, 182), "week": Frequency("week", 7, 52, 8, 260)}

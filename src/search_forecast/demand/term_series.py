@@ -104,5 +104,7 @@ def _calendar(lakehouse: Lakehouse, version: int | None) -> Calendar:
 
 def closures(lakehouse: Lakehouse) -> frozenset[date]:
     """The days on which the shop was closed, as far as the calendar says now."""
-    is_there = lakehouse.exists(CALENDAR_EVENTS)
-    return _calendar(lakehouse, lakehouse.version(CALENDAR_EVENTS) if is_there else None).closures()
+    if not lakehouse.exists(CALENDAR_EVENTS):
+        return frozenset()
+    rows = lakehouse.ask("select event_date, event, kind, term from {calendar_events}", CALENDAR_EVENTS)
+    return Calendar.of_rows((row["event_date"], row["event"], row["kind"], row["term"]) for row in rows).closures()

@@ -38,7 +38,7 @@ def train(
         The version, its gate, how many series are forecastable, what was left out and why, and the errors that its
         forecasts are worth.
     """
-    registry.check_name(name)
+    models.check_name(name, is_forecast=True)
     for table in (TERM_FORECASTS, FORECAST_ACCURACY, DEMAND_DRIFT):
         lakehouse.open(table)  # dashboards and alerts read them from the first day on
     publication.check_alone(lakehouse, name)

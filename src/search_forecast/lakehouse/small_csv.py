@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from search_forecast.errors import DataError, UsageError
+from search_forecast.errors import DataError, UsageError, counted
 
 LARGEST_BYTES = 100 * 2**20
 
@@ -55,6 +55,6 @@ def records(
         where = f"{command}: {source}: line {number}"
         fields = [field.strip() for field in line]
         if any(fields) and len(fields) != len(header):
-            raise DataError(f"{where} has {len(fields)} fields, expected {len(header)}")
+            raise DataError(f"{where} has {counted(len(fields), 'field')}, expected {len(header)}")
         if any(fields):
             yield where, dict(zip(header, fields, strict=True))

@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
@@ -33,6 +34,7 @@ UNREADABLE = "its ending is none that is read"
 _TWICE = "the zip file has several members of this name, of which one alone could be read; pack each under its own"
 _FIRST_BYTES = b"PK\x03\x04"  # of a zip file with members
 _READ_BYTES = 2**20
+_last_archive: dict[tuple[int, ...], zipfile.ZipFile] = {}  # by its file's identity, for the directory in it
 _SPELLED_BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")
 # A name that is no UTF-8, though the archive says so, is a ValueError.
 _COMPLAINTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError)
@@ -249,8 +251,16 @@ def _is_bomb(size: int, packed_size: int) -> bool:
 
 @contextmanager
 def _archive(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
-    with _told("the zip file is broken", "deliver it again"):
-        archive = zipfile.ZipFile(file)
+    """The zip file in a file; its directory is read once for all members, unless the file is another by then."""
+    status = os.fstat(file.fileno())
+    identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    archive = copy(_last_archive.get(identity))
+    if archive is None:
+        with _told("the zip file is broken", "deliver it again"):
+            archive = zipfile.ZipFile(file)
+        _last_archive.clear()
+        _last_archive[identity] = copy(archive)
+    archive.fp = file
     with archive:
         yield archive
 

@@ -10,7 +10,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 
-from search_forecast.errors import DataError
+from search_forecast.errors import DataError, counted
 from search_forecast.medallion import bronze, encodings, layouts
 from search_forecast.medallion.layouts import ExportLayout
 
@@ -66,10 +66,9 @@ def _layout(header: bytes, export: ExportLayout) -> tuple[bronze.Layout, bool]:
             layout = bronze.layout_of(delimiter.join(export.columns), export.fields, [delimiter], has_quotes=has_quotes)
             is_header = list(map(bronze.standard_name, fields)) == list(map(bronze.standard_name, export.columns))
             return layout, is_header
-    counts = " or ".join(str(len(fields)) for fields in split.values())
-    raise DataError(
-        f"the first record has {counts} fields, expected {len(export.columns)}: {', '.join(export.columns)}"
-    )
+    *counts, last = (len(fields) for fields in split.values())
+    shown = " or ".join([*map(str, counts), counted(last, "field")])
+    raise DataError(f"the first record has {shown}, expected {len(export.columns)}: {', '.join(export.columns)}")
 
 
 def _with_doubled_quotes(blocks: Iterator[bytes], delimiter: str) -> Iterator[bytes]:

@@ -97,17 +97,22 @@ def read_spellings(source: Path) -> Spellings:
 
 
 def _end(variant: str, terms: dict[str, str], lines: dict[str, str]) -> str:
-    """The term that a spelling counts for: the end of the chain, where a line's term is another line's variant."""
-    chain = [variant]
-    while (term := terms.get(chain[-1])) is not None:
+    """The term that a spelling counts for: the end of the chain, where a line's term is another line's variant.
+
+    `terms` learns it for all of the chain, which is not followed again.
+    """
+    chain, term = {variant: 0}, terms[variant]
+    while term in terms:
         if term in chain:
-            back = chain[chain.index(term) :]
+            back = list(chain)[chain[term] :]
             raise DataError(
                 f"{lines[back[0]]}: {back[0]!r} leads back to itself ({', '.join([*back, term])}); "
                 "take one of these lines out"
             )
-        chain.append(term)
-    return chain[-1]
+        chain[term] = len(chain)
+        term = terms[term]
+    terms.update(dict.fromkeys(chain, term))
+    return term
 
 
 def _line(where: str) -> str:

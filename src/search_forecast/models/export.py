@@ -18,7 +18,7 @@ def export_model(models: Registry, version: Version, directory: Path, *, is_bare
         models: the registry.
         version: which.
         directory: is made; it must not exist.
-        is_bare: only the last stage, such as the LinearRegressionModel, which takes a vector.
+        is_bare: only the last stage, such as the LinearRegressionModel, which takes a vector mostly.
 
     Returns:
         What was written, and the line of Python that loads it.
@@ -31,6 +31,7 @@ def export_model(models: Registry, version: Version, directory: Path, *, is_bare
         pipeline = read_metadata(files)
         source = files / "stages" / pipeline.stage_names[-1] if is_bare else files
         metadata = read_metadata(source)
+        takes = _takes(metadata, record) if is_bare else f"plain columns: {', '.join(record['inputs'])}"
         # Whole or not at all.
         directory.absolute().parent.mkdir(parents=True, exist_ok=True)
         half = directory.absolute().with_name(f".{directory.name}.half")
@@ -46,12 +47,14 @@ def export_model(models: Registry, version: Version, directory: Path, *, is_bare
         "spark_ml_class": metadata.spark_class,
         "load_with": f"{metadata.python_class.rpartition('.')[2]}.load({str(directory)!r})",
         "import_from": metadata.python_class.rpartition(".")[0],
-        "takes": _takes(metadata, record, is_bare=is_bare),
+        "takes": takes,
         **({"stages": stages} if stages else {}),
     }
 
 
-def _takes(metadata: Metadata, record: dict[str, Any], *, is_bare: bool) -> str:
-    if is_bare:
-        return f"a vector column {metadata.parameters.get('featuresCol', 'features')}: {', '.join(record['inputs'])}"
-    return f"plain columns: {', '.join(record['inputs'])}"
+def _takes(last: Metadata, record: dict[str, Any]) -> str:
+    """What a last stage takes: a vector of the inputs, mostly; IndexToString and ALSModel take columns."""
+    if "featuresCol" in last.parameters:
+        return f"a vector column {last.parameters['featuresCol']}: {', '.join(record['inputs'])}"
+    columns = [last.parameters[name] for name in ("inputCol", "userCol", "itemCol") if name in last.parameters]
+    return f"the column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"

@@ -17,7 +17,7 @@ from search_forecast.lakehouse.hashing import file_sha256
 from search_forecast.lakehouse.scratch import scratch
 from search_forecast.lakehouse.spark_errors import first_line, is_sparks
 from search_forecast.lakehouse.tables import Lakehouse
-from search_forecast.models import archives, model_inputs, provenance, registry, scoring, signature
+from search_forecast.models import archives, model_inputs, provenance, scoring, signature
 from search_forecast.models.model_inputs import Input
 from search_forecast.models.registry import Registry, Version
 from search_forecast.models.sparkml import files, stages
@@ -53,7 +53,7 @@ def import_model(
     Returns:
         The version, the class and the inputs of the model, what it predicted when it was tried, its origin, is_new.
     """
-    registry.check_name(name)
+    models.check_name(name, is_forecast=False)
     # Unpacked on this machine's own disk; what Spark reads lies where its executors see it too.
     with tempfile.TemporaryDirectory(prefix="search-forecast-") as own, scratch(lakehouse.staging) as directory:
         unpacked = Path(own) / "unpacked"

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from search_forecast.errors import DataError
+from search_forecast.errors import DataError, counted
 from search_forecast.parameters import RegressionParameters
 
 LEAVE_ONE_OUT_ROWS = 20
@@ -105,7 +105,9 @@ def train(table: DataFrame, parameters: RegressionParameters) -> Trained:
         raise DataError(f"train-regression: rows of {parameters.table} have a null, NaN or infinite value: {counts}")
     row_count = int(summary["row_count"])
     if row_count < LEAST_ROWS:
-        raise DataError(f"train-regression: {parameters.table} has {row_count} rows, needed are at least {LEAST_ROWS}")
+        raise DataError(
+            f"train-regression: {parameters.table} has {counted(row_count, 'row')}, needed are at least {LEAST_ROWS}"
+        )
     model = pipeline(parameters).fit(rows)
     fitted: Any = model.stages[-1]
     folds = _folds(rows, row_count, parameters)

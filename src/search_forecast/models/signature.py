@@ -11,6 +11,7 @@ from search_forecast.errors import DataError, UsageError
 from search_forecast.models import model_inputs
 from search_forecast.models.model_inputs import Input
 from search_forecast.models.sparkml import stages as s
+from search_forecast.parameters import check_columns
 
 _TEXT_STAGES = ("StringIndexer", "Tokenizer", "RegexTokenizer", "TargetEncoder")
 
@@ -36,7 +37,9 @@ def wrapped(model: Transformer, declared: Sequence[Input]) -> tuple[PipelineMode
     else:
         kinds = _declared_inputs(*vector, outside, declared)
         names = [name for name in kinds if name not in outside]
+        check_columns("import-model", names)
         stages = [VectorAssembler(inputCols=names, outputCol=vector[0]), *stages]
+    check_columns("import-model", [name for name in kinds if "`" in name])  # a dot is found by SQL
     for stage in stages:
         renamed = [name for name in s.writes(stage) if name in kinds and stage.hasParam("statement")]
         if renamed:

@@ -26,7 +26,7 @@ def train_regression(
     Returns:
         The version, its aliases, metrics, gate and coefficients.
     """
-    registry.check_name(name)
+    models.check_name(name, is_forecast=False)
     parameters = replace(parameters, table=known_as(lakehouse, parameters.table))
     source = resolve(lakehouse, parameters.table)
     version = lakehouse.latest(source)

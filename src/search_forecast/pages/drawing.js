@@ -7,9 +7,9 @@ let language = navigator.language.startsWith("es") ? "es" : "en";
 let locale = navigator.language;
 
 // Words and numbers, as the reader's language and place write them.
-// {days:day|days} is the first word where `days` is 1, else the second.
+// {days:day|# days} is the first where `days` is 1, else the second, # being the number.
 const say = (key, values = {}) => (strings[language][key] ?? key).replace(/\{(\w+)(?::([^|}]*)\|([^}]*))?\}/g,
-  (_, name, one, many) => one === undefined ? values[name] : String(values[name]) === "1" ? one : many);
+  (_, name, one, many) => one === undefined ? values[name] : String(values[name]) === "1" ? one : many.replace("#", values[name]));
 const visible = text => String(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, c => `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
 const quoted = term => `\u2068“${visible(term)}”\u2069`;
 const formatters = new Map(); // making one takes as long as writing a hundred values

@@ -28,6 +28,8 @@ _FILLED_BY = {
     "demand_drift": "run monitoring",
 }
 _COMMON_TERMS = "select term from term_summary order by search_count desc, term limit 5000"
+# Parameters that must be a value of a column.
+_COLUMNS = {"version": ("backtest_metrics", "model_version"), "window": ("forecast_accuracy", "window")}
 _NO_TERMS = ("(total)", "(other)")  # what forecasts hold in the place of a term
 
 
@@ -67,7 +69,8 @@ def answer(engine: Engine, query: Query, values: Mapping[str, str]) -> Answer:
         values: of its parameters, as a person writes them.
 
     Raises:
-        DataError: a table it reads has not been written yet, a term was never searched, or there are no such days.
+        DataError: a table it reads has not been written yet, a term was never searched, there are no such days, or no
+            row has the value of a parameter that must be one of a column.
         UsageError: the values are not its parameters'.
     """
     bound = query.arguments(values)
@@ -78,9 +81,12 @@ def answer(engine: Engine, query: Query, values: Mapping[str, str]) -> Answer:
         if parameter.type == "TERM":
             _check_term(engine, query, str(bound[parameter.name]))
     _check_start(engine, query, bound)
+    for name in _COLUMNS.keys() & bound.keys():
+        _check_value(engine, query, name, bound[name])
     notes = [_check_period(engine, query, bound)]
     rows = engine.run(query.sql, bound, query.inputs)
-    return replace(rows, note="; ".join(note for note in (*notes, rows.note) if note) or None)
+    notes += [rows.note, None if rows.rows else query.no_rows]
+    return replace(rows, note="; ".join(filter(None, notes)) or None)
 
 
 def _check_term(engine: Engine, query: Query, term: str) -> None:
@@ -133,3 +139,13 @@ def _check_start(engine: Engine, query: Query, bound: Mapping[str, object]) -> N
     if not count and first is not None:
         grain, period = values["grain"], values["period"]
         raise DataError(f"query {query.name}: no {grain} begins on {period}; the first on {first}, the last on {last}")
+
+
+def _check_value(engine: Engine, query: Query, parameter: str, value: object) -> None:
+    """Raise where no row of a column has the value asked for; 0 stands for the version that the query chooses."""
+    table, column = _COLUMNS[parameter]
+    listed = engine.run(f"select distinct {column} from {table} order by 1", {}, [table]).rows  # noqa: S608 - above
+    known = [row[0] for row in listed]
+    if known and value not in (0, *known):
+        there = ", ".join(map(str, known[-20:]))
+        raise DataError(f"query {query.name}: no {parameter} {value}; there are {there}")

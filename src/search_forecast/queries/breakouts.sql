@@ -1,5 +1,5 @@
 -- Terms breaking out: searched far more on the last day than the same weekdays before let expect.
--- grain: one row per term, largest excess first
+-- grain: one row per term, largest excess first; none if none breaks out, or under four such weekdays came before
 -- inputs: daily_totals, daily_term_counts
 -- parameters:
 --   day DATE = null: the day; null for the last there is, of which what it has so far is judged

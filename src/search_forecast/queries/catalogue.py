@@ -1,9 +1,9 @@
 """Gold SQL, one query a file: people, the command line, dashboards and alerts use the same ones.
 
-A file starts with a header of comments: what it answers, its grain, its inputs (in brackets those that may not be there
-yet), and its parameters as `--   name TYPE [= default]: meaning`. A parameter without a default is required; a TERM
-is normalised, and must have been searched; a PART of one is only normalised; `week|month` in the place of a type is one
-of these words.
+A file starts with a header of comments: what it answers, its grain (with when there are no rows), its inputs (in
+brackets those that may not be there yet), and its parameters as `--   name TYPE [= default]: meaning`. A parameter
+without a default is required; a TERM is normalised, and must have been searched; a PART of one is only normalised;
+`week|month` in the place of a type is one of these words.
 """
 
 import re
@@ -15,6 +15,7 @@ from importlib import resources
 from search_forecast.errors import UsageError, did_you_mean
 from search_forecast.lakehouse.normalisation import normaliser
 
+_NO_ROWS = re.compile(r"^-- grain: .*; (none .+)$", re.MULTILINE)
 _INPUTS = re.compile(r"^-- inputs: (.+)$", re.MULTILINE)
 _PARAMETER = re.compile(r"^--   (\w+) (INT|DATE|STRING|TERM|PART|\w+(?:\|\w+)+)(?: = (\S+))?: (.+)$", re.MULTILINE)
 
@@ -62,10 +63,11 @@ def _natural(text: str) -> int:
 
 @dataclass(frozen=True)
 class Query:
-    """A query file: its name, first comment line, SQL, the tables it reads and its parameters."""
+    """A query file: its name, first comment line, when it has no rows, SQL, the tables it reads and its parameters."""
 
     name: str
     summary: str
+    no_rows: str | None
     sql: str
     inputs: tuple[str, ...]
     optional_inputs: frozenset[str]
@@ -125,4 +127,5 @@ def load(name: str) -> Query:
     inputs = _INPUTS.findall(text)[0].split(", ")
     optional = frozenset(table.strip("[]") for table in inputs if table.startswith("["))
     tables = tuple(table.strip("[]") for table in inputs)
-    return Query(name, text.partition("\n")[0].removeprefix("-- "), text, tables, optional, parameters)
+    summary, no_rows = text.partition("\n")[0].removeprefix("-- "), _NO_ROWS.search(text)
+    return Query(name, summary, no_rows and no_rows[1], text, tables, optional, parameters)

@@ -1,13 +1,27 @@
 -- How many of the latest five weekly forecasts had an error over 5 % larger than the historic mean's.
 -- grain: one row; of forecasts made within seven days the latest counts, since the days they foretold overlap
--- inputs: forecast_accuracy
+-- inputs: forecast_accuracy, [term_forecasts]
 -- parameters: none
-with latest as (
+with scored as (
   select
-    max(made_on_date) as made_on_date,
-    max_by(model_version, struct(made_on_date, model_version)) as model_version
-  from forecast_accuracy
-  where window like '1-_' and window <= '1-7'
+    made_on_date,
+    model_version,
+    max(scored_at) as scored_at
+  from term_forecasts
+  group by made_on_date, model_version
+),
+
+latest as (
+  select
+    max(accuracy.made_on_date) as made_on_date,
+    max_by(
+      accuracy.model_version, struct(accuracy.made_on_date, scored.scored_at, accuracy.model_version)
+    ) as model_version
+  from forecast_accuracy as accuracy
+  left join scored
+    on scored.made_on_date = accuracy.made_on_date
+    and scored.model_version = accuracy.model_version
+  where accuracy.window like '1-_' and accuracy.window <= '1-7'
 ),
 
 weeks as (

@@ -200,4 +200,6 @@ def _plain(value: Any) -> Any:
     """A value as Spark gives it: moments in UTC, without saying so."""
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(timezone.utc).replace(tzinfo=None)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:  # DuckDB adds whole numbers up to 128 bits
+        raise NeedsSpark(f"{value} is more than a BIGINT holds")
     return value

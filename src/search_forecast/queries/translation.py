@@ -42,7 +42,9 @@ _ARITHMETIC = (
     *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg, exp.Round),
     *(exp.Lag, exp.Lead),  # whose default takes the type of what they give
 )
+_FRACTION = re.compile(r"\s*[-+]?[\d_]*[._e][-+\d._e]*\s*", re.IGNORECASE)
 _IN_A_ZONE = re.compile(r"\s*\d{4,}-\d+-\d+[T ][\d:. ]*[^\d:. Z]")
+_OF_AN_ORDER = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead)
 _OF_ONE = (exp.Floor, exp.Ceil, exp.Max, exp.Min)  # with a second argument they answer something else
 _UNITS = {
     exp.DateTrunc: ("WEEK", "MONTH", "QUARTER", "YEAR"),
@@ -217,7 +219,9 @@ def _is_same(node: exp.Expr) -> bool:
 def _is_literal_alike(literal: exp.Expr) -> bool:
     if literal.is_string:  # a moment in another zone is one in UTC to DuckDB, unless its type is said
         is_elsewhere = _IN_A_ZONE.match(literal.name) and not isinstance(literal.parent, exp.Cast)
-        return "\\" not in literal.name and not is_elsewhere
+        # Beside a whole number DuckDB rounds it; to Spark it is none.
+        is_rounded = isinstance(literal.parent, exp.Predicate) and _FRACTION.fullmatch(literal.name)
+        return "\\" not in literal.name and not is_elsewhere and not is_rounded
     is_decimal = "." in literal.name and "e" not in literal.name.lower()  # which has rules of its own for its type
     return not (is_decimal and _is_reckoned(literal))
 
@@ -228,6 +232,8 @@ def _takes_star_by_name(join: exp.Expr) -> object:
 
 
 _IS_SAME_WHERE: Mapping[type[exp.Expr], Callable[[exp.Expr], object]] = {
+    **dict.fromkeys((exp.ArgMax, exp.ArgMin), lambda node: node.expression and not node.args.get("count")),
+    exp.Window: lambda node: node.args.get("order") or not isinstance(node.this, _OF_AN_ORDER),
     exp.Struct: lambda node: isinstance(node.parent, exp.ArgMax | exp.ArgMin),
     exp.Like: lambda node: node.expression.is_string or isinstance(node.expression, exp.Null),  # else with a backslash
     exp.Distinct: lambda node: not node.args.get("on"),
@@ -268,7 +274,8 @@ def _adapt(node: exp.Expr) -> None:
     elif isinstance(node, exp.Round):
         _call(node, "spark_round", node.this, node.args.get("decimals") or exp.Literal.number(0))
     elif isinstance(node, exp.ArgMax | exp.ArgMin):  # the row counts even where what is asked of it is null
-        _call(node, "arg_max_null" if isinstance(node, exp.ArgMax) else "arg_min_null", node.this, node.expression)
+        name = "arg_max_null" if isinstance(node, exp.ArgMax) else "arg_min_null"
+        _call(node, name, node.this, _with_nulls_first(node.expression))
     elif isinstance(node, exp.TimestampDiff):  # whole units that have passed, not limits that were crossed
         _call(node, "date_sub", exp.Literal.string(node.text("unit")), node.expression, node.this)
     elif isinstance(node, exp.CountIf):  # 0 of no rows, not null
@@ -280,8 +287,19 @@ def _adapt(node: exp.Expr) -> None:
         node.replace(exp.cast(node.copy(), "bigint"))
     elif isinstance(node, exp.DateTrunc | exp.TsOrDsAdd):
         node.replace(exp.cast(node.copy(), "date"))
-    elif isinstance(node, exp.Div | exp.Mod) and not (node.expression.is_number and node.expression.name.strip("0.")):
+    elif isinstance(node, exp.Div | exp.Mod) and not (node.expression.is_number and float(node.expression.name)):
         _call(node.expression, "not_zero", node.expression)
+
+
+def _with_nulls_first(order: exp.Expr) -> exp.Expr:
+    """What rows are ordered by; in a struct a null is more than any value to DuckDB, and less in Spark."""
+    if not isinstance(order, exp.Struct):
+        return order
+    values = [item.expression if isinstance(item, exp.PropertyEQ) else item for item in order.expressions]
+    parts = [
+        part for value in values for part in (exp.Not(this=exp.Is(this=value.copy(), expression=exp.null())), value)
+    ]
+    return exp.Struct(expressions=[part.copy() for part in parts])
 
 
 def _call(node: exp.Expr, name: str, *arguments: exp.Expr) -> None:

@@ -1,5 +1,5 @@
 -- What a term did in each week or month, against the period before and the same one a year before.
--- grain: one row per period in which the term was searched, or in the one before
+-- grain: one row per period in which the term was searched, or in the one before; none before trends has seen one
 -- inputs: term_trends
 -- parameters:
 --   term TERM: the term

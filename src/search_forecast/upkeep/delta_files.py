@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pyarrow import ArrowException, parquet
 
-from search_forecast.errors import DataError
+from search_forecast.errors import DataError, counted
 from search_forecast.lakehouse import delta_log
 
 LOG = "_delta_log"
@@ -82,8 +82,8 @@ def sum_fault(location: Path, version: int, files: list[DataFile]) -> str | None
     if expected is None or actual == expected:
         return None
     return (
-        f"version {version} has {actual[0]} files of {actual[1]} bytes in its log, {expected[0]} of {expected[1]} in "
-        f"{LOG}/{version:020d}.crc: an entry of the log lost lines"
+        f"version {version} has {counted(actual[0], 'file')} of {actual[1]} bytes in its log, {expected[0]} of "
+        f"{expected[1]} in {LOG}/{version:020d}.crc: an entry of the log lost lines"
     )
 
 
@@ -104,7 +104,7 @@ def data_faults(files: list[DataFile], table: DeltaTable, *, is_full: bool) -> I
         elif strange := set(footer.schema.to_arrow_schema().names) - columns - _OF_DELTA:
             yield f"data file {name} has a column {min(strange)}, which its table lacks"
         elif file.record_count is not None and footer.num_rows != file.record_count:
-            yield f"data file {name} has {footer.num_rows} rows, its log says {file.record_count}"
+            yield f"data file {name} has {counted(footer.num_rows, 'row')}, its log says {file.record_count}"
         elif is_full and (reason := _unreadable(file.path)):
             yield f"data file {name} is damaged: {reason}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from deltalake import DeltaTable
 from pyspark.sql import types as T
 
-from search_forecast.errors import DataError
+from search_forecast.errors import DataError, counted
 from search_forecast.lakehouse import evolution
 from search_forecast.lakehouse.contracts import Table
 from search_forecast.lakehouse.contracts.base import FINGERPRINT
@@ -84,7 +84,7 @@ def _orphans(table: Table, location: Path, files: list[delta_files.DataFile]) ->
     paths = delta_files.orphans(location, files)
     if paths:
         size = sum(path.stat().st_size for path in paths)
-        what = f"{len(paths)} files ({size} bytes) that no version refers to, as a killed run leaves them"
+        what = f"{counted(len(paths), 'file')} ({size} bytes) that no version refers to, as a killed run leaves them"
         mend = "maintain removes them once they are older than its retention"
         yield Finding(table.full_name, what, mend, is_harmless=True)
 
@@ -109,4 +109,4 @@ def rows_against_contract(lakehouse: Lakehouse, table: Table, location: Path) ->
             continue
         for text, count in zip(conditions, row.values(), strict=True):
             if count:
-                yield Finding(table.full_name, f"{count} rows: {text}", mending.of_rows(table, location))
+                yield Finding(table.full_name, f"{counted(count, 'row')}: {text}", mending.of_rows(table, location))

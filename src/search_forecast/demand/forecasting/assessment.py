@@ -18,6 +18,7 @@ from search_forecast.demand.forecasting.events import without_events
 from search_forecast.demand.forecasting.forecasts import Forecaster
 from search_forecast.demand.forecasting.history import Floats
 from search_forecast.demand.forecasting.mending import fresh_jump, jump
+from search_forecast.errors import counted
 from search_forecast.parameters import ForecastParameters
 
 SELECTION = "selection"  # the weighted mean of the others: what forecasts the term
@@ -193,7 +194,9 @@ def _reason(test: Backtest) -> str | None:
     sentences = [test.mending] if test.mending else []
     values, parameters = test.history.values, test.parameters
     if not test.cutoffs:
-        sentences.append(f"{len(values)} periods, a backtest needs {parameters.least_training + parameters.horizon}")
+        sentences.append(
+            f"{counted(len(values), 'period')}, a backtest needs {parameters.least_training + parameters.horizon}"
+        )
     if moved := jump(test.plain):
         since, before, after = moved
         sentences.append(f"the level jumped from about {before:.0f} to {after:.0f} {since} periods ago")

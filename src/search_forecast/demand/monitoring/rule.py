@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from search_forecast.demand.monitoring.drift import Drift
+from search_forecast.errors import counted
 from search_forecast.parameters import MonitorParameters
 
 ENOUGH_TERMS = 10  # from so many on, chance seldom makes a week of forecasts 5 % worse than the mean
@@ -67,7 +68,7 @@ def needs_retrain(
     if latest_trained_to is not None and (as_of - latest_trained_to).days < parameters.cooldown_days:
         return False, (
             f"{reason}; but a version was trained on data up to {latest_trained_to}, less than "
-            f"{parameters.cooldown_days} days before {as_of}"
+            f"{counted(parameters.cooldown_days, 'day')} before {as_of}"
         )
     return True, reason
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from search_forecast.errors import EnvironmentProblem
+from search_forecast.errors import EnvironmentProblem, counted
 from search_forecast.lakehouse.toolchain import archive, jars, java, jvm, paths
 
 _MEND = "search-forecast doctor --mend"
@@ -143,7 +143,7 @@ def _directory(name: str, path: Path) -> Finding:
 def _memory() -> Finding:
     megabytes = jvm.memory_megabytes()
     is_ok = megabytes >= _LEAST_MEMORY_MEGABYTES
-    state = f"{megabytes / 1024:.1f} GiB, {os.cpu_count()} cores"
+    state = f"{megabytes / 1024:.1f} GiB, {counted(os.cpu_count() or 1, 'core')}"
     return Finding("memory and cores", is_ok, state, "" if is_ok else "free memory: Spark wants 2 GiB")
 
 

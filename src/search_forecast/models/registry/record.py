@@ -1,12 +1,24 @@
 """A version's own files: its record, and whether the others are still what it says."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from search_forecast.errors import DataError
+from search_forecast.errors import DataError, counted
 from search_forecast.models import provenance
 from search_forecast.models.registry.mlflow_model import RECORD, SPARK_FILES
+
+
+class _Record(dict[str, Any]):
+    """An object in a version's record; what somebody took out of it is missed in a line, wherever it is needed."""
+
+    def __init__(self, version: object, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self._version = version
+
+    def __missing__(self, key: str) -> Any:
+        raise DataError(f"{self._version}: its record has no {key}: damaged or edited; use another version")
 
 
 def read(directory: Path, version: object) -> dict[str, Any]:
@@ -16,7 +28,7 @@ def read(directory: Path, version: object) -> dict[str, Any]:
         DataError: its files are missing or damaged.
     """
     try:
-        record = json.loads((directory / RECORD).read_bytes())
+        record = json.loads((directory / RECORD).read_bytes(), object_pairs_hook=partial(_Record, version))
         if not isinstance(record, dict) or not isinstance(record.get("files"), dict):
             raise ValueError("no record of a version")
         return record
@@ -36,7 +48,7 @@ def checked(directory: Path, version: object) -> Path:
     wrong = sorted(path for path in {*recorded, *present} if recorded.get(path) != present.get(path))
     if wrong:
         raise DataError(
-            f"{version}: {wrong[0]} is not what was registered ({len(wrong)} of {len(recorded)} files): damaged or "
-            f"tampered with; use another version"
+            f"{version}: {wrong[0]} is not what was registered ({len(wrong)} of {counted(len(recorded), 'file')}): "
+            f"damaged or tampered with; use another version"
         )
     return files

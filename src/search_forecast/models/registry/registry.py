@@ -19,6 +19,7 @@ from typing import Any
 from search_forecast.errors import EnvironmentProblem, UsageError, did_you_mean
 from search_forecast.models.registry import mlflow_model, record, unity_catalog
 from search_forecast.models.registry.connection import Connection, pages, translated, unless_there
+from search_forecast.parameters import DEMAND_MODEL
 
 DIRECTORY = "_mlflow"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -122,6 +123,16 @@ class Registry:
             unless_there(lambda: client.create_experiment(name, artifact_location=location))
         experiment: Any = client.get_experiment_by_name(name)
         return str(experiment.experiment_id)
+
+    def check_name(self, name: str, *, is_forecast: bool) -> None:
+        """Raise UsageError where a model may not be called so, or one of the other kind (forecasts, Spark ML) is."""
+        unity_catalog.check_name(name)
+        latest = self.latest(name)
+        is_free = latest is None and name != DEMAND_MODEL
+        is_demand = latest.tags.get("kind") == "forecast" if latest else name == DEMAND_MODEL
+        if not is_free and is_demand != is_forecast:
+            what = "the model that forecasts demand" if is_demand else "a model of Spark ML"
+            raise UsageError(f"{name} is the name of {what}; choose another --name")
 
     def names(self) -> list[str]:
         """The models that have a version, sorted."""
