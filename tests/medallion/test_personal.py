@@ -281,6 +281,7 @@ def test_what_bronze_holds_once_masked_is_judged_as_what_was_delivered(spark: Sp
         ("anna@example.com", search, [], EMAIL, {"event": "search"}),
         ("anna@example.com", {"event": "login of anna"}, ["other_event"], EMAIL, {"event": EMAIL}),
         ("anna@example.com", {"page": "/"}, ["other_event"], EMAIL, {}),
+        ("anna@example.com", {"event": None}, ["other_event"], EMAIL, {"event": None}),
         (long, search, ["term_too_long"], "", {"event": "search"}),
         ("anna@example.com \ufffd", search, ["bad_encoding"], "", {"event": "search"}),
         ("anna@example.com", {**search, "page": "\ufffd"}, ["bad_encoding"], "", {"event": "search"}),
@@ -303,6 +304,9 @@ def test_what_bronze_holds_once_masked_is_judged_as_what_was_delivered(spark: Sp
     assert reasons(raw) == {str(place): expected for place, (_, _, expected, *_) in enumerate(cases)}
     again = {place: ["empty_term"] if kept[place][0] == "" else expected for place, expected in reasons(raw).items()}
     assert reasons(masked) == again
+    # Where any value tells a search but an empty one.
+    told = silver.masked(raw.where("delivery_id in ('0', '3')"), None, [Reading(only_column="event")])
+    assert {row["delivery_id"]: row["extra_fields"]["event"] for row in told.collect()} == {"0": EMAIL, "3": None}
 
 
 def test_what_is_kept_is_as_it_was_typed(house: Lakehouse) -> None:

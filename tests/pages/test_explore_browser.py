@@ -172,6 +172,8 @@ def test_a_phone_shows_it_whole_and_axe_finds_nothing_serious_by_day_and_by_nigh
         expect(page.locator("#found button").first).to_be_visible()
         page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+        trends = page.locator("#comparison-figure > .scroll")  # of at most six terms, however long
+        assert trends.evaluate("each => each.scrollHeight - each.clientHeight") == 0
         for end in ("from", "to"):  # in one line with its field
             tops = [page.locator(each).bounding_box() for each in (f"label[for={end}]", f"#{end}")]
             assert tops[0]["y"] < tops[1]["y"] + tops[1]["height"]

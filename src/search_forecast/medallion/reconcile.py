@@ -109,6 +109,9 @@ def reconcile(lakehouse: Lakehouse, now: datetime, *, is_full: bool = False) -> 
     before = {row["batch_id"]: row for row in lakehouse.ask("select * from {batches}", BATCHES)}
     unproven = corrections.unproven(deliveries, before)
     checked = _checked(lakehouse, None if is_full else unproven)
+    unknown = sorted(batch_id for batch_id, row in checked.items() if row["started_at"] is None)
+    if unknown:  # no delivery says when it came, as a row of search_gold.batches must
+        raise DataError(f"reconcile: {mismatch(checked[unknown[0]])}")
     compared = (*COUNTS, "reconciled")
     changed = {
         batch_id: {**row, "finished_at": now}
@@ -172,6 +175,9 @@ def mismatch(batch: Mapping[str, Any]) -> str:
     delivered, raw, events, rejected, _, aggregated = (batch[name] for name in COUNTS)
     if raw != delivered:
         mend = "restore it from its Delta history" if raw < delivered else "run the erase once more that was cut off"
+        if batch["started_at"] is None:
+            back = f"bring {DELIVERIES.full_name} back, which has no row of it"
+            mend = f"run ingest, which finishes it if it is staged, or {back}"
         layer, got, expected = "bronze", raw, delivered
     elif events + rejected != raw:
         layer, got, expected, mend = "silver", events + rejected, raw, "run clean, then aggregate"

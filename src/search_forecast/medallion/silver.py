@@ -92,7 +92,7 @@ def _masked(records: DataFrame, readings: Iterable[Reading]) -> DataFrame:
         names, values = [each.only_column for each in telling], [text for each in telling for text in each.only_values]
         kept = F.map_filter("extra_fields", lambda name, _: name.isin(*names))
         told = F.transform_values(
-            kept, lambda _, value: F.when(value.isin(*values) | (F.trim(value) == ""), value).otherwise(placeholder)
+            kept, lambda _, value: F.when(~value.isin(*values) & (F.trim(value) != ""), placeholder).otherwise(value)
         )
         extra_fields = extra_fields.otherwise(told)
     return records.withColumns({**texts, "extra_fields": extra_fields}).drop("placeholder")
