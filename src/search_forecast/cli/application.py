@@ -168,8 +168,7 @@ def _as_interrupt() -> Iterator[None]:
 def _fail(message: str, exit_code: int, is_debug: bool) -> int:
     if is_debug:
         output.logger.error("what happened", exc_info=True)
-    line = output.printable(" ".join(message.split())).removeprefix(
-        f"{PROGRAM}: "
-    )  # as a call without a command is called
+    # A call without a command is called as the program is.
+    line = output.printable(" ".join(message.split())).removeprefix(f"{PROGRAM}: ")
     sys.stderr.write(f"{PROGRAM}: {line}\n")
     return exit_code
