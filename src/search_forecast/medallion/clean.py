@@ -33,7 +33,8 @@ def clean(lakehouse: Lakehouse, parameters: CleanParameters, now: datetime) -> d
     today, deliveries = parameters.today(now), corrections.deliveries(lakehouse)
     batches = {row["batch_id"]: row for row in lakehouse.ask("select * from {batches}", BATCHES)}
     unproven = corrections.unproven(deliveries, batches)
-    if batches and not all(lakehouse.exists(table) for table in (SEARCH_EVENTS, REJECTED_RECORDS)):
+    counts_by_table = ((SEARCH_EVENTS, "event_count"), (REJECTED_RECORDS, "rejected_count"))
+    if any(any(b[name] for b in batches.values()) and not lakehouse.exists(t) for t, name in counts_by_table):
         _reopen(lakehouse, list(batches.values()))
         unproven |= batches.keys()
     expected = _expected_counts(deliveries, unproven)
