@@ -97,6 +97,24 @@ def test_in_a_workspace_task_values_go_to_the_workspaces_own_keeper(monkeypatch)
     assert kept == {"n": 1}
 
 
+def test_a_workspace_that_refuses_task_values_fails_no_task(monkeypatch, caplog):
+    import sys
+    import types
+
+    def refuse(**_):
+        raise RuntimeError("not in a notebook")
+
+    dbutils = types.SimpleNamespace(jobs=types.SimpleNamespace(taskValues=types.SimpleNamespace(set=refuse)))
+    monkeypatch.setitem(sys.modules, "databricks.sdk.runtime", types.SimpleNamespace(dbutils=dbutils))
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "client.4")
+
+    task_values.publish({"n": 1, "m": 2})
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "the workspace takes no task values (not in a notebook): later tasks can't read them"
+    ]
+
+
 def test_a_wheel_task_fails_by_an_exception_and_succeeds_without_one(monkeypatch, capsys):
     import sys
 

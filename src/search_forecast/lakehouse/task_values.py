@@ -1,10 +1,12 @@
 """Values that a task hands on: `{{tasks.ingest.values.record_count}}` in the job definition reads them."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+logger = logging.getLogger(__name__)
 Value = str | int | float | bool
 _keeper: ContextVar[Callable[[str, Value], None] | None] = ContextVar("_keeper", default=None)
 
@@ -15,10 +17,19 @@ def is_on_databricks() -> bool:
 
 
 def publish(values: Mapping[str, object]) -> None:
-    """Hand on every value of a command's result that is text, a number or a yes or no."""
-    for key, value in values.items():
-        if isinstance(value, Value):
-            set_value(key, value)
+    """Hand on every value of a command's result that is text, a number or a yes or no.
+
+    A workspace may refuse them (its documentation knows them in notebooks only). That is logged and fails no task, whose
+    work is done by then; a later task that needs one says that it is not there.
+    """
+    try:
+        for key, value in values.items():
+            if isinstance(value, Value):
+                set_value(key, value)
+    except Exception as error:
+        if not is_on_databricks():
+            raise
+        logger.warning("the workspace takes no task values (%s): later tasks can't read them", error)
 
 
 def set_value(key: str, value: Value) -> None:
