@@ -19,7 +19,7 @@ def is_on_databricks() -> bool:
 def publish(values: Mapping[str, object]) -> None:
     """Hand on every value of a command's result that is text, a number or a yes or no.
 
-    A workspace may refuse them (its documentation knows them in notebooks only). That is logged and fails no task, whose
+    A workspace may refuse them: its documentation knows them in notebooks only. That is logged, and fails no task whose
     work is done by then; a later task that needs one says that it is not there.
     """
     try:
