@@ -197,7 +197,7 @@ BREAKS: dict[str, tuple[Break, str, str, str]] = {
     "another program wrote silver": (
         lambda lake: lakes.append(lake, "search_events", lakes.batch(3)["search_events"]),
         "reconciliation", "batch-000003: silver holds 2 of its records, expected 0",
-        "no delivery has that batch: restore the table that another program changed",
+        "no delivery has that batch: run ingest, which finishes it if it is staged, or restore the table",
     ),
     "gold counts a day that silver lacks": (
         lambda lake: lakes.append(lake, "daily_term_counts", lakes.batch(9)["daily_term_counts"]),

@@ -120,11 +120,9 @@ def reconcile(lakehouse: Lakehouse, now: datetime, *, is_full: bool = False) -> 
         or any(row[name] != before[batch_id][name] for name in compared)
         or (batch_id in unproven and row["reconciled"])
     }
-    # Of a batch that no delivery has it is not known when it began: it is told, and not noted.
-    noted = {batch_id: row for batch_id, row in changed.items() if row["started_at"] is not None}
-    if noted:
-        rows: list[tuple[object, ...]] = [tuple(row[name] for name in BATCHES.schema.names) for row in noted.values()]
-        lakehouse.write(lakehouse.create(rows, BATCHES), BATCHES, where=f"batch_id in ({literals(noted)})")
+    if changed:
+        rows: list[tuple[object, ...]] = [tuple(row[name] for name in BATCHES.schema.names) for row in changed.values()]
+        lakehouse.write(lakehouse.create(rows, BATCHES), BATCHES, where=f"batch_id in ({literals(changed)})")
     batches = before | changed
     sums = {name: sum(row[name] for row in batches.values()) for name in COUNTS}
     result = {"batches": len(batches), "checked": len(checked), **sums}
@@ -175,14 +173,14 @@ def mismatch(batch: Mapping[str, Any]) -> str:
     delivered, raw, events, rejected, _, aggregated = (batch[name] for name in COUNTS)
     if raw != delivered:
         mend = "restore it from its Delta history" if raw < delivered else "run the erase once more that was cut off"
-        if batch["started_at"] is None:
-            back = f"bring {DELIVERIES.full_name} back, which has no row of it"
-            mend = f"run ingest, which finishes it if it is staged, or {back}"
         layer, got, expected = "bronze", raw, delivered
     elif events + rejected != raw:
         layer, got, expected, mend = "silver", events + rejected, raw, "run clean, then aggregate"
     else:
         layer, got, expected, mend = "gold", aggregated, events, "run aggregate --full"
     if batch["started_at"] is None:
-        mend = "no delivery has that batch: restore the table that another program changed from its Delta history"
+        mend = (
+            "no delivery has that batch: run ingest, which finishes it if it is staged, or restore the table that "
+            "another program changed from its Delta history"
+        )
     return f"{batch['batch_id']}: {layer} holds {got} of its records, expected {expected}; {mend}"
