@@ -118,7 +118,7 @@ def _shared(series: TermSeries, parameters: ForecastParameters) -> tuple[SharedA
     )
     fitted = shared_autoregression.fit(sums)
     least = shared_autoregression.least_examples(shared_autoregression.lags(frequency))
-    return fitted, {} if fitted else {c.SHARED: f"fewer than {least} examples to learn from"}
+    return fitted, {} if fitted else {c.SHARED: f"a method that learns from at least {least} examples; there are fewer"}
 
 
 def forecaster(
