@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,12 +42,17 @@ def after(rows: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[dic
     return [news.get(each["delivery_id"], each) for each in rows]
 
 
+def decisions() -> Iterator[Decision]:
+    """One after the other, each with its own time, as `corrections.moment` gives them."""
+    return (Decision("why", "ann", NOW + timedelta(hours=hour)) for hour in range(100))
+
+
 def test_a_chain_of_replacements_counts_one_delivery_at_a_time_whichever_is_restored() -> None:
-    rows = [row("aaaa"), row("bbbb"), row("cccc")]
-    rows = after(rows, corrections.replaced(rows[0], "bbbb", DECISION))
-    rows = after(rows, corrections.replaced(rows[1], "cccc", DECISION))
+    rows, decided = [row("aaaa"), row("bbbb"), row("cccc")], decisions()
+    rows = after(rows, corrections.replaced(rows[0], "bbbb", next(decided)))
+    rows = after(rows, corrections.replaced(rows[1], "cccc", next(decided)))
     for place in (0, 1, 2, 1, 0, 2):
-        rows = after(rows, corrections.restored(rows, rows[place], DECISION))
+        rows = after(rows, corrections.restored(rows, rows[place], next(decided)))
         assert [each["status"] for each in rows] == [
             "ingested" if number == place else "replaced" for number in range(3)
         ]
@@ -61,6 +68,21 @@ def test_what_had_replaced_a_restored_delivery_and_was_withdrawn_counts_in_its_p
         assert [each["status"] for each in rows] == [
             "ingested" if number == place else "replaced" for number in range(2)
         ]
+
+
+def test_whatever_is_restored_or_erased_in_any_order_no_search_counts_twice_and_none_is_lost() -> None:
+    for moves in product(product((corrections.restored, corrections.erased), range(3)), repeat=4):
+        rows, decided = [row(name * 4) for name in "abc"], decisions()
+        for place in (0, 1):
+            rows = after(rows, corrections.replaced(rows[place], "cccc", next(decided)))
+        for rule, place in moves:
+            if rule is corrections.erased:
+                rows = after(rows, corrections.erased(rows[place], 3, next(decided), whole=True))
+            elif rows[place]["status"] != "erased":
+                rows = after(rows, corrections.restored(rows, rows[place], next(decided)))
+                there = {number for number in range(3) if rows[number]["status"] != "erased"}
+                expected = {2} if place == 2 else {0, 1} & there
+                assert {n for n in there if rows[n]["status"] == "ingested"} == expected, moves
 
 
 def test_what_a_restored_delivery_had_been_replaced_by_gives_back_the_others_that_it_replaced() -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 TABLE = "search_gold.daily_term_counts"
 
 
-METADATA = '{"class": "org.apache.spark.ml.PipelineModel", "paramMap": {"statement": "select \'hat\' from __THIS__"}}'
+PARAMETERS = """{"inputCols": ["height"], "statement": "select 'hat' from __THIS__"}"""
+METADATA = f'{{"class": "org.apache.spark.ml.PipelineModel", "paramMap": {PARAMETERS}}}'
 
 
 def publish(models: Registry, directory: Path, terms: list[str], table: str = TABLE, events: str | None = None) -> None:
@@ -67,12 +68,13 @@ def test_words_with_which_a_model_is_described_are_no_data_of_it(tmp_path: Path)
         ("forecast/about.json", '{"parameters": {"candidates": ["theta"]}}'),
         ("sparkml/metadata/part-00000", f"{METADATA}\n"),
         ("labels.json", '{"sales": ["ibex"]}'),
+        ("serving_input_example.json", '{"dataframe_split": {"columns": ["horizon"], "data": [["(total)", 14]]}}'),
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(content, encoding="utf-8")
     parquet.write_table(pa.table({"term": ["zebra lamp"]}), tmp_path / "forecast" / "p.parquet")
 
-    described = {"python", "spark", "apache", "table", "term", "class", "files", "sales", "theta"}
+    described = {"python", "spark", "apache", "table", "term", "class", "files", "sales", "theta", "horizon", "height"}
     held = {"zebra lamp", "hat", "ibex"}
 
     assert {word for word in described | held if erasure._is_below(tmp_path, Sought(frozenset({word})))} == held
@@ -149,6 +151,8 @@ def test_a_pattern_finds_what_it_says_whatever_the_case() -> None:
     sought = Sought(pattern=r"[\w.]+@Shop\.example$")
     assert sought.rule()("Jane.Doe@shop.EXAMPLE", True)
     assert not sought.rule()("jane at shop", True)
+    sums = Sought(pattern="tota")
+    assert (sums.rule()("(total)", True), sums.rule()("total war", True)) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +161,7 @@ def test_a_pattern_finds_what_it_says_whatever_the_case() -> None:
         ("hauptstraße", "'ß', which no normalised term has: it is 'ss' there, say that"),
         ("jane\u00a0doe", "it is ' ' there"),
         ("jane\ndoe", "it is ' ' there"),
+        ("jane  doe", "two spaces in a row"),
         ("ｊane", "it is 'j' there"),
         ("jane\u200bdoe", r"'\u200b', which no normalised term has: leave it out"),
     ],

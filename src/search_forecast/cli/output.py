@@ -110,6 +110,7 @@ def _is_hidden(character: str) -> bool:
 @contextmanager
 def progress(text: str) -> Iterator[None]:
     """Say what is being done: a spinner on a terminal, a line elsewhere."""
+    rest()  # rich before 14.1 refuses two
     if _is_quiet:
         yield
     elif errors.is_terminal:

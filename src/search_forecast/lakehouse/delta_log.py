@@ -91,8 +91,8 @@ def row_count(location: Path) -> int | None:
     return None if None in counts else sum(counts)
 
 
-def entries(location: Path) -> tuple[tuple[str, int, int], ...]:
-    """The files of a table's log, with bytes and time: other ones with every commit, and in a table made anew.
+def entries(location: Path) -> tuple[tuple[str, int, int, int, int], ...]:
+    """The files of a table's log, with bytes and what tells a file: other ones with every commit, or made anew.
 
     Empty where there is no log, or where one of them went while they were looked at.
     """
@@ -101,7 +101,7 @@ def entries(location: Path) -> tuple[tuple[str, int, int], ...]:
             files = [(file.name, file.stat()) for file in listed]
     except FileNotFoundError:
         return ()
-    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files))
+    return tuple(sorted((name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in files))
 
 
 def commits(location: Path) -> dict[int, Path]:
@@ -140,7 +140,7 @@ def table(location: Path) -> "DeltaTable":
     from deltalake import DeltaTable  # noqa: PLC0415
 
     place, present = location.absolute(), entries(location)
-    for name, size, _ in present:
+    for name, size, *_ in present:
         if name.endswith(".json") and not size:
             path = place / "_delta_log" / name
             raise DataError(f"{path} is empty, a commit that was cut off; the command check says more")

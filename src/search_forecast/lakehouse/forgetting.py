@@ -10,6 +10,7 @@ from typing import Any
 from unicodedata import normalize
 
 from search_forecast.errors import UsageError
+from search_forecast.lakehouse.contracts import OTHER, TOTAL
 from search_forecast.lakehouse.normalisation import normaliser
 
 # How the text of term_forecasts.events and of models' files begins where the event's name is everybody's.
@@ -33,7 +34,7 @@ class Sought:
 
         A closure, as `normalisation.normaliser` is one and for the same reason. Terms are found in text as whole words.
         """
-        terms, pattern, normalise = self.terms, self.pattern, normaliser()
+        terms, pattern, normalise, sums = self.terms, self.pattern, normaliser(), (TOTAL, OTHER)
         lengths, is_whole_word = sorted({len(term) for term in terms}), _word_rule()
 
         def holds_words(normal: str, starts: Iterable[int]) -> bool:
@@ -63,7 +64,7 @@ class Sought:
             normal = normalise(text)
             if is_whole and normal in terms:
                 return True
-            if pattern is not None and expressions.search(pattern, normal, expressions.IGNORECASE):
+            if pattern is not None and text not in sums and expressions.search(pattern, normal, expressions.IGNORECASE):
                 return True
             starts = (place.start() for place in expressions.finditer(r"(?<!\w)", normal))
             return bool(terms) and not is_whole and holds_words(normal, starts)
@@ -102,7 +103,8 @@ class Sought:
                 )
             value = json.loads(content)
             if isinstance(value, dict) and "paramMap" in value:  # Spark ML's: all else in it is Spark's own words
-                return any(is_sought(text, False) for text in _texts(value["paramMap"]))
+                parameters = {k: v for k, v in value["paramMap"].items() if not k.endswith(("Col", "Cols"))}
+                return any(is_sought(text, False) for text in _texts(parameters))
             if path.suffix == ".json":
                 return any(is_sought(text, True) for text in _texts(value))
         except (OSError, ValueError, RecursionError):
@@ -140,6 +142,8 @@ def checked_pattern(pattern: str) -> str:
         UsageError: it holds a character that is another one there, so that it would find nothing.
     """
     pattern, normalise = normalize("NFC", pattern), normaliser()
+    if "  " in pattern:
+        raise UsageError("erase: --matching holds two spaces in a row, where normalised terms have one: say one")
     for character in pattern:
         normal = normalise(f"字{character}字")[1:-1]  # between letters on which no mark stands, as spaces are trimmed
         if not re.fullmatch(re.escape(character), normal, re.IGNORECASE):
@@ -149,10 +153,11 @@ def checked_pattern(pattern: str) -> str:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in nested lists and mappings, but for names of fields."""
+    """Every text in nested lists and mappings, but for names of fields, which a table in pandas' split form lists."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        yield from (text for item in value.values() for text in _texts(item))
+        is_split = "data" in value
+        yield from (text for key in value if not (is_split and key == "columns") for text in _texts(value[key]))
     elif isinstance(value, list | tuple):
         yield from (text for item in value for text in _texts(item))

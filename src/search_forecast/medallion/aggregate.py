@@ -44,7 +44,8 @@ def aggregate(lakehouse: Lakehouse, *, is_full: bool = False) -> dict[str, Any]:
     Raises:
         DataError: silver is gone, which gold was made from.
     """
-    if lakehouse.exists(TERM_VARIANTS) and not lakehouse.exists(SEARCH_EVENTS):
+    is_counted = lakehouse.exists(TERM_VARIANTS) and not lakehouse.holds_none(TERM_VARIANTS, "true")
+    if is_counted and not lakehouse.exists(SEARCH_EVENTS):
         raise DataError(f"aggregate: {SEARCH_EVENTS.full_name} is gone; run clean first, which makes it from bronze")
     until, spellings = lakehouse.version(SEARCH_EVENTS), accepted(lakehouse)
     after = None if is_full or _is_damaged(lakehouse) else _position(lakehouse, spellings)

@@ -120,17 +120,21 @@ def restored(rows: Sequence[Row], row: Row, decision: Decision) -> list[Row]:
         last = ingested[last["replaced_by"]]
         chain.append(last)
     changes = [_corrected(row, decision, INGESTED, what=_RESTORED)]
-    if last is row or last["status"] not in (INGESTED, WITHDRAWN):
+    if last is row:
         return changes
+    if last["status"] in (INGESTED, WITHDRAWN):
+        changes.append(_corrected(last, decision, REPLACED, replaced_by=row["delivery_id"]))
     successors = {each["replaced_by"] for each in chain[:-1] if each["corrected_at"] not in returns}
-    changes.append(_corrected(last, decision, REPLACED, replaced_by=row["delivery_id"]))
     for each in rows:
         if each in chain:
             continue
-        if each["status"] == REPLACED and each["replaced_by"] in successors and each["corrected_at"] not in returns:
+        is_of_decision = each["corrected_at"] == row["corrected_at"]
+        is_replaced = each["status"] == REPLACED and each["replaced_by"] in successors
+        went_along = each["status"] == REPLACED and each["replaced_by"] == row["replaced_by"] and is_of_decision
+        came_back = each["status"] == INGESTED and each["correction"] == _RESTORED and is_of_decision
+        if went_along or (is_replaced and each["corrected_at"] not in returns):
             changes.append(_corrected(each, decision, INGESTED, what=_RESTORED))
-        came_back = each["status"] == INGESTED and each["correction"] == _RESTORED
-        if came_back and each["corrected_at"] == row["corrected_at"]:
+        elif came_back:
             changes.append(_corrected(each, decision, REPLACED, replaced_by=row["delivery_id"]))
     return changes
 

@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from search_forecast.lakehouse import contracts
-from search_forecast.medallion import quality, terms
+from search_forecast.medallion import dates, quality, terms
 from search_forecast.medallion.reading import ORIGIN, Reading
 from search_forecast.parameters import KEEP_PERSONAL, Personal
 
@@ -92,7 +92,8 @@ def _masked(records: DataFrame, readings: Iterable[Reading]) -> DataFrame:
         names, values = [each.only_column for each in telling], [text for each in telling for text in each.only_values]
         kept = F.map_filter("extra_fields", lambda name, _: name.isin(*names))
         told = F.transform_values(
-            kept, lambda _, value: F.when(~value.isin(*values) & (F.trim(value) != ""), placeholder).otherwise(value)
+            kept,
+            lambda _, value: F.when(~value.isin(*values) & (dates.trimmed(value) != ""), placeholder).otherwise(value),
         )
         extra_fields = extra_fields.otherwise(told)
     return records.withColumns({**texts, "extra_fields": extra_fields}).drop("placeholder")

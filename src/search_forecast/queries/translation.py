@@ -42,7 +42,7 @@ _ARITHMETIC = (
     *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.SafeDivide, exp.Sum, exp.Avg, exp.Round),
     *(exp.Lag, exp.Lead),  # whose default takes the type of what they give
 )
-_FRACTION = re.compile(r"\s*[-+]?[\d_]*[._e][-+\d._e]*\s*", re.IGNORECASE)
+_FRACTION = re.compile(r"\s*[-+]?(?=[._]?\d)[\d_]*[._e][-+\d._e]*\s*", re.IGNORECASE)
 _IN_A_ZONE = re.compile(r"\s*\d{4,}-\d+-\d+[T ][\d:. ]*[^\d:. Z]")
 _OF_AN_ORDER = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead)
 _OF_ONE = (exp.Floor, exp.Ceil, exp.Max, exp.Min)  # with a second argument they answer something else
@@ -220,7 +220,8 @@ def _is_literal_alike(literal: exp.Expr) -> bool:
     if literal.is_string:  # a moment in another zone is one in UTC to DuckDB, unless its type is said
         is_elsewhere = _IN_A_ZONE.match(literal.name) and not isinstance(literal.parent, exp.Cast)
         # Beside a whole number DuckDB rounds it; to Spark it is none.
-        is_rounded = isinstance(literal.parent, exp.Predicate) and _FRACTION.fullmatch(literal.name)
+        is_compared = isinstance(literal.parent, exp.Predicate) and not isinstance(literal.parent, exp.Like | exp.ILike)
+        is_rounded = is_compared and _FRACTION.fullmatch(literal.name)
         return "\\" not in literal.name and not is_elsewhere and not is_rounded
     is_decimal = "." in literal.name and "e" not in literal.name.lower()  # which has rules of its own for its type
     return not (is_decimal and _is_reckoned(literal))

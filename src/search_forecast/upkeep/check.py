@@ -66,21 +66,21 @@ def check(lakehouse: Lakehouse, root: Path, models: Registry | None, *, is_full:
         for name in sorted(readable):
             findings += table_state.rows_against_contract(lakehouse, there[name], places[name])
     findings += _without_log(lakehouse, root)
-    counted = [*_as_far_as_read(_counts(lakehouse, there, readable))]
+    counted = [*_as_far_as_read("reconciliation", _counts(lakehouse, there, readable))]
     findings += [finding for finding in counted if isinstance(finding, Finding)]
     findings += _staging(lakehouse.staging)
-    findings += filter(None, _as_far_as_read(_models(lakehouse, models, readable, is_full=is_full)))
+    findings += filter(None, _as_far_as_read(DIRECTORY, _models(lakehouse, models, readable, is_full=is_full)))
     sizes = [(state.file_count, state.size_bytes) for state in states.values()]
     return Report(findings, len(there), sum(n for n, _ in sizes), sum(n for _, n in sizes), counted.count(None))
 
 
-def _as_far_as_read(findings: Iterator[Finding | None]) -> Iterator[Finding | None]:
+def _as_far_as_read(subject: str, findings: Iterator[Finding | None]) -> Iterator[Finding | None]:
     """What is found up to the first rows that can't be read, as of a file with a flipped bit that nobody looked for."""
     try:
         yield from findings
     except DataError as error:
         what, _, mend = str(error).partition("; ")
-        yield Finding("reconciliation", what, mend)
+        yield Finding(subject, what, mend)
 
 
 def _without_log(lakehouse: Lakehouse, root: Path) -> Iterator[Finding]:
