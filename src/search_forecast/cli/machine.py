@@ -39,7 +39,7 @@ def completion(ctx: click.Context, shell: str) -> int:
     program = str(root.info_name)
     variable = f"_{program.replace('-', '_').upper()}_COMPLETE"
     lines = kind(root.command, {}, program, variable).source()
-    if shell == "bash":  # which would put a blank behind term=
+    if shell == "bash":  # which would put a blank behind term=; a test runs it, as click may word its lines anew
         lines = lines.replace("    return 0\n", "    [[ $COMPREPLY == *= ]] && compopt -o nospace\n    return 0\n", 1)
     output.line(lines)
     return 0

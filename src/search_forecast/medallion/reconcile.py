@@ -168,14 +168,18 @@ def _check_sums(lakehouse: Lakehouse, expected: int, *, all_days: bool) -> None:
             )
 
 
-def mismatch(batch: Mapping[str, Any]) -> str:
-    """One line on a batch that does not add up: which layer, how many; then, after a semicolon, what to do."""
+def mismatch(batch: Mapping[str, Any], *, is_noted: bool = False) -> str:
+    """One line on a batch that does not add up: which layer, how many; then, after a semicolon, what to do.
+
+    `clean` passes over a batch that is noted as proven.
+    """
     delivered, raw, events, rejected, _, aggregated = (batch[name] for name in COUNTS)
     if raw != delivered:
         mend = "restore it from its Delta history" if raw < delivered else "run the erase once more that was cut off"
         layer, got, expected = "bronze", raw, delivered
     elif events + rejected != raw:
-        layer, got, expected, mend = "silver", events + rejected, raw, "run clean, then aggregate"
+        mend = f"run {'reconcile --all, ' if is_noted else ''}clean, then aggregate"
+        layer, got, expected = "silver", events + rejected, raw
     else:
         layer, got, expected, mend = "gold", aggregated, events, "run aggregate --full"
     if batch["started_at"] is None:

@@ -105,9 +105,8 @@ def _counts(lakehouse: Lakehouse, there: dict[str, Table], readable: set[str]) -
     written = {row["batch_id"]: row for row in rows}
     for batch_id, row in sorted(checked.items()):
         if not row["reconciled"]:
-            what, _, mend = mismatch(row).partition("; ")
-            if written.get(batch_id, {}).get("reconciled"):  # clean passes over what is noted as proven
-                mend = mend.replace("run clean", "run reconcile --all, clean")
+            is_noted = bool(written.get(batch_id, {}).get("reconciled"))
+            what, _, mend = mismatch(row, is_noted=is_noted).partition("; ")
             yield Finding("reconciliation", what, mend)
         elif any(row[name] != written.get(batch_id, {}).get(name) for name in (*COUNTS, "reconciled")):
             yield Finding(BATCHES.full_name, f"{batch_id} is missing or has other counts", "run reconcile")
