@@ -86,15 +86,16 @@ def past(
     totals = f"select event_date, search_count from {{daily_totals}} where is_complete_day and {until}"  # noqa: S608
     complete = sorted((row["event_date"], row["search_count"]) for row in lakehouse.ask(totals, DAILY_TOTALS))
     known, _, _ = counted_on(complete, closures(lakehouse))
-    counts: dict[tuple[str, date], int] = {}
-    of_terms = f"select term, event_date, search_count from {{daily_term_counts}} where {until} and {_is_of(terms)}"  # noqa: S608
-    for row in lakehouse.ask(of_terms, DAILY_TERM_COUNTS):
-        key = row["term"], frequency.start(row["event_date"])
-        counts[key] = counts.get(key, 0) + row["search_count"]
     days_of: dict[date, list[int | None]] = {}
     for day, count in known:
         days_of.setdefault(frequency.start(day), []).append(count)
     starts = sorted(start for start, days in days_of.items() if len(days) == frequency.days)[-periods:]
+    since = f"event_date >= date'{starts[0] if starts else last}'"
+    of_terms = f"select term, event_date, search_count from {{daily_term_counts}} where {since} and {until}"  # noqa: S608
+    counts: dict[tuple[str, date], int] = {}
+    for row in lakehouse.ask(f"{of_terms} and {_is_of(terms)}", DAILY_TERM_COUNTS):
+        key = row["term"], frequency.start(row["event_date"])
+        counts[key] = counts.get(key, 0) + row["search_count"]
     for start in starts:
         counts[TOTAL, start] = sum(count or 0 for count in days_of[start])
     return {

@@ -44,8 +44,8 @@ def aggregate(lakehouse: Lakehouse, *, is_full: bool = False) -> dict[str, Any]:
     Raises:
         DataError: silver is gone, which gold was made from.
     """
-    is_counted = lakehouse.exists(TERM_VARIANTS) and not lakehouse.holds_none(TERM_VARIANTS, "true")
-    if is_counted and not lakehouse.exists(SEARCH_EVENTS):
+    is_made_before = not lakehouse.exists(SEARCH_EVENTS) and lakehouse.exists(TERM_VARIANTS)
+    if is_made_before and not lakehouse.holds_none(TERM_VARIANTS, "true"):  # empty where all records were rejected
         raise DataError(f"aggregate: {SEARCH_EVENTS.full_name} is gone; run clean first, which makes it from bronze")
     until, spellings = lakehouse.version(SEARCH_EVENTS), accepted(lakehouse)
     after = None if is_full or _is_damaged(lakehouse) else _position(lakehouse, spellings)
